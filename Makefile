@@ -1,0 +1,70 @@
+# Needs GNU make and Python 3.11 or newer; everything else is fetched.   make PYTHON=python3.13 test
+
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := $(wildcard worker checks tests benchmarks)
+
+# The stamps carry the Python version: another PYTHON means another environment.
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+RUN_STAMP := .venv/.run-$(VERSION)
+DEV_STAMP := .venv/.dev-$(VERSION)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help run test check servers fmt lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(RUN_STAMP) ## build the demo ledger and audit it until Ctrl-C
+	@exec $(BIN)/reconciler demo
+
+test: check servers ## every gate: format, lint, types, imports, and the tests on real servers
+	@echo "== pytest"
+	@$(BIN)/pytest
+	@scripts/install-servers --status
+
+check: $(DEV_STAMP) ## the gates that need no database
+	@echo "== ruff format --check"
+	@$(BIN)/ruff format --check $(SOURCES)
+	@echo "== ruff check"
+	@$(BIN)/ruff check $(SOURCES)
+	@echo "== mypy"
+	@$(BIN)/mypy $(SOURCES)
+	@echo "== lint-imports"
+	@$(BIN)/lint-imports --no-logo
+
+servers: ## MariaDB, promtool and Oracle's MySQL for the tests
+	@echo "== install-servers"
+	@scripts/install-servers
+
+fmt: $(DEV_STAMP) ## format the code and mend what ruff can mend
+	@$(BIN)/ruff format $(SOURCES)
+	@$(BIN)/ruff check --fix $(SOURCES)
+
+LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header pyproject.toml
+
+lock: $(DEV_STAMP) ## resolve the newest versions that pyproject.toml allows into both lock files
+	@$(LOCK) --group build --output-file requirements.lock
+	@$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean: ## remove the environment, the caches, the demo databases and the unpacked server
+	@rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	@rm -rf build dist *.egg-info *.db *.db-wal *.db-shm
+	@find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
+
+$(RUN_STAMP): requirements.lock pyproject.toml
+	@echo "== preparing .venv"
+	@scripts/make-venv $(PYTHON) requirements.lock
+	@touch $@
+
+# Holds all that running needs, too.
+$(DEV_STAMP): requirements-dev.lock pyproject.toml
+	@echo "== preparing .venv"
+	@scripts/make-venv $(PYTHON) requirements-dev.lock
+	@touch $@ $(RUN_STAMP)

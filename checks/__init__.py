@@ -1,0 +1,23 @@
+"""The checks: questions about the data. Knows nothing of scheduling, metrics or logging."""
+
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
+
+from checks.base import Check
+from checks.blank import Blank
+from checks.columns import Columns
+from checks.condition import Condition
+from checks.duplicates import Duplicates
+from checks.non_negative import NonNegative
+from checks.row_count import RowCount
+from checks.tables import Tables
+from checks.unique_index import UniqueIndex
+
+AnyCheck = Annotated[
+    Tables | Columns | UniqueIndex | Duplicates | Blank | NonNegative | Condition | RowCount,
+    Field(discriminator="kind"),
+]
+"""The one registry of kinds: a check of the configuration is one of these, told by its `kind`."""
+
+any_check: TypeAdapter[Check] = TypeAdapter(AnyCheck)

@@ -1,0 +1,157 @@
+"""What the database itself says of its tables, columns and indexes."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from checks.base import CheckError
+
+_INTEGER_WIDTH = re.compile(r"\b((?:tiny|small|medium|big)?int)(?:eger)?\s*(?:\(\d+\))?", re.ASCII)
+_TEXT_TYPES = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext", "enum", "set")
+
+_MYSQL_OBJECTS = """
+    SELECT table_name AS name, table_type AS type
+    FROM information_schema.tables WHERE table_schema = DATABASE()"""
+_MYSQL_COLUMNS = """
+    SELECT column_name AS name, column_type AS type, is_nullable = 'YES' AS nullable
+    FROM information_schema.columns
+    WHERE table_schema = DATABASE() AND table_name = :table ORDER BY ordinal_position"""
+_MYSQL_INDEXES = """
+    SELECT index_name AS name, column_name AS column_name, non_unique = 0 AS is_unique,
+           sub_part IS NOT NULL AS prefix
+    FROM information_schema.statistics
+    WHERE table_schema = DATABASE() AND table_name = :table ORDER BY index_name, seq_in_index"""
+_SQLITE_OBJECTS = """
+    SELECT name, CASE type WHEN 'table' THEN 'BASE TABLE' ELSE 'VIEW' END AS type
+    FROM sqlite_schema WHERE type IN ('table', 'view')"""
+_SQLITE_COLUMNS = """
+    SELECT name, type, "notnull" = 0 AS nullable, pk FROM pragma_table_info(:table) ORDER BY cid"""
+_SQLITE_INDEXES = """
+    SELECT CASE i.origin WHEN 'pk' THEN 'PRIMARY' ELSE i.name END AS name,
+           c.name AS column_name, i."unique" AS is_unique, i.partial AS prefix
+    FROM pragma_index_list(:table) AS i JOIN pragma_index_info(i.name) AS c
+    ORDER BY i.name, c.seqno"""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's type, as the database spells it, and whether it takes NULL."""
+
+    type: str
+    nullable: bool
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its values are character strings."""
+        return re.split(r"\W", self.type.lower(), maxsplit=1)[0] in _TEXT_TYPES
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index, read whole."""
+
+    name: str
+    columns: tuple[str, ...]
+    """In index order; an expression shows as `(expression)`."""
+    unique: bool
+    partial: bool
+    """Whether it covers only a prefix of a column, an expression or some of the rows."""
+
+    def proves_unique(self, columns: Iterable[str]) -> bool:
+        """Whether it forbids two rows to share exactly these columns, in any order."""
+        return self.unique and not self.partial and set(self.columns) == set(columns)
+
+
+def same_type(one: str, other: str) -> bool:
+    """Whether two type texts mean the same column type.
+
+    Letter case, spaces and the display width of integers carry no meaning (MySQL 8.0.19 dropped
+    the latter, MariaDB prints it). `json` and `longtext` are one: MariaDB's JSON is an alias.
+    """
+    return _canonical(one) == _canonical(other)
+
+
+def _canonical(type_text: str) -> str:
+    pieces = re.split(r"('(?:[^']|'')*')", type_text)
+    pieces[::2] = (_INTEGER_WIDTH.sub(r"\1", re.sub(r"\s+", " ", p.lower())) for p in pieces[::2])
+    joined = re.sub(r"\s*([(),])\s*", r"\1", "".join(pieces)).strip()
+    return "longtext" if joined == "json" else joined
+
+
+def objects(connection: Connection) -> dict[str, str]:
+    """Every table and view of the database, by name, with its type: `BASE TABLE`, `VIEW`, …."""
+    statement = _SQLITE_OBJECTS if _is_sqlite(connection) else _MYSQL_OBJECTS
+    return {row.name: row.type for row in connection.execute(text(statement))}
+
+
+def columns(connection: Connection, table: str) -> dict[str, Column]:
+    """The columns of a table in order; empty when it does not exist or may not be seen."""
+    if not _is_sqlite(connection):
+        found = connection.execute(text(_MYSQL_COLUMNS), {"table": table})
+        return {row.name: Column(_as_text(row.type), bool(row.nullable)) for row in found}
+    found = connection.execute(text(_SQLITE_COLUMNS), {"table": table})
+    return {row.name: Column(row.type, bool(row.nullable and not row.pk)) for row in found}
+
+
+def indexes(connection: Connection, table: str) -> list[Index]:
+    """The indexes of a table, the primary key as `PRIMARY` among them."""
+    statement = _SQLITE_INDEXES if _is_sqlite(connection) else _MYSQL_INDEXES
+    parts: dict[str, list[tuple[str | None, bool, bool]]] = {}
+    for row in connection.execute(text(statement), {"table": table}):
+        part = (row.column_name, bool(row.is_unique), bool(row.prefix))
+        parts.setdefault(row.name, []).append(part)
+    if _is_sqlite(connection) and "PRIMARY" not in parts:
+        found = connection.execute(text(_SQLITE_COLUMNS), {"table": table})
+        # An INTEGER PRIMARY KEY is the row id itself: SQLite lists no index for it.
+        parts["PRIMARY"] = [(row.name, True, False) for row in found if row.pk]
+    return [_index(name, columns) for name, columns in parts.items() if columns]
+
+
+def _index(name: str, parts: list[tuple[str | None, bool, bool]]) -> Index:
+    return Index(
+        name=name,
+        columns=tuple(column or "(expression)" for column, _, _ in parts),
+        unique=all(unique for _, unique, _ in parts),
+        partial=any(partial or column is None for column, _, partial in parts),
+    )
+
+
+def require(connection: Connection, table: str, names: Iterable[str]) -> dict[str, Column]:
+    """The columns of a table that a check cannot do without.
+
+    Raises a permanent CheckError that names what is missing and the nearest existing name.
+    """
+    found = columns(connection, table)
+    if not found:
+        suggestion = nearest(table, objects(connection))
+        raise CheckError(
+            f"table {table} does not exist, or this account may not see it{suggestion}",
+            permanent=True,
+        )
+    for name in names:
+        if name not in found:
+            raise CheckError(
+                f"table {table} has no column {name}{nearest(name, found)}", permanent=True
+            )
+    return found
+
+
+def nearest(name: str, existing: Iterable[str]) -> str:
+    """A suggestion to append to an error: `; the nearest existing name is X`, or nothing."""
+    names = list(existing)
+    best = difflib.get_close_matches(name, names, n=1, cutoff=0.6) or [
+        each for each in names if name in each or each in name
+    ]
+    return f"; the nearest existing name is {best[0]}" if best else ""
+
+
+def _as_text(value: object) -> str:
+    # MySQL 8 returns column_type as mediumtext; some connectors hand it over as bytes.
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _is_sqlite(connection: Connection) -> bool:
+    return connection.dialect.name == "sqlite"

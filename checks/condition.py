@@ -1,0 +1,48 @@
+"""`condition`: every row satisfies an expression."""
+
+from typing import Literal
+
+from sqlalchemy import func, not_, select
+
+from checks import catalog
+from checks.base import Check, Result, Scalar, Sources
+from checks.expression import Expression
+from checks.sql import counted, row_total, rows_of, sample_rows, scalar
+from checks.types import Identifier
+
+MOST_TALLIED = 50
+"""Distinct values that `tally` counts at most; a column with more is no set of states."""
+
+
+class Condition(Check):
+    """Whether an expression is true for every row. False and unknown (NULL) are violations."""
+
+    model_config = Check.model_config | {"arbitrary_types_allowed": True}
+
+    kind: Literal["condition"] = "condition"
+    primary_key: Identifier
+    expression: Expression
+    tally: Identifier | None = None
+    """A column with few values, such as a status, whose rows are counted value by value."""
+
+    def run(self, sources: Sources) -> Result:
+        """Count and sample the rows for which the expression is not true."""
+        tallied = (self.tally,) if self.tally else ()
+        names = dict.fromkeys((self.primary_key, *self.expression.columns, *tallied))
+        with sources.snapshot(self.database) as connection:
+            catalog.require(connection, self.table, names)
+            rows = rows_of(self.table, names)
+            violated = not_(self.expression.holds_for(rows))
+            violations = int(connection.scalar(select(counted(violated, "violations"))) or 0)
+            findings = sample_rows(connection, rows, violated, self._describe, violations)
+            measures = {}
+            if self.tally:
+                state = rows.c[self.tally]
+                statement = select(state, func.count()).group_by(state).limit(MOST_TALLIED)
+                for value, count in connection.execute(statement):
+                    measures[str(scalar(value))] = int(count)
+            examined = row_total(connection, self.table)
+        return Result(examined, violations, findings, measures)
+
+    def _describe(self, _seen: dict[str, Scalar]) -> str:
+        return f"{self.table}: not true: {self.expression.source}"

@@ -1,0 +1,45 @@
+"""`non_negative`: amounts are zero or more."""
+
+from typing import Literal
+
+from sqlalchemy import or_, select
+
+from checks import catalog
+from checks.base import Check, Result, Scalar, Sources
+from checks.sql import counted, row_total, rows_of, sample_rows
+from checks.types import Columns, Identifier, Severity
+
+
+class NonNegative(Check):
+    """Whether no row holds a negative amount in any of the columns. NULL is not negative."""
+
+    kind: Literal["non_negative"] = "non_negative"
+    severity: Severity = Severity.CRITICAL
+    columns: Columns
+    primary_key: Identifier
+
+    def run(self, sources: Sources) -> Result:
+        """Count the rows with a negative amount, and the negative amounts of each column."""
+        with sources.snapshot(self.database) as connection:
+            catalog.require(connection, self.table, (self.primary_key, *self.columns))
+            rows = rows_of(self.table, (self.primary_key, *self.columns))
+            negative = or_(*(rows.c[name] < 0 for name in self.columns))
+            counts = (
+                connection.execute(
+                    select(
+                        counted(negative, "violations"),
+                        *(counted(rows.c[name] < 0, f"in_{name}") for name in self.columns),
+                    )
+                )
+                .mappings()
+                .one()
+            )
+            violations = int(counts["violations"])
+            findings = sample_rows(connection, rows, negative, self._describe, violations)
+            examined = row_total(connection, self.table)
+        measures = {name: int(counts[f"in_{name}"]) for name in self.columns}
+        return Result(examined, violations, findings, measures)
+
+    def _describe(self, seen: dict[str, Scalar]) -> str:
+        names = [name for name in self.columns if str(seen[name]).startswith("-")]
+        return f"{self.table}: negative {' and '.join(names)}"

@@ -1,0 +1,171 @@
+"""SQL that means the same on MySQL, MariaDB and SQLite, and the two reads that most kinds need."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    TableClause,
+    case,
+    column,
+    func,
+    select,
+    table,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from checks.base import SAMPLE, Finding, Scalar
+
+WHITE_SPACE = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+"""The characters with Unicode's White_Space property (https://www.unicode.org/reports/tr44/)."""
+
+LONGEST_TEXT = 200
+"""Characters of a database value that a finding shows; a longer one is cut and fingerprinted."""
+
+
+class as_bytes(FunctionElement[bytes]):  # noqa: N801 - reads as SQL
+    """A text column's characters as UTF-8, so that equality is equality of what was written."""
+
+    inherit_cache = True
+
+
+@compiles(as_bytes, "mysql")
+def _as_bytes_mysql(element: as_bytes, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CAST(CONVERT({compiler.process(element.clauses, **kw)} USING utf8mb4) AS BINARY)"
+
+
+@compiles(as_bytes, "sqlite")
+def _as_bytes_sqlite(element: as_bytes, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **kw)} AS BLOB)"
+
+
+class without_index(FunctionElement[Any]):  # noqa: N801 - reads as SQL
+    """A column as an expression that no index serves, its type and collation kept.
+
+    A unique index with duplicates in it answers `k = 'x'` with one row: MySQL stops at the first.
+    """
+
+    inherit_cache = True
+
+
+@compiles(without_index, "mysql")
+def _without_index_mysql(element: without_index, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"COALESCE({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(without_index, "sqlite")
+def _without_index_sqlite(element: without_index, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"+{compiler.process(element.clauses, **kw)}"
+
+
+class non_empty_array(FunctionElement[int]):  # noqa: N801 - reads as SQL
+    """1 for a JSON array with an element, NULL for malformed JSON, 0 for all else.
+
+    SQL NULL, JSON `null`, `[]`, objects and scalars give 0. The outer CASE keeps malformed text
+    away from functions that raise an error on it.
+    """
+
+    inherit_cache = True
+    type = Integer()
+
+
+@compiles(non_empty_array, "mysql")
+def _non_empty_array_mysql(element: non_empty_array, compiler: SQLCompiler, **kw: Any) -> str:
+    text = compiler.process(element.clauses, **kw)
+    return (
+        f"CASE WHEN {text} IS NULL THEN 0 WHEN JSON_VALID({text}) = 0 THEN NULL"
+        f" WHEN JSON_TYPE({text}) = 'ARRAY' AND JSON_LENGTH({text}) > 0 THEN 1 ELSE 0 END"
+    )
+
+
+@compiles(non_empty_array, "sqlite")
+def _non_empty_array_sqlite(element: non_empty_array, compiler: SQLCompiler, **kw: Any) -> str:
+    text = compiler.process(element.clauses, **kw)
+    return (
+        f"CASE WHEN {text} IS NULL THEN 0 WHEN json_valid({text}) = 0 THEN NULL"
+        f" WHEN json_type({text}) = 'array' AND json_array_length({text}) > 0 THEN 1 ELSE 0 END"
+    )
+
+
+class only_white_space(FunctionElement[bool]):  # noqa: N801 - reads as SQL
+    """Whether a text consists of nothing but `WHITE_SPACE`; true for the empty text too."""
+
+    inherit_cache = True
+
+
+@compiles(only_white_space, "mysql")
+def _only_white_space_mysql(element: only_white_space, compiler: SQLCompiler, **kw: Any) -> str:
+    text = compiler.process(element.clauses, **kw)
+    return f"{text} REGEXP '^[{WHITE_SPACE}]*$'"
+
+
+@compiles(only_white_space, "sqlite")
+def _only_white_space_sqlite(element: only_white_space, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"TRIM({compiler.process(element.clauses, **kw)}, '{WHITE_SPACE}') = ''"
+
+
+def rows_of(name: str, columns: Iterable[str]) -> TableClause:
+    """A table with just the columns that a statement needs."""
+    return table(name, *(column(each) for each in dict.fromkeys(columns)))
+
+
+def scalar(value: object) -> Scalar:
+    """A database value as a finding keeps it: exact for numbers, bounded for texts.
+
+    Bytes become text, with what is no UTF-8 spelled in hexadecimal. A text over `LONGEST_TEXT`
+    keeps its start, its length and a SHA-256 fingerprint, so that two long keys stay apart.
+    """
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else str(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
+    text = value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
+    if len(text) <= LONGEST_TEXT:
+        return text
+    digest = hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:16]
+    return f"{text[:LONGEST_TEXT]}… [{len(text)} characters, sha256 {digest}]"
+
+
+def counted(condition: ColumnElement[bool], label: str) -> ColumnElement[int]:
+    """The number of rows for which a condition is true; 0 for an empty table."""
+    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0).label(label)
+
+
+def row_total(connection: Connection, name: str) -> int:
+    """Exact rows of a table."""
+    return int(connection.scalar(select(func.count()).select_from(table(name))) or 0)
+
+
+def sample_rows(
+    connection: Connection,
+    rows: TableClause,
+    where: ColumnElement[bool],
+    describe: Callable[[dict[str, Scalar]], str],
+    violations: int,
+) -> tuple[Finding, ...]:
+    """The first `SAMPLE` of so many violating rows, in primary-key order, each as a finding.
+
+    The first column of `rows` is its primary key and the key; the others are the evidence.
+    """
+    if violations == 0:
+        return ()
+    primary_key = rows.c[0]
+    statement = select(*rows.c).where(where).order_by(primary_key).limit(SAMPLE)
+    findings = []
+    for row in connection.execute(statement).mappings():
+        seen = {name: scalar(value) for name, value in row.items()}
+        key = {primary_key.name: seen.pop(primary_key.name)}
+        findings.append(Finding(key, describe(seen), seen))
+    return tuple(findings)

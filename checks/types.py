@@ -1,0 +1,59 @@
+"""Named types of the configuration: what a value may be, said once, with its error message."""
+
+import re
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(\d+)([smhd])", re.ASCII)
+
+
+def parse_duration(value: object) -> timedelta:
+    """Read `30s`, `5m`, `1h` or `7d`.
+
+    Raises ValueError for anything else, zero included.
+    """
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None or int(match[1]) == 0:
+        raise ValueError("a duration is a whole number above 0 and a unit: 30s, 5m, 1h, 7d")
+    try:
+        return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    except OverflowError:
+        raise ValueError("this duration is too long") from None
+
+
+def _identifier(value: object) -> object:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$]{0,63}", value):
+        raise ValueError(
+            "a name is 1 to 64 letters, digits, '_' or '$', and does not start with a digit"
+        )
+    return value
+
+
+Identifier = Annotated[str, BeforeValidator(_identifier)]
+"""A table, column or index name as the database spells it."""
+
+Slug = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length=200),
+]
+"""A name that is safe in a metric label, a log field, a URL and on a command line."""
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+"""A span of time; see `parse_duration`."""
+
+Columns = Annotated[tuple[Identifier, ...], Field(min_length=1)]
+"""One or more column names."""
+
+
+class Severity(StrEnum):
+    """How much a violation matters: `critical` pages, `warning` is a ticket, `info` is read."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"

@@ -1,0 +1,75 @@
+"""What a person is told: one log line a run, and one event for every change of state."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+
+from checks.base import Finding
+from checks.types import Severity
+from worker.run import Outcome, Run
+from worker.state import Change, Transition
+
+FINDINGS_LOGGED = 3
+"""Findings that a run's line repeats; the rest are in the state and on the command line."""
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def log_run(run: Run) -> None:
+    """The canonical line of a run."""
+    result = run.result
+    fields: dict[str, Any] = {
+        **_check(run),
+        "outcome": run.outcome,
+        "scope": run.scope,
+        "seconds": round(run.seconds, 4),
+    }
+    if result:
+        fields |= {"examined": result.examined, "violations": result.violations}
+        if result.violations:
+            fields["measures"] = result.measures
+            fields["findings"] = [shown(each) for each in result.findings[:FINDINGS_LOGGED]]
+        if result.notes:
+            fields["notes"] = result.notes
+    if run.error:
+        fields |= {"error": run.error, "permanent": run.permanent}
+    _log.log(_level(run), "check_run", **fields)
+
+
+def log_transitions(transitions: Iterable[Transition]) -> None:
+    """One event a transition, named by its change."""
+    for each in transitions:
+        fields = _check(each.run)
+        if each.finding_id:
+            fields |= {"finding": each.finding_id, "key": each.key}
+        if each.message:
+            fields["message"] = each.message
+        bad = each.change not in (Change.FINDING_RESOLVED, Change.CHECK_RECOVERED)
+        _log.log(30 if bad else 20, each.change.value, **fields)
+
+
+def shown(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON takes it."""
+    return {
+        "key": dict(finding.key),
+        "message": finding.message,
+        "evidence": dict(finding.evidence),
+    }
+
+
+def _check(run: Run) -> dict[str, Any]:
+    check = run.check
+    return {
+        "check": check.name,
+        "kind": check.kind,
+        "database": check.database,
+        "table": check.table,
+        "severity": check.severity,
+    }
+
+
+def _level(run: Run) -> int:
+    if run.outcome is Outcome.FAIL and run.check.severity is Severity.CRITICAL:
+        return 40
+    return 30 if run.outcome in (Outcome.FAIL, Outcome.ERROR) else 20

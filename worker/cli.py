@@ -1,0 +1,287 @@
+"""The command line `reconciler`."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum, StrEnum
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from checks.base import Check, CheckError
+from checks.catalog import nearest
+from worker import alerts, config, demo, log, schema
+from worker.config import Config, ConfigError
+from worker.run import Outcome, Run, execute
+from worker.service import Worker, serve
+from worker.sources import Databases
+from worker.state import StateError
+
+app = typer.Typer(
+    name="reconciler",
+    help="Continuous integrity audit of a ledger database.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+_errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Exit(IntEnum):
+    """Exit codes of every command."""
+
+    OK = 0
+    VIOLATIONS = 1
+    USAGE = 2
+    COULD_NOT_TELL = 3
+
+
+class CheckFormat(StrEnum):
+    """How `check` prints."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+ConfigPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="The configuration file. Default: $RECONCILER_CONFIG, else ./config.toml.",
+        show_default=False,
+    ),
+]
+
+
+@app.command()
+def run(config_path: ConfigPath = None) -> None:
+    """Run the worker: schedule the checks, serve metrics and health, log what is found."""
+    _serve(config_path, _load(config_path))
+
+
+@app.command(name="demo")
+def run_demo(
+    config_path: ConfigPath = None,
+    build_only: Annotated[bool, typer.Option("--build-only", help="Do not run.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Build it anew.")] = False,
+) -> None:
+    """Build the embedded demo ledger at the configured SQLite file, and run the worker on it."""
+    current = _load(config_path)
+    settings = current.settings.databases[current.settings.main_database]
+    if settings.parsed.get_backend_name() != "sqlite":
+        _fail(Exit.USAGE, "the demo needs a SQLite URL; the configured database is no demo")
+    path = Path(settings.parsed.database or "")
+    if fresh or not path.exists():
+        demo.build(path)
+        _errors.print(f"Built the demo ledger {path}", markup=False)
+    if not build_only:
+        _serve(config_path, current)
+
+
+@app.command()
+def check(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Checks to run, or patterns with '*'. Default: all.", metavar="NAME"),
+    ] = None,
+    config_path: ConfigPath = None,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="Read everything, not only what is new.")
+    ] = False,
+    output: Annotated[CheckFormat, typer.Option("--format")] = CheckFormat.TABLE,
+) -> None:
+    """Run checks once, now. Exit code: 0 all pass, 1 violations, 2 usage, 3 could not tell."""
+    _ = complete  # no kind reads less than everything so far
+    current = _load(config_path)
+    chosen = _chosen(current, names or [])
+    with _sources(current) as sources, _progress() as progress:
+        task = progress.add_task("checks", total=len(chosen))
+        runs = []
+        for each in chosen:
+            progress.update(task, description=each.name)
+            runs.append(execute(each, sources))
+            progress.advance(task)
+    if output is CheckFormat.JSON:
+        sys.stdout.write(log.dump(as_json(runs)) + "\n")
+    else:
+        _print_table(runs)
+    raise typer.Exit(_exit_code(runs))
+
+
+@config_app.command(name="check")
+def config_check(
+    config_path: ConfigPath = None,
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Compare it with the real schema, too.")
+    ] = False,
+) -> None:
+    """Read the configuration and report every mistake. Exit code 2 when there is one."""
+    current = _load(config_path)
+    if connect:
+        with _sources(current) as sources:
+            try:
+                problems = schema.compare(current, sources)
+            except CheckError as error:
+                _fail(Exit.COULD_NOT_TELL, str(error))
+        for problem in problems:
+            _errors.print(str(problem), markup=False)
+        if problems:
+            raise typer.Exit(Exit.USAGE)
+    tables = len(current.settings.tables)
+    sys.stdout.write(f"{len(current.checks)} checks on {tables} tables: no mistake found\n")
+
+
+def as_json(runs: list[Run]) -> dict[str, Any]:
+    """What `check --format json` prints."""
+    return {"outcome": _overall(runs), "checks": [_run_as_json(each) for each in runs]}
+
+
+def main() -> None:
+    """The entry point of the command `reconciler`."""
+    app()
+
+
+def _run_as_json(each: Run) -> dict[str, Any]:
+    result = each.result
+    return {
+        "name": each.check.name,
+        "kind": each.check.kind,
+        "database": each.check.database,
+        "table": each.check.table,
+        "severity": each.check.severity,
+        "outcome": each.outcome,
+        "scope": each.scope,
+        "examined": result and result.examined,
+        "violations": result and result.violations,
+        "seconds": round(each.seconds, 4),
+        "error": each.error,
+        "measures": dict(result.measures) if result else {},
+        "notes": list(result.notes) if result else [],
+        "findings": [alerts.shown(finding) for finding in result.findings] if result else [],
+    }
+
+
+def _overall(runs: list[Run]) -> Outcome:
+    """The worst outcome; a violation that is known weighs more than an answer that is missing."""
+    outcomes = {each.outcome for each in runs}
+    order = (Outcome.FAIL, Outcome.ERROR, Outcome.SKIPPED)
+    return next((each for each in order if each in outcomes), Outcome.PASS)
+
+
+def _exit_code(runs: list[Run]) -> Exit:
+    match _overall(runs):
+        case Outcome.PASS:
+            return Exit.OK
+        case Outcome.FAIL:
+            return Exit.VIOLATIONS
+    return Exit.COULD_NOT_TELL
+
+
+def _chosen(current: Config, patterns: list[str]) -> list[Check]:
+    known = [each.name for each in current.checks]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in known):
+            _fail(Exit.USAGE, f"no check is named {pattern}{nearest(pattern, known)}")
+    return [
+        each
+        for each in current.checks
+        if not patterns or any(fnmatchcase(each.name, pattern) for pattern in patterns)
+    ]
+
+
+def _print_table(runs: list[Run]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("check", "outcome", "severity"):
+        table.add_column(heading, no_wrap=heading != "check")
+    for heading in ("rows", "violations", "seconds"):
+        table.add_column(heading, justify="right")
+    colours = {Outcome.PASS: "green", Outcome.FAIL: "bold red"}
+    for each in runs:
+        result = each.result
+        table.add_row(
+            each.check.name,
+            Text(each.outcome, style=colours.get(each.outcome, "bold yellow")),
+            each.check.severity,
+            str(result.examined) if result else "-",
+            str(result.violations) if result else "-",
+            f"{each.seconds:.3f}",
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    for each in runs:
+        _print_details(console, each)
+
+
+def _print_details(console: Console, each: Run) -> None:
+    if each.error:
+        console.print(f"\n{each.check.name}: could not tell: {each.error}", markup=False)
+    if each.result is None:
+        return
+    for note in each.result.notes:
+        console.print(f"\n{each.check.name}: note: {note}", markup=False)
+    for finding in each.result.findings:
+        shown = log.dump({"key": finding.key, **finding.evidence})
+        console.print(f"\n{each.check.name}: {finding.message}\n  {shown}", markup=False)
+    left_out = each.result.violations - len(each.result.findings)
+    if left_out > 0:
+        console.print(f"  … and {left_out} more", markup=False)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=_errors,
+        transient=True,
+        disable=not _errors.is_terminal,
+    )
+
+
+@contextmanager
+def _sources(current: Config) -> Iterator[Databases]:
+    sources = Databases(current.settings.databases)
+    try:
+        yield sources
+    finally:
+        sources.close()
+
+
+def _load(path: Path | None) -> Config:
+    try:
+        return config.load(path)
+    except ConfigError as error:
+        _fail(Exit.USAGE, str(error))
+
+
+def _serve(path: Path | None, current: Config) -> None:
+    try:
+        serve(path, current, _announce)
+    except StateError as error:
+        _fail(Exit.COULD_NOT_TELL, str(error))
+    except OSError as error:
+        http = current.settings.http
+        _fail(Exit.USAGE, f"cannot listen on {http.host}:{http.port}: {error.strerror}")
+
+
+def _announce(worker: Worker) -> None:
+    for path, what in (
+        ("/metrics", "for Prometheus"),
+        ("/livez", "is the process alive"),
+        ("/readyz", "has every check run"),
+    ):
+        _errors.print(f"  {worker.web.address}{path:<9} {what}", markup=False)
+
+
+def _fail(code: Exit, message: str) -> NoReturn:
+    _errors.print(f"reconciler: {message}", markup=False)
+    raise typer.Exit(code)

@@ -1,0 +1,92 @@
+"""Structured logging: constant event names, details as fields, one line an event."""
+
+import json
+import logging
+import math
+import sys
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from worker.settings import LogSettings
+
+QUIET = ("apscheduler", "uvicorn", "sqlalchemy", "asyncio")
+"""Libraries of which only warnings and worse are logged."""
+
+
+def set_up(settings: LogSettings) -> None:
+    """Send this program's events, and its libraries' warnings, to standard error."""
+    as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    renderers: list[Processor] = _json() if as_json else _console()
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.level.upper())
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _json() -> list[Processor]:
+    # Local variables may hold passwords and rows: never in a traceback.
+    tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    return [
+        structlog.processors.ExceptionRenderer(tracebacks),
+        structlog.processors.JSONRenderer(serializer=dump),
+    ]
+
+
+def _console() -> list[Processor]:
+    return [
+        _nested_as_json,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+
+
+def _nested_as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Keep findings readable, and on one line, on a terminal."""
+    return {
+        name: dump(value) if isinstance(value, Mapping | list | tuple) else value
+        for name, value in event.items()
+    }
+
+
+def dump(value: object, **_options: object) -> str:
+    """Valid JSON on one line for anything: no bare NaN, and Decimal as an exact number's text."""
+    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(each) for each in value]
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        return int(value)
+    if value is None or isinstance(value, int) or _is_finite(value):
+        return value
+    # A lone surrogate would make the line invalid UTF-8.
+    return str(value).encode("utf-8", "backslashreplace").decode()
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, float) and math.isfinite(value)

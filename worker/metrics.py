@@ -1,0 +1,186 @@
+"""Every metric the worker exports: names, help texts and labels, and nothing else anywhere."""
+
+import platform
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from importlib.metadata import version
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
+from prometheus_client.exposition import choose_encoder
+
+from checks.base import Check
+from worker.run import Outcome, Run, Scope
+from worker.sources import Identity
+from worker.state import FindingState, LastRun
+
+_OF_CHECK = ("check", "kind", "table", "severity")
+_OF_DATABASE = (
+    *("database", "environment", "host", "port", "schema", "server", "version", "time_zone"),
+)
+_SECONDS = (0.005, 0.02, 0.1, 0.5, 2, 5, 15, 30, 60)
+
+
+class Metrics:
+    """The worker's registry. Labels come from configuration and enums, never from rows."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()
+        self.registry = registry = CollectorRegistry()
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"reconciler_{name}", text, labels, registry=registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"reconciler_{name}", text, labels, registry=registry)
+
+        self.violations = gauge(
+            "check_violations",
+            "Violations in the latest run; absent while the check cannot tell.",
+            *_OF_CHECK,
+        )
+        self.outcome = gauge(
+            "check_outcome",
+            "1 on the outcome of the latest run, 0 on the others.",
+            "check",
+            "outcome",
+        )
+        self.runs = counter("check_runs", "Runs by outcome.", "check", "outcome")
+        self.duration = Histogram(
+            "reconciler_check_run_duration_seconds",
+            "How long a run took.",
+            ("check",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.examined = counter("check_rows_examined", "Rows that completed runs covered.", "check")
+        self.last_completed = gauge(
+            "check_last_completed_timestamp_seconds",
+            "When a run last answered the check's question (Unix time).",
+            "check",
+            "scope",
+        )
+        self.interval = gauge(
+            "check_interval_seconds", "Time between two runs as configured.", "check"
+        )
+        self.findings = gauge(
+            "findings",
+            "Unresolved findings that are kept, by state; a failed run leaves them as they are.",
+            *_OF_CHECK,
+            "state",
+        )
+        self.table_rows = gauge("table_rows", "Exact rows at the latest count.", "table")
+        self.missed = counter(
+            "scheduler_missed_runs",
+            "Runs that did not start when they were due: overlap, or late after a pause.",
+            "check",
+            "reason",
+        )
+        self.database_up = gauge(
+            "database_up", "Whether the database could be read at the latest try.", "database"
+        )
+        self.database_info = gauge(
+            "database_info",
+            "Always 1; the labels say which server the connections really speak to.",
+            *_OF_DATABASE,
+        )
+        self.database_writable = gauge(
+            "database_writable",
+            "Whether the account has privileges beyond reading; should be 0.",
+            "database",
+        )
+        self.state_up = gauge("state_up", "Whether runs and findings are being kept on disk.")
+        self.config_loaded = gauge(
+            "config_last_reload_successful", "Whether the latest configuration was accepted."
+        )
+        self.up = gauge("up", "1 while the worker runs.")
+        build = gauge("build_info", "Always 1.", "version", "python")
+        build.labels(version("reconciler"), platform.python_version()).set(1)
+        self.up.set(1)
+        self.state_up.set(1)
+        self.config_loaded.set(1)
+        self._info: dict[str, tuple[str, ...]] = {}
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """The exposition and its content type, in the format that the client accepts."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+    def plan(
+        self,
+        checks: Iterable[Check],
+        intervals: Mapping[str, timedelta],
+        last: Mapping[str, LastRun],
+    ) -> None:
+        """Make room for these checks; what earlier processes knew of them is said again."""
+        for check in checks:
+            self.interval.labels(check.name).set(intervals[check.name].total_seconds())
+            self.duration.labels(check.name)
+            self.examined.labels(check.name)
+            for outcome in Outcome:
+                self.runs.labels(check.name, outcome)
+            remembered = last.get(check.name)
+            if remembered and remembered.completed_at:
+                self._completed(check, Scope.COMPLETE, remembered.completed_at)
+
+    def observe(self, run: Run) -> None:
+        """Say what a run saw, or withdraw what the one before it said."""
+        check, result = run.check, run.result
+        self.runs.labels(check.name, run.outcome).inc()
+        self.duration.labels(check.name).observe(run.seconds)
+        for outcome in Outcome:
+            self.outcome.labels(check.name, outcome).set(outcome is run.outcome)
+        if result is None:
+            self._withdraw(check)
+            return
+        self.violations.labels(*_labels(check)).set(result.violations)
+        self.examined.labels(check.name).inc(result.examined)
+        ended = run.started_at + timedelta(seconds=run.seconds)
+        self._completed(check, run.scope, ended)
+        if check.kind == "row_count":
+            self.table_rows.labels(check.table).set(result.examined)
+
+    def count_findings(
+        self, checks: Iterable[Check], counts: Mapping[tuple[str, FindingState], int]
+    ) -> None:
+        """Say how many findings the state holds; zero is said, too."""
+        for check in checks:
+            for state in (FindingState.OPEN, FindingState.CONFIRMED):
+                number = counts.get((check.name, state), 0)
+                self.findings.labels(*_labels(check), state).set(number)
+
+    def identify(self, identity: Identity) -> None:
+        """Say which server a database is."""
+        labels = tuple(str(getattr(identity, name)) for name in _OF_DATABASE)
+        if old := self._info.get(identity.database):
+            self.database_info.remove(*old)
+        self._info[identity.database] = labels
+        self.database_info.labels(*labels).set(1)
+        self.database_up.labels(identity.database).set(1)
+        self.database_writable.labels(identity.database).set(bool(identity.writable))
+
+    def forget(self) -> None:
+        """Drop the gauges of all checks and databases, before a new configuration takes over."""
+        for gauge in (
+            *(self.violations, self.outcome, self.interval, self.last_completed, self.findings),
+            *(self.table_rows, self.database_up, self.database_info, self.database_writable),
+        ):
+            gauge.clear()
+        self._info.clear()
+
+    def _withdraw(self, check: Check) -> None:
+        self.violations.remove(*_labels(check))
+        if check.kind == "row_count":
+            self.table_rows.remove(check.table)
+
+    def _completed(self, check: Check, scope: Scope, when: datetime) -> None:
+        self.last_completed.labels(check.name, scope).set(when.timestamp())
+
+
+def _labels(check: Check) -> tuple[str, str, str, str]:
+    return check.name, check.kind, check.table, check.severity

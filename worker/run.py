@@ -1,0 +1,75 @@
+"""One execution of a check, with an outcome whatever happens."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from checks.base import Check, CheckError, Result, RunStopped, Sources
+
+
+class Outcome(StrEnum):
+    """How a run ended. `error` says nothing about the data: the check could not tell."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    FAIL = "fail"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+class Scope(StrEnum):
+    """How much a run read."""
+
+    INCREMENTAL = "incremental"
+    COMPLETE = "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a check."""
+
+    check: Check
+    outcome: Outcome
+    started_at: datetime
+    """UTC."""
+    seconds: float
+    result: Result | None = None
+    """What it saw; only when it completed, that is for `pass` and `fail`."""
+    error: str | None = None
+    """Why it did not complete."""
+    permanent: bool = False
+    """Whether running it again cannot help until somebody changes something."""
+    scope: Scope = Scope.COMPLETE
+
+    @property
+    def completed(self) -> bool:
+        """Whether it answered the check's question."""
+        return self.result is not None
+
+
+def execute(check: Check, sources: Sources) -> Run:
+    """Run a check. Never raises: what goes wrong is the run's outcome."""
+    started_at, start = datetime.now(UTC), time.monotonic()
+
+    def ended(outcome: Outcome, **fields: object) -> Run:
+        seconds = time.monotonic() - start
+        return Run(check, outcome, started_at, seconds, **fields)  # type: ignore[arg-type]
+
+    try:
+        result = check.run(sources)
+    except RunStopped as stopped:
+        return ended(Outcome.SKIPPED, error=str(stopped))
+    except CheckError as error:
+        return ended(Outcome.ERROR, error=str(error), permanent=error.permanent)
+    except Exception as error:  # noqa: BLE001 - the one place: a fault in one check stops no other
+        # The exception's text may hold row data; its type and place do not.
+        return ended(Outcome.ERROR, error=f"fault in the check: {_where(error)}", permanent=True)
+    return ended(Outcome.FAIL if result.violations else Outcome.PASS, result=result)
+
+
+def _where(error: Exception) -> str:
+    step = error.__traceback__
+    while step and step.tb_next:
+        step = step.tb_next
+    place = f" at {step.tb_frame.f_code.co_name}:{step.tb_lineno}" if step else ""
+    return f"{type(error).__name__}{place}"

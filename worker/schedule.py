@@ -1,0 +1,215 @@
+"""When checks run: APScheduler 3 jobs, and a watchdog that sees when they stop."""
+
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_SUBMITTED, JobSubmissionEvent
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.cron import CronTrigger
+
+from checks.base import Check
+from worker.config import Config
+from worker.settings import Schedule
+from worker.sources.database import CONCURRENT_SNAPSHOTS
+
+HEARTBEAT = 2.0
+"""Seconds between two signs of life of the scheduler."""
+
+CLOCK_JUMP = 2.0
+"""Seconds by which the wall clock may depart from the monotonic one before jobs are re-planned."""
+
+_COMPLETE = "#complete"
+
+
+class Every(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 has no types
+    """Fires on a grid of wall-clock times, `interval` apart, at a phase of its own.
+
+    The phase comes from the check's name, so that checks spread over the interval and stay spread
+    over restarts. Counted from `now`: a pause or a clock set forward makes one run, not many.
+    """
+
+    def __init__(self, interval: timedelta, name: str) -> None:
+        self._interval = interval.total_seconds()
+        self._phase = zlib.crc32(name.encode()) / 2**32 * self._interval
+
+    def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
+        """The first grid time after `now`."""
+        passed = (now.timestamp() - self._phase) // self._interval
+        following = (passed + 1) * self._interval + self._phase
+        return datetime.fromtimestamp(following, UTC)
+
+
+class Scheduler:
+    """Runs each planned check when it is due, a few of each database at a time, none twice at once.
+
+    Every database has threads of its own: one that hangs delays nobody else's checks.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        run: Callable[[Check], None],
+        identify: Callable[[str], None],
+        missed: Callable[[Check, str, int], None],
+    ) -> None:
+        self._run = run
+        self._missed = missed
+        self._zone = ZoneInfo(config.settings.timezone)
+        self._checks = {check.name: check for check in config.checks}
+        self._running = {name: threading.Lock() for name in self._checks}
+        self._first_run_due = set(self._checks)
+        self._beat = time.monotonic()
+        self._submitted: dict[str, float] = {}
+        self._stop = threading.Event()
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={
+                **{name: ThreadPoolExecutor(CONCURRENT_SNAPSHOTS) for name in _databases(config)},
+                "default": ThreadPoolExecutor(1),
+            },
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        self._plan(config, identify)
+        self._limits = {
+            name: each.time_limit.total_seconds()
+            for name, each in config.settings.databases.items()
+        }
+        self._scheduler.add_listener(self._on_submitted, EVENT_JOB_SUBMITTED)
+        self._scheduler.add_listener(self._on_overlap, EVENT_JOB_MAX_INSTANCES)
+        self._watchdog = threading.Thread(target=self._watch_clock, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Begin; every check with an interval runs once within a few seconds."""
+        self._beat = time.monotonic()
+        self._scheduler.start()
+        self._watchdog.start()
+
+    def stop(self) -> None:
+        """Start no more runs; does not wait for those that are running."""
+        self._stop.set()
+        self._scheduler.shutdown(wait=False)
+
+    @property
+    def intervals(self) -> Mapping[str, timedelta]:
+        """The time between two runs of each check; of a cron line, between the next two."""
+        return self._intervals
+
+    def complaint(self) -> str | None:
+        """Why the process should be restarted, or None. Does not depend on any database."""
+        now = time.monotonic()
+        if now - self._beat > 10 * HEARTBEAT:
+            return f"the scheduler gave no sign of life for {now - self._beat:.0f} s"
+        for name, last in list(self._submitted.items()):
+            late = now - last
+            if late > 2 * self._intervals[name].total_seconds() + 10 * HEARTBEAT:
+                return f"check {name} is late: not started for {late:.0f} s"
+        return None
+
+    def waiting_for_first_run(self) -> int:
+        """How many checks with an interval have not run since the start."""
+        return len(self._first_run_due)
+
+    def _plan(self, config: Config, identify: Callable[[str], None]) -> None:
+        now = datetime.now(UTC)
+        complete = config.settings.schedule.complete
+        self._intervals: dict[str, timedelta] = {}
+        self._scheduler.add_job(self._on_beat, Every(timedelta(seconds=HEARTBEAT), "heartbeat"))
+        for database in _databases(config):
+            self._scheduler.add_job(
+                identify,
+                Every(timedelta(minutes=1), database),
+                args=[database],
+                id=f"identify {database}",
+                executor=database,
+                next_run_time=now,
+            )
+        for planned in config.plan:
+            check, every = planned.check, planned.timetable.every
+            self._intervals[check.name] = self._interval(every, now)
+            self._add(check, check.name, every, now)
+            self._add(check, check.name + _COMPLETE, complete, None)
+
+    def _add(self, check: Check, job: str, every: Schedule, first: datetime | None) -> None:
+        options: dict[str, Any] = {}
+        if isinstance(every, timedelta):
+            if first:
+                options["next_run_time"] = first
+        elif not job.endswith(_COMPLETE):
+            self._first_run_due.discard(check.name)
+        self._scheduler.add_job(
+            self._run_once,
+            self._trigger(every, job),
+            args=[check],
+            id=job,
+            executor=check.database,
+            **options,
+        )
+
+    def _trigger(self, every: Schedule, name: str) -> BaseTrigger:
+        if isinstance(every, timedelta):
+            return Every(every, name)
+        return CronTrigger.from_crontab(every, timezone=self._zone)
+
+    def _interval(self, every: Schedule, now: datetime) -> timedelta:
+        if isinstance(every, timedelta):
+            return every
+        trigger = self._trigger(every, "")
+        first = trigger.get_next_fire_time(None, now)
+        second = first and trigger.get_next_fire_time(first, first + timedelta(seconds=1))
+        return second - first if first and second else timedelta(days=366)
+
+    def _run_once(self, check: Check) -> None:
+        lock = self._running[check.name]
+        if not lock.acquire(blocking=False):
+            self._missed(check, "overlap", 1)
+            return
+        try:
+            self._run(check)
+        finally:
+            self._first_run_due.discard(check.name)
+            lock.release()
+
+    def _on_beat(self) -> None:
+        self._beat = time.monotonic()
+
+    def _on_submitted(self, event: JobSubmissionEvent) -> None:
+        check = self._checks.get(event.job_id)
+        if check is None:
+            return
+        now = time.monotonic()
+        interval = self._intervals[check.name].total_seconds()
+        gap = now - self._submitted.get(check.name, now)
+        self._submitted[check.name] = now
+        if (left_out := int(gap / interval + 0.5) - 1) > 0:
+            self._missed(check, "pause", left_out)
+
+    def _on_overlap(self, event: JobSubmissionEvent) -> None:
+        if check := self._checks.get(event.job_id):
+            self._submitted[check.name] = time.monotonic()
+            self._missed(check, "overlap", 1)
+
+    def _watch_clock(self) -> None:
+        """Plan all jobs anew when the wall clock was set: they would else wait for the old time."""
+        departure = time.time() - time.monotonic()
+        while not self._stop.wait(HEARTBEAT / 2):
+            seen = time.time() - time.monotonic()
+            if abs(seen - departure) > CLOCK_JUMP:
+                departure = seen
+                self._replan()
+
+    def _replan(self) -> None:
+        now = datetime.now(UTC)
+        for job in self._scheduler.get_jobs():
+            if following := job.trigger.get_next_fire_time(None, now):
+                job.modify(next_run_time=following)
+
+
+def _databases(config: Config) -> Iterable[str]:
+    return config.settings.databases

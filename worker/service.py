@@ -1,0 +1,165 @@
+"""The running worker: everything wired together, from the first signal to the last."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from checks.base import Check, CheckError
+from worker import alerts, config, log
+from worker.config import Config, ConfigError
+from worker.metrics import Metrics
+from worker.run import Outcome, execute
+from worker.schedule import Scheduler
+from worker.sources import Databases, Identity
+from worker.state import State
+from worker.web import Web
+
+LONGEST_GOODBYE = 9.0
+"""Seconds from SIGTERM until the process ends even if a thread of it hangs."""
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Worker:
+    """Schedules the checks of a configuration and shows what they find."""
+
+    def __init__(self, current: Config) -> None:
+        """Open the state and bind the HTTP address. Raises StateError or OSError."""
+        self.metrics = Metrics()
+        self._config = current
+        self._identities: dict[str, Identity] = {}
+        self._state_failure: str | None = None
+        self._stopping = False
+        self._state = State(current.settings.state.parsed)
+        self.web = Web(current.settings.http, self.metrics.render, self._live, self._ready)
+        self._say_state()
+        if self._state.set_aside:
+            _log.error("state_file_corrupt", moved_to=str(self._state.set_aside))
+        self._adopt(current)
+
+    def start(self) -> None:
+        """Run checks and serve, on threads; returns at once."""
+        self.web.start()
+        self._scheduler.start()
+        _log.info("worker_started", address=self.web.address, checks=len(self._config.checks))
+
+    def stop(self) -> None:
+        """Stop scheduling, end what is running on the databases, close everything."""
+        self._stopping = True
+        self._scheduler.stop()
+        self._sources.close()
+        self.web.stop()
+        self._state.close()
+        _log.info("worker_stopped")
+
+    def reload(self, load: Callable[[], Config]) -> None:
+        """Take over another configuration, or keep this one when that has mistakes."""
+        try:
+            following = load()
+        except ConfigError as error:
+            self.metrics.config_loaded.set(0)
+            _log.error("config_refused", mistakes=[str(each) for each in error.problems])
+            return
+        fixed = ("state", "http", "log")
+        old, new = self._config.settings, following.settings
+        changed = [name for name in fixed if getattr(old, name) != getattr(new, name)]
+        self._scheduler.stop()
+        self._sources.close()
+        self.metrics.forget()
+        self._identities.clear()
+        self._adopt(following)
+        self._scheduler.start()
+        self.metrics.config_loaded.set(1)
+        _log.info("config_reloaded", checks=len(following.checks), needs_restart=changed)
+
+    def _adopt(self, current: Config) -> None:
+        self._config = current
+        self._sources = Databases(current.settings.databases)
+        self._scheduler = Scheduler(current, self._run, self._identify, self._on_missed)
+        self._state.forget_checks_except(check.name for check in current.checks)
+        self.metrics.plan(current.checks, self._scheduler.intervals, self._state.last_runs())
+        self.metrics.count_findings(current.checks, self._state.counts())
+
+    def _run(self, check: Check) -> None:
+        """The flow of one run, one way: outcome, state, metrics, log."""
+        run = execute(check, self._sources)
+        if run.outcome is Outcome.SKIPPED or check not in self._config.checks:
+            alerts.log_run(run)
+            return
+        transitions = self._state.record(run)
+        self._say_state()
+        self.metrics.observe(run)
+        self.metrics.count_findings([check], self._state.counts())
+        alerts.log_run(run)
+        alerts.log_transitions(transitions)
+
+    def _identify(self, name: str) -> None:
+        database = next(each for each in self._sources if each.name == name)
+        try:
+            identity = database.identify()
+        except CheckError as error:
+            self.metrics.database_up.labels(name).set(0)
+            _log.error("database_unreachable", database=name, error=str(error))
+            return
+        self.metrics.identify(identity)
+        if self._identities.get(name) == identity:
+            return
+        self._identities[name] = identity
+        fields = {field: getattr(identity, field) for field in identity.__slots__}
+        _log.info("database_identified", **fields)
+        if identity.writable:
+            _log.warning(
+                "database_account_may_write",
+                database=name,
+                user=identity.user,
+                privileges=identity.writable,
+                advice="give the worker an account with SELECT only",
+            )
+
+    def _on_missed(self, check: Check, reason: str, number: int) -> None:
+        self.metrics.missed.labels(check.name, reason).inc(number)
+        _log.warning("check_run_missed", check=check.name, reason=reason, runs=number)
+
+    def _say_state(self) -> None:
+        failure = self._state.failure
+        self.metrics.state_up.set(failure is None)
+        if failure and not self._state_failure:
+            _log.error("state_unavailable", error=failure, effect="kept in memory only")
+        elif self._state_failure and not failure:
+            _log.info("state_recovered")
+        self._state_failure = failure
+
+    def _live(self) -> tuple[bool, str]:
+        complaint = self._scheduler.complaint()
+        return complaint is None, complaint or "alive"
+
+    def _ready(self) -> tuple[bool, str]:
+        if self._stopping:
+            return False, "stopping"
+        if waiting := self._scheduler.waiting_for_first_run():
+            return False, f"{waiting} checks have not run yet"
+        return True, "ready"
+
+
+def serve(path: Path | None, current: Config, announce: Callable[[Worker], None]) -> None:
+    """Run the worker in the foreground until SIGTERM or SIGINT; SIGHUP reloads `path`.
+
+    Ends the process with status 1 when its threads do not end in time.
+    """
+    signals = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+    # Blocked in every thread and waited for in this one: no handler, so no reentrance.
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    log.set_up(current.settings.log)
+    worker = Worker(current)
+    worker.start()
+    announce(worker)
+    while signal.sigwait(signals) == signal.SIGHUP:
+        worker.reload(lambda: config.load(path))
+    deadline = threading.Timer(LONGEST_GOODBYE, os._exit, [1])
+    deadline.daemon = True
+    deadline.start()
+    worker.stop()

@@ -1,0 +1,202 @@
+"""The settings of `config.toml`, one model a table; unknown keys are refused everywhere."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from apscheduler.triggers.cron import CronTrigger
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    model_validator,
+)
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from checks.facts import TableFacts
+from checks.types import Duration, Identifier, Severity, Slug, parse_duration
+
+LONGEST_SNAPSHOT = timedelta(seconds=60)
+"""A snapshot that lives longer holds back purge and DDL on the audited server."""
+
+
+class Table(BaseModel):
+    """A table of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("not a time zone of the IANA database, such as Asia/Shanghai") from None
+    return value
+
+
+def _schedule(value: object) -> timedelta | str:
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str) or " " not in value.strip():
+        return parse_duration(value)
+    try:
+        CronTrigger.from_crontab(value)
+    except ValueError:
+        raise ValueError(
+            "neither a duration (30s, 5m, 1h) nor a cron line of five fields (0 3 * * *)"
+        ) from None
+    return value
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+"""A time zone by its IANA name."""
+
+Schedule = Annotated[timedelta | str, BeforeValidator(_schedule)]
+"""An interval, or a cron line of five fields in the configured time zone."""
+
+
+def parse_url(value: str) -> URL:
+    """A SQLAlchemy URL. Raises ValueError that repeats nothing of it: it may hold a password."""
+    authority = value.partition("://")[2].partition("/")[0]
+    if authority.count("@") > 1:
+        raise ValueError("more than one '@' before the host; in a password write it as %40")
+    try:
+        return make_url(value)
+    except (ArgumentError, ValueError):
+        raise ValueError("not a URL such as mysql://user@host:3306/database") from None
+
+
+def _file_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise ValueError(f"file {path} cannot be read: {reason}") from None
+
+
+class UrlTable(Table):
+    """A database URL, given as such or in a file; its password may be in a file of its own."""
+
+    url: str | None = Field(default=None, repr=False)
+    url_file: Path | None = None
+    password_file: Path | None = None
+    _parsed: URL = PrivateAttr()
+
+    @model_validator(mode="after")
+    def _parse(self) -> Self:
+        if (self.url is None) == (self.url_file is None):
+            raise ValueError("exactly one of url and url_file is needed")
+        text = self.url if self.url is not None else _file_text(self.url_file or Path())
+        self._parsed = parse_url(text)
+        if self.password_file:
+            self._parsed = self._parsed.set(password=_file_text(self.password_file))
+        return self
+
+    @property
+    def parsed(self) -> URL:
+        """The whole URL, password included: not for any message."""
+        return self._parsed
+
+
+class DatabaseSettings(UrlTable):
+    """`[databases.NAME]`: an audited database."""
+
+    environment: str = Field(default="unnamed", max_length=64)
+    """A label for people, such as production; shown in log, metrics and report."""
+    time_limit: Duration = timedelta(seconds=30)
+    """The longest one run may read."""
+    connect_timeout: Duration = timedelta(seconds=5)
+
+    @model_validator(mode="after")
+    def _supported(self) -> Self:
+        if self.time_limit > LONGEST_SNAPSHOT:
+            raise ValueError(f"time_limit is over {LONGEST_SNAPSHOT.seconds}s")
+        backend = self.parsed.get_backend_name()
+        if backend == "sqlite":
+            if not self.parsed.database or self.parsed.database == ":memory:":
+                raise ValueError("a SQLite URL names a file: sqlite:///ledger.db")
+        elif backend not in ("mysql", "mariadb"):
+            raise ValueError("only mysql://, mariadb:// and sqlite:/// can be audited")
+        elif not self.parsed.host or not self.parsed.database or not self.parsed.username:
+            raise ValueError("the URL needs a user, a host and a database")
+        if unknown := set(self.parsed.query) - {"charset"}:
+            raise ValueError(f"unknown option in the URL: {', '.join(sorted(unknown))}")
+        return self
+
+
+class StateSettings(UrlTable):
+    """`[state]`: where runs and findings are kept."""
+
+    url: str | None = Field(default="sqlite:///reconciler-state.db", repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _file_instead_of_default(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "url_file" in data and "url" not in data:
+            return {**data, "url": None}
+        return data
+
+
+class Timetable(Table):
+    """When one check runs."""
+
+    every: Schedule
+
+
+class ScheduleSettings(Timetable):
+    """`[schedule]`: when checks run unless they say otherwise."""
+
+    every: Schedule = timedelta(seconds=30)
+    complete: Schedule = "0 3 * * *"
+    """When every check runs once more and reads everything."""
+
+
+class HttpSettings(Table):
+    """`[http]`: where metrics and health are served."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=9720, ge=0, le=65535)
+
+
+class LogSettings(Table):
+    """`[log]`: how the worker speaks."""
+
+    format: Literal["auto", "json", "console"] = "auto"
+    """`auto` is `console` on a terminal and `json` elsewhere."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Override(Table):
+    """`[[overrides]]`: another severity or schedule for the checks whose name matches."""
+
+    check: str
+    """A check's name, or a pattern with `*`."""
+    severity: Severity | None = None
+    every: Schedule | None = None
+
+
+class Settings(Table):
+    """The whole file."""
+
+    timezone: Zone = "UTC"
+    """The zone in which the audited database writes DATETIME, and cron lines are meant."""
+    databases: Mapping[Slug, DatabaseSettings] = Field(min_length=1)
+    state: StateSettings = StateSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
+    tables: Mapping[Identifier, TableFacts] = {}
+    checks: tuple[Any, ...] = ()
+    """Read by `worker.config`, check by check, so that one mistake does not hide another."""
+    overrides: tuple[Override, ...] = ()
+
+    @property
+    def main_database(self) -> str:
+        """The database of a table or check that names none: the first."""
+        return next(iter(self.databases))

@@ -1,0 +1,5 @@
+"""The audited databases: read-only snapshots that end in time, whatever the server does."""
+
+from worker.sources.database import Database, Databases, Identity
+
+__all__ = ["Database", "Databases", "Identity"]

@@ -1,0 +1,187 @@
+"""MySQL 8 or later and MariaDB, through PyMySQL."""
+
+import re
+import threading
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import cast
+
+import pymysql
+from pymysql.connections import Connection as DriverConnection
+from pymysql.constants import CR, ER
+from sqlalchemy import URL, Connection, text
+
+LOCK_WAIT = 3
+"""Seconds to wait for a metadata lock: a queue behind the auditor is an outage."""
+
+_READING = {
+    "SELECT",
+    "USAGE",
+    "SHOW VIEW",
+    "SHOW DATABASES",
+    "SHOW_ROUTINE",
+    "SHOW CREATE ROUTINE",
+    "PROCESS",
+    "REPLICATION CLIENT",
+    "BINLOG MONITOR",
+    "SLAVE MONITOR",
+    "REPLICA MONITOR",
+}
+_GRANT = re.compile(r"GRANT (?P<privileges>.+?) ON (?P<object>.+?) TO ", re.DOTALL)
+
+_EXPLAINED = {
+    1317: "the query was stopped on the server (KILL QUERY)",
+    1412: "a table's definition changed during the run",
+    1969: "stopped by the server: time limit (max_statement_time)",
+    3024: "stopped by the server: time limit (max_execution_time)",
+}
+_PERMANENT = {
+    ER.ACCESS_DENIED_ERROR,
+    ER.DBACCESS_DENIED_ERROR,
+    ER.TABLEACCESS_DENIED_ERROR,
+    ER.COLUMNACCESS_DENIED_ERROR,
+    ER.BAD_DB_ERROR,
+    ER.NO_SUCH_TABLE,
+    ER.BAD_FIELD_ERROR,
+}
+_UNREACHABLE = {
+    CR.CR_CONNECTION_ERROR,
+    CR.CR_CONN_HOST_ERROR,
+    CR.CR_SERVER_GONE_ERROR,
+    CR.CR_SERVER_LOST,
+    ER.ACCESS_DENIED_ERROR,
+    ER.DBACCESS_DENIED_ERROR,
+    ER.BAD_DB_ERROR,
+    ER.CON_COUNT_ERROR,
+    ER.SERVER_SHUTDOWN,
+}
+
+
+class _Connection(DriverConnection):  # the stubs leave out what is protected
+    """A driver connection whose read time-out can be changed while it lives.
+
+    PyMySQL has one time-out for the handshake, a ping and a query; those differ by a factor of ten.
+    """
+
+    def let_reads_last(self, seconds: float) -> None:
+        self._read_timeout = seconds
+
+    def cut(self) -> None:
+        """Make a read that hangs in another thread return, with an error."""
+        self._force_close()  # type: ignore[attr-defined]
+
+
+class MySQL:
+    """Connections to a MySQL or MariaDB server, and how their queries are bounded and stopped."""
+
+    begin = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+
+    def __init__(self, url: URL, limit: float, connect_timeout: float) -> None:
+        """`limit` and `connect_timeout` are seconds."""
+        self.url = url.set(drivername="mysql+pymysql", port=url.port or 3306)
+        self._limit = limit
+        self._connect_timeout = connect_timeout
+        self._one_stop = threading.Lock()
+
+    def connect(self) -> _Connection:
+        """Connect and set the session up: time limit, isolation level, UTC, lock waits."""
+        raw = self._open()
+        try:
+            self._set_up(raw)
+        except BaseException:
+            raw.cut()
+            raise
+        return raw
+
+    def unbounded_reads(self, raw: object, *, allowed: bool) -> None:
+        """Reads may outlast the server's limit by 5 s: the server is to be the first to stop."""
+        seconds = self._limit + 5 if allowed else self._connect_timeout
+        cast("_Connection", raw).let_reads_last(seconds)
+
+    def stop_query(self, raw: object) -> None:
+        """KILL QUERY from a connection of its own; one's own threads need no privilege for it."""
+        thread = cast("_Connection", raw).thread_id()
+        with self._one_stop, suppress(pymysql.MySQLError, OSError):
+            killer = self._open()
+            try:
+                killer.query(f"KILL QUERY {int(thread)}")
+            finally:
+                killer.cut()
+
+    def abandon(self, raw: object) -> None:
+        """Close the socket."""
+        cast("_Connection", raw).cut()
+
+    def identity(self, connection: Connection) -> Mapping[str, object]:
+        """Version, zone, account and its privileges, as the server tells them."""
+        row = connection.execute(
+            text(
+                "SELECT VERSION() AS version, CURRENT_USER() AS user,"
+                " @@system_time_zone AS system_zone, @@global.time_zone AS zone"
+            )
+        ).one()
+        grants = [grant for (grant,) in connection.exec_driver_sql("SHOW GRANTS")]
+        return {
+            "server": "MariaDB" if "MariaDB" in row.version else "MySQL",
+            "version": row.version,
+            "user": row.user,
+            "time_zone": row.system_zone if row.zone == "SYSTEM" else row.zone,
+            "writable": tuple(sorted(writing_privileges(grants))),
+        }
+
+    def explain(self, error: BaseException | None) -> tuple[str, bool, bool]:
+        """See `Server.explain`. The server's own words name account and host, never a password."""
+        code = error.args[0] if isinstance(error, pymysql.MySQLError) and error.args else None
+        if not isinstance(code, int):
+            return f"connection failed: {type(error).__name__}", False, True
+        words = str(error.args[1]) if error is not None and len(error.args) > 1 else ""
+        return _EXPLAINED.get(code) or f"{words} ({code})", code in _PERMANENT, code in _UNREACHABLE
+
+    def _open(self) -> _Connection:
+        return _Connection(
+            host=self.url.host,
+            port=self.url.port or 3306,
+            user=self.url.username,
+            password=self.url.password or "",
+            database=self.url.database,
+            charset="utf8mb4",
+            connect_timeout=self._connect_timeout,
+            read_timeout=self._connect_timeout,
+            write_timeout=self._connect_timeout,
+            program_name="reconciler",
+        )
+
+    def _set_up(self, raw: _Connection) -> None:
+        is_mariadb = "MariaDB" in raw.get_server_info()
+        # Under another level WITH CONSISTENT SNAPSHOT is silently no snapshot.
+        settings: dict[str, object] = {
+            "tx_isolation" if is_mariadb else "transaction_isolation": "REPEATABLE-READ",
+            "time_zone": "+00:00",
+            "lock_wait_timeout": LOCK_WAIT,
+        }
+        if is_mariadb:
+            settings["max_statement_time"] = self._limit
+        else:
+            settings["max_execution_time"] = int(self._limit * 1000)
+        with raw.cursor() as cursor:
+            for variable, wanted in settings.items():
+                cursor.execute(f"SET SESSION {variable} = %s", (wanted,))
+                cursor.execute(f"SELECT @@SESSION.{variable}")
+                (found,) = cursor.fetchone() or (None,)
+                if str(found) != str(wanted) and float(found) != wanted:
+                    raise pymysql.OperationalError(
+                        CR.CR_UNKNOWN_ERROR, f"{variable} is {found}, asked for was {wanted}"
+                    )
+
+
+def writing_privileges(grants: Iterable[str]) -> set[str]:
+    """Privileges beyond reading in the lines of SHOW GRANTS (active roles are in them)."""
+    found: set[str] = set()
+    for grant in grants:
+        if match := _GRANT.match(grant):
+            # Column lists in parentheses: SELECT (`a`, `b`), INSERT (`a`)
+            names = re.sub(r"\([^)]*\)", "", match["privileges"]).split(",")
+            found |= {name.strip().upper() for name in names} - _READING - {"PROXY"}
+        if grant.endswith("WITH GRANT OPTION") and match and match["privileges"] != "PROXY":
+            found.add("GRANT OPTION")
+    return found

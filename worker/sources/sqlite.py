@@ -1,0 +1,70 @@
+"""SQLite: the embedded demo ledger, and whatever else is a file."""
+
+import sqlite3
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection
+
+_STEPS_BETWEEN_LOOKS = 10_000
+
+
+class SQLite:
+    """Connections that can only read the file, and how their queries are bounded and stopped."""
+
+    begin = "BEGIN"
+
+    def __init__(self, url: URL, limit: float, connect_timeout: float) -> None:
+        """`limit` and `connect_timeout` are seconds."""
+        self.url = url.set(drivername="sqlite+pysqlite")
+        self._path = Path(url.database or "")
+        self._limit = limit
+        self._connect_timeout = connect_timeout
+
+    def connect(self) -> sqlite3.Connection:
+        """Open the file read-only: a file that is not there is an error, not a new database."""
+        raw = sqlite3.connect(
+            f"file:{quote(str(self._path))}?mode=ro",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=self._connect_timeout,
+        )
+        raw.execute("PRAGMA query_only = ON")
+        return raw
+
+    def unbounded_reads(self, raw: object, *, allowed: bool) -> None:
+        """Give the snapshot that begins its time limit; one that ended has none."""
+        end = time.monotonic() + self._limit
+        look = (lambda: time.monotonic() > end) if allowed else None
+        cast("sqlite3.Connection", raw).set_progress_handler(look, _STEPS_BETWEEN_LOOKS)
+
+    def stop_query(self, raw: object) -> None:
+        """Interrupt it."""
+        cast("sqlite3.Connection", raw).interrupt()
+
+    def abandon(self, raw: object) -> None:
+        """Interrupt it once more: a file does not hang as a socket does."""
+        cast("sqlite3.Connection", raw).interrupt()
+
+    def identity(self, _connection: Connection) -> Mapping[str, object]:
+        """The library's version; a file opened read-only has no account that could write."""
+        return {
+            "server": "SQLite",
+            "version": sqlite3.sqlite_version,
+            "host": "localhost",
+            "time_zone": "UTC",
+            "schema": self._path.name,
+        }
+
+    def explain(self, error: BaseException | None) -> tuple[str, bool, bool]:
+        """See `Server.explain`."""
+        code = getattr(error, "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_INTERRUPT:
+            return f"stopped: time limit of {self._limit:g} s", False, False
+        if code == sqlite3.SQLITE_CANTOPEN:
+            return f"file {self._path} cannot be opened", False, True
+        return str(error), False, False
