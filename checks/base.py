@@ -99,6 +99,6 @@ class Check(BaseModel, ABC):
         """
 
     @property
-    def names(self) -> Mapping[str, frozenset[str]]:
-        """The tables and their columns that must exist for this check to have an answer."""
-        return {self.table: frozenset()}
+    def needs(self) -> Mapping[str, tuple[str, ...]]:
+        """The tables, each with its columns, without which this check has no answer."""
+        return {self.table: ()}

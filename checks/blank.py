@@ -1,5 +1,6 @@
 """`blank`: no key is NULL, empty or nothing but white space."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from sqlalchemy import ColumnElement, TableClause, and_, false, func, or_, select
@@ -17,11 +18,16 @@ class Blank(Check):
     column: Identifier
     primary_key: Identifier
 
+    @property
+    def needs(self) -> Mapping[str, tuple[str, ...]]:
+        """The column, and the primary key by which findings name rows."""
+        return {self.table: (self.primary_key, self.column)}
+
     def run(self, sources: Sources) -> Result:
         """Count NULL, empty and white-space values apart, over all rows."""
         with sources.snapshot(self.database) as connection:
-            found = catalog.require(connection, self.table, (self.column, self.primary_key))
-            rows = rows_of(self.table, (self.primary_key, self.column))
+            found = catalog.require(connection, self.table, self.needs[self.table])
+            rows = rows_of(self.table, self.needs[self.table])
             is_text = found[self.column].is_text
             is_null, is_empty, is_space = self._classes(rows, is_text=is_text)
             candidates = self._candidates(rows, is_text=is_text)

@@ -1,5 +1,6 @@
 """`condition`: every row satisfies an expression."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from sqlalchemy import func, not_, select
@@ -25,10 +26,16 @@ class Condition(Check):
     tally: Identifier | None = None
     """A column with few values, such as a status, whose rows are counted value by value."""
 
+    @property
+    def needs(self) -> Mapping[str, tuple[str, ...]]:
+        """The columns of the expression, and the primary key by which findings name rows."""
+        tallied = (self.tally,) if self.tally else ()
+        columns = dict.fromkeys((self.primary_key, *self.expression.columns, *tallied))
+        return {self.table: tuple(columns)}
+
     def run(self, sources: Sources) -> Result:
         """Count and sample the rows for which the expression is not true."""
-        tallied = (self.tally,) if self.tally else ()
-        names = dict.fromkeys((self.primary_key, *self.expression.columns, *tallied))
+        names = self.needs[self.table]
         with sources.snapshot(self.database) as connection:
             catalog.require(connection, self.table, names)
             rows = rows_of(self.table, names)

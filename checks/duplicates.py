@@ -1,6 +1,6 @@
 """`duplicates`: no two rows share a key."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -39,15 +39,20 @@ class Duplicates(Check):
     primary_key: Identifier
     nulls: Literal["equal", "distinct"] = "equal"
 
+    @property
+    def needs(self) -> Mapping[str, tuple[str, ...]]:
+        """The key, and the primary key by which findings name rows."""
+        return {self.table: (self.primary_key, *self.columns)}
+
     def run(self, sources: Sources) -> Result:
         """Group all rows by key; describe the groups with most rows by their row ids.
 
         A unique index is no proof: with `unique_checks=0` InnoDB takes duplicates under one.
         """
         with sources.snapshot(self.database) as connection:
-            found = catalog.require(connection, self.table, (self.primary_key, *self.columns))
+            found = catalog.require(connection, self.table, self.needs[self.table])
             texts = [name for name in self.columns if found[name].is_text]
-            rows = rows_of(self.table, (self.primary_key, *self.columns))
+            rows = rows_of(self.table, self.needs[self.table])
             worst = connection.execute(self._worst_groups(rows, texts)).mappings().all()
             findings = self._describe(connection, rows, texts, worst) if worst else ()
             examined = row_total(connection, self.table)

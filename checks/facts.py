@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from checks import any_check
 from checks.base import Check
 from checks.columns import Declaration, is_declared_not_null
-from checks.row_count import Rows
+from checks.row_count import RowBounds
 from checks.types import Columns, Identifier, Slug
 
 _TEXT = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext")
@@ -22,15 +22,6 @@ class Key(BaseModel):
     columns: Columns
     index: Identifier | None = None
     nulls: Literal["equal", "distinct"] = "equal"
-
-
-class RowBounds(BaseModel):
-    """How many rows a table may have."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    at_least: Rows = 0
-    at_most: Rows | None = None
 
 
 class TableFacts(BaseModel):

@@ -1,5 +1,6 @@
 """`non_negative`: amounts are zero or more."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from sqlalchemy import or_, select
@@ -18,11 +19,16 @@ class NonNegative(Check):
     columns: Columns
     primary_key: Identifier
 
+    @property
+    def needs(self) -> Mapping[str, tuple[str, ...]]:
+        """The amounts, and the primary key by which findings name rows."""
+        return {self.table: (self.primary_key, *self.columns)}
+
     def run(self, sources: Sources) -> Result:
         """Count the rows with a negative amount, and the negative amounts of each column."""
         with sources.snapshot(self.database) as connection:
-            catalog.require(connection, self.table, (self.primary_key, *self.columns))
-            rows = rows_of(self.table, (self.primary_key, *self.columns))
+            catalog.require(connection, self.table, self.needs[self.table])
+            rows = rows_of(self.table, self.needs[self.table])
             negative = or_(*(rows.c[name] < 0 for name in self.columns))
             counts = (
                 connection.execute(

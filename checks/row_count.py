@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from checks import catalog
 from checks.base import Check, Finding, Result, Sources
@@ -11,10 +11,11 @@ from checks.sql import row_total
 Rows = Annotated[int, Field(ge=0)]
 
 
-class RowCount(Check):
-    """The exact rows of a table; a violation when they are fewer or more than allowed."""
+class RowBounds(BaseModel):
+    """How many rows a table may have."""
 
-    kind: Literal["row_count"] = "row_count"
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
     at_least: Rows = 0
     at_most: Rows | None = None
 
@@ -23,6 +24,12 @@ class RowCount(Check):
         if self.at_most is not None and self.at_most < self.at_least:
             raise ValueError(f"at_most ({self.at_most}) is below at_least ({self.at_least})")
         return self
+
+
+class RowCount(RowBounds, Check):
+    """The exact rows of a table; a violation when they are fewer or more than allowed."""
+
+    kind: Literal["row_count"] = "row_count"
 
     def run(self, sources: Sources) -> Result:
         """Count the rows. The catalog's own figure is an estimate and is not used."""

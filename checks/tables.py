@@ -1,5 +1,6 @@
 """`tables`: a required table exists, a retired one does not."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from checks import catalog
@@ -24,6 +25,11 @@ class Tables(Check):
         if not self.retired:
             message += catalog.nearest(self.table, existing)
         return Result(1, 1, (Finding({"table": self.table}, message),))
+
+    @property
+    def needs(self) -> Mapping[str, tuple[str, ...]]:
+        """Nothing: whether the table is there is the question."""
+        return {}
 
     def _complaint(self, found: str | None) -> str | None:
         if self.retired:

@@ -1,5 +1,6 @@
 """`unique_index`: the database itself forbids two rows with the same key."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from checks import catalog
@@ -18,6 +19,11 @@ class UniqueIndex(Check):
     columns: Columns
     index: Identifier | None = None
     """The name it is expected to have; another name is a note."""
+
+    @property
+    def needs(self) -> Mapping[str, tuple[str, ...]]:
+        """The columns of the key."""
+        return {self.table: self.columns}
 
     def run(self, sources: Sources) -> Result:
         """Read every index of the table whole and look for one that proves the key."""

@@ -201,7 +201,7 @@ def _chosen(current: Config, patterns: list[str]) -> list[Check]:
 def _print_table(runs: list[Run]) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("check", "outcome", "severity"):
-        table.add_column(heading, no_wrap=heading != "check")
+        table.add_column(heading, no_wrap=heading != "check", overflow="fold")
     for heading in ("rows", "violations", "seconds"):
         table.add_column(heading, justify="right")
     colours = {Outcome.PASS: "green", Outcome.FAIL: "bold red"}
@@ -215,8 +215,9 @@ def _print_table(runs: list[Run]) -> None:
             str(result.violations) if result else "-",
             f"{each.seconds:.3f}",
         )
-    console = Console(highlight=False)
-    console.print(table)
+    # Names are whole in a pipe, whatever a terminal would be wide.
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+    console.print(table, soft_wrap=False)
     for each in runs:
         _print_details(console, each)
 

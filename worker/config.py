@@ -119,9 +119,15 @@ def _other_spelling(name: str) -> str:
     return name.removesuffix("_file") if name.endswith("_file") else f"{name}_file"
 
 
+_PLAIN_WORDS = {"extra_forbidden": "unknown key", "missing": "is missing"}
+
+
 def _problems(error: ValidationError, *prefix: str | int) -> list[Problem]:
     return [
-        Problem(_place((*prefix, *each["loc"])), each["msg"].removeprefix("Value error, "))
+        Problem(
+            _place((*prefix, *each["loc"])),
+            _PLAIN_WORDS.get(each["type"]) or each["msg"].removeprefix("Value error, "),
+        )
         for each in error.errors(include_input=False, include_url=False)
     ]
 

@@ -1,9 +1,8 @@
 """`config check --connect`: what the configuration names, held against the real schema."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from checks import catalog
-from checks.base import CheckError
 from worker.config import Config, Problem
 from worker.sources import Database, Databases
 
@@ -25,21 +24,20 @@ def _compare(config: Config, database: Database) -> Iterator[Problem]:
                 yield Problem(place, f"the database has no table {table}{suggestion}")
                 continue
             columns = catalog.columns(connection, table)
-            for name in sorted(names - columns.keys()):
+            for name in names:
+                if name in columns:
+                    continue
                 suggestion = catalog.nearest(name, columns)
                 yield Problem(place, f"table {table} has no column {name}{suggestion}")
 
 
-def _named(config: Config, database: str) -> Iterator[tuple[str, str, frozenset[str]]]:
+def _named(config: Config, database: str) -> Iterator[tuple[str, str, Iterable[str]]]:
     settings = config.settings
     for name, facts in settings.tables.items():
         if (facts.database or settings.main_database) == database and not facts.retired:
-            yield f"tables.{name}", name, facts.names
+            yield f"tables.{name}", name, sorted(facts.names)
     derived = len(config.plan) - len(settings.checks)
     for number, planned in enumerate(config.plan[derived:]):
         if planned.check.database == database:
-            for table, names in planned.check.names.items():
+            for table, names in planned.check.needs.items():
                 yield f"checks[{number}]", table, names
-
-
-__all__ = ["CheckError", "compare"]

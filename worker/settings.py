@@ -72,6 +72,10 @@ def parse_url(value: str) -> URL:
         raise ValueError("not a URL such as mysql://user@host:3306/database") from None
 
 
+def _with_driver(url: URL) -> URL:
+    return url.set(drivername="mysql+pymysql") if url.drivername == "mysql" else url
+
+
 def _file_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").rstrip("\r\n")
@@ -93,7 +97,7 @@ class UrlTable(Table):
         if (self.url is None) == (self.url_file is None):
             raise ValueError("exactly one of url and url_file is needed")
         text = self.url if self.url is not None else _file_text(self.url_file or Path())
-        self._parsed = parse_url(text)
+        self._parsed = _with_driver(parse_url(text))
         if self.password_file:
             self._parsed = self._parsed.set(password=_file_text(self.password_file))
         return self
