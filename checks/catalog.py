@@ -76,9 +76,14 @@ def same_type(one: str, other: str) -> bool:
 
 def _canonical(type_text: str) -> str:
     pieces = re.split(r"('(?:[^']|'')*')", type_text)
-    pieces[::2] = (_INTEGER_WIDTH.sub(r"\1", re.sub(r"\s+", " ", p.lower())) for p in pieces[::2])
-    joined = re.sub(r"\s*([(),])\s*", r"\1", "".join(pieces)).strip()
+    pieces[::2] = (_plain(piece) for piece in pieces[::2])  # the others are quoted values
+    joined = "".join(pieces).strip()
     return "longtext" if joined == "json" else joined
+
+
+def _plain(piece: str) -> str:
+    single_spaced = re.sub(r"\s+", " ", piece.lower())
+    return re.sub(r"\s*([(),])\s*", r"\1", _INTEGER_WIDTH.sub(r"\1", single_spaced))
 
 
 def objects(connection: Connection) -> dict[str, str]:

@@ -11,7 +11,8 @@ from checks.base import Check, Finding, Result, Sources
 from checks.types import Identifier
 
 _DECLARATION = re.compile(
-    r"(?P<type>\S.*?)(?:\s+(?P<null>not\s+null|null))?", re.IGNORECASE | re.DOTALL
+    r"(?!(?:not\s+)?null$)(?P<type>\S.*?)(?:\s+(?P<null>not\s+null|null))?",
+    re.IGNORECASE | re.DOTALL,
 )
 
 

@@ -5,6 +5,8 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,7 +27,12 @@ HEARTBEAT = 2.0
 CLOCK_JUMP = 2.0
 """Seconds by which the wall clock may depart from the monotonic one before jobs are re-planned."""
 
+LOOK_AHEAD = timedelta(days=8)
+"""How far a cron line is looked along for its longest gap: a week-end is no delay."""
+
 _COMPLETE = "#complete"
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Every(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 has no types
@@ -36,14 +43,15 @@ class Every(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 has no types
     """
 
     def __init__(self, interval: timedelta, name: str) -> None:
-        self._interval = interval.total_seconds()
-        self._phase = zlib.crc32(name.encode()) / 2**32 * self._interval
+        # Whole microseconds: a rounded float may be no later than `now`, and APScheduler would
+        # count the runs up to now without end.
+        self._interval = interval // _MICROSECOND
+        self._phase = zlib.crc32(name.encode()) * self._interval >> 32
 
     def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
         """The first grid time after `now`."""
-        passed = (now.timestamp() - self._phase) // self._interval
-        following = (passed + 1) * self._interval + self._phase
-        return datetime.fromtimestamp(following, UTC)
+        passed = ((now - _EPOCH) // _MICROSECOND - self._phase) // self._interval
+        return _EPOCH + ((passed + 1) * self._interval + self._phase) * _MICROSECOND
 
 
 class Scheduler:
@@ -66,7 +74,7 @@ class Scheduler:
         self._running = {name: threading.Lock() for name in self._checks}
         self._first_run_due = set(self._checks)
         self._beat = time.monotonic()
-        self._submitted: dict[str, float] = {}
+        self._due: dict[str, float] = {}
         self._stop = threading.Event()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
@@ -77,10 +85,6 @@ class Scheduler:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         self._plan(config, identify)
-        self._limits = {
-            name: each.time_limit.total_seconds()
-            for name, each in config.settings.databases.items()
-        }
         self._scheduler.add_listener(self._on_submitted, EVENT_JOB_SUBMITTED)
         self._scheduler.add_listener(self._on_overlap, EVENT_JOB_MAX_INSTANCES)
         self._watchdog = threading.Thread(target=self._watch_clock, name="watchdog", daemon=True)
@@ -94,11 +98,12 @@ class Scheduler:
     def stop(self) -> None:
         """Start no more runs; does not wait for those that are running."""
         self._stop.set()
-        self._scheduler.shutdown(wait=False)
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
 
     @property
     def intervals(self) -> Mapping[str, timedelta]:
-        """The time between two runs of each check; of a cron line, between the next two."""
+        """The time between two runs of each check; of a cron line, the longest such time."""
         return self._intervals
 
     def complaint(self) -> str | None:
@@ -106,10 +111,10 @@ class Scheduler:
         now = time.monotonic()
         if now - self._beat > 10 * HEARTBEAT:
             return f"the scheduler gave no sign of life for {now - self._beat:.0f} s"
-        for name, last in list(self._submitted.items()):
-            late = now - last
-            if late > 2 * self._intervals[name].total_seconds() + 10 * HEARTBEAT:
-                return f"check {name} is late: not started for {late:.0f} s"
+        for name, due in list(self._due.items()):
+            late = now - due
+            if late > self._intervals[name].total_seconds() + 10 * HEARTBEAT:
+                return f"check {name} is late: due {late:.0f} s ago and not started"
         return None
 
     def waiting_for_first_run(self) -> int:
@@ -120,6 +125,7 @@ class Scheduler:
         now = datetime.now(UTC)
         complete = config.settings.schedule.complete
         self._intervals: dict[str, timedelta] = {}
+        self._triggers: dict[str, BaseTrigger] = {}
         self._scheduler.add_job(self._on_beat, Every(timedelta(seconds=HEARTBEAT), "heartbeat"))
         for database in _databases(config):
             self._scheduler.add_job(
@@ -133,6 +139,7 @@ class Scheduler:
         for planned in config.plan:
             check, every = planned.check, planned.timetable.every
             self._intervals[check.name] = self._interval(every, now)
+            self._triggers[check.name] = self._trigger(every, check.name)
             self._add(check, check.name, every, now)
             self._add(check, check.name + _COMPLETE, complete, None)
 
@@ -158,12 +165,7 @@ class Scheduler:
         return CronTrigger.from_crontab(every, timezone=self._zone)
 
     def _interval(self, every: Schedule, now: datetime) -> timedelta:
-        if isinstance(every, timedelta):
-            return every
-        trigger = self._trigger(every, "")
-        first = trigger.get_next_fire_time(None, now)
-        second = first and trigger.get_next_fire_time(first, first + timedelta(seconds=1))
-        return second - first if first and second else timedelta(days=366)
+        return every if isinstance(every, timedelta) else _longest_gap(every, self._zone, now)
 
     def _run_once(self, check: Check) -> None:
         lock = self._running[check.name]
@@ -180,20 +182,24 @@ class Scheduler:
         self._beat = time.monotonic()
 
     def _on_submitted(self, event: JobSubmissionEvent) -> None:
-        check = self._checks.get(event.job_id)
-        if check is None:
+        if (check := self._checks.get(event.job_id)) is None:
             return
-        now = time.monotonic()
-        interval = self._intervals[check.name].total_seconds()
-        gap = now - self._submitted.get(check.name, now)
-        self._submitted[check.name] = now
-        if (left_out := int(gap / interval + 0.5) - 1) > 0:
+        late = time.monotonic() - self._due.get(check.name, time.monotonic())
+        self._note_due(check)
+        # One run makes up for all that a pause left out.
+        if left_out := int(late / self._intervals[check.name].total_seconds()):
             self._missed(check, "pause", left_out)
 
     def _on_overlap(self, event: JobSubmissionEvent) -> None:
         if check := self._checks.get(event.job_id):
-            self._submitted[check.name] = time.monotonic()
+            self._note_due(check)
             self._missed(check, "overlap", 1)
+
+    def _note_due(self, check: Check) -> None:
+        """Remember, on a clock that nobody sets, when a check is to be started again."""
+        now = datetime.now(UTC)
+        if following := self._triggers[check.name].get_next_fire_time(None, now):
+            self._due[check.name] = time.monotonic() + (following - now).total_seconds()
 
     def _watch_clock(self) -> None:
         """Plan all jobs anew when the wall clock was set: they would else wait for the old time."""
@@ -207,8 +213,23 @@ class Scheduler:
     def _replan(self) -> None:
         now = datetime.now(UTC)
         for job in self._scheduler.get_jobs():
-            if following := job.trigger.get_next_fire_time(None, now):
+            following = job.trigger.get_next_fire_time(None, now)
+            # What is overdue stays so and runs at once: the clock went forward, or we slept.
+            if following and job.next_run_time and following < job.next_run_time:
                 job.modify(next_run_time=following)
+        for check in self._checks.values():
+            self._note_due(check)
+
+
+@lru_cache(maxsize=64)
+def _longest_gap(cron: str, zone: ZoneInfo, now: datetime) -> timedelta:
+    trigger = CronTrigger.from_crontab(cron, timezone=zone)
+    times: list[datetime] = []
+    following = trigger.get_next_fire_time(None, now)
+    while following and (len(times) < 2 or (following < now + LOOK_AHEAD and len(times) < 1000)):
+        times.append(following)
+        following = trigger.get_next_fire_time(following, following + timedelta(seconds=1))
+    return max((later - earlier for earlier, later in pairwise(times)), default=LOOK_AHEAD)
 
 
 def _databases(config: Config) -> Iterable[str]:

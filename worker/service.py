@@ -8,14 +8,14 @@ from pathlib import Path
 
 import structlog
 
-from checks.base import Check, CheckError
+from checks.base import Check, CheckError, RunStopped
 from worker import alerts, config, log
 from worker.config import Config, ConfigError
 from worker.metrics import Metrics
-from worker.run import Outcome, execute
+from worker.run import Outcome, Run, execute
 from worker.schedule import Scheduler
 from worker.sources import Databases, Identity
-from worker.state import State
+from worker.state import State, Transition
 from worker.web import Web
 
 LONGEST_GOODBYE = 9.0
@@ -34,6 +34,8 @@ class Worker:
         self._identities: dict[str, Identity] = {}
         self._state_failure: str | None = None
         self._stopping = False
+        # So that no run says anything between the metrics of two configurations, or after the end.
+        self._saying = threading.Lock()
         self._state = State(current.settings.state.parsed)
         self.web = Web(current.settings.http, self.metrics.render, self._live, self._ready)
         self._say_state()
@@ -49,7 +51,8 @@ class Worker:
 
     def stop(self) -> None:
         """Stop scheduling, end what is running on the databases, close everything."""
-        self._stopping = True
+        with self._saying:
+            self._stopping = True
         self._scheduler.stop()
         self._sources.close()
         self.web.stop()
@@ -69,9 +72,10 @@ class Worker:
         changed = [name for name in fixed if getattr(old, name) != getattr(new, name)]
         self._scheduler.stop()
         self._sources.close()
-        self.metrics.forget()
-        self._identities.clear()
-        self._adopt(following)
+        with self._saying:
+            self.metrics.forget(following.checks)
+            self._identities.clear()
+            self._adopt(following)
         self._scheduler.start()
         self.metrics.config_loaded.set(1)
         _log.info("config_reloaded", checks=len(following.checks), needs_restart=changed)
@@ -87,24 +91,37 @@ class Worker:
     def _run(self, check: Check) -> None:
         """The flow of one run, one way: outcome, state, metrics, log."""
         run = execute(check, self._sources)
-        if run.outcome is Outcome.SKIPPED or check not in self._config.checks:
-            alerts.log_run(run)
-            return
+        with self._saying:
+            transitions = self._keep(run)
+        alerts.log_run(run)
+        alerts.log_transitions(transitions)
+
+    def _keep(self, run: Run) -> tuple[Transition, ...]:
+        check = run.check
+        if self._stopping or run.outcome is Outcome.SKIPPED or check not in self._config.checks:
+            return ()
         transitions = self._state.record(run)
         self._say_state()
         self.metrics.observe(run)
         self.metrics.count_findings([check], self._state.counts())
-        alerts.log_run(run)
-        alerts.log_transitions(transitions)
+        return transitions
 
     def _identify(self, name: str) -> None:
-        database = next(each for each in self._sources if each.name == name)
+        sources = self._sources
         try:
-            identity = database.identify()
+            identity = sources.identify(name)
+        except RunStopped:
+            return
         except CheckError as error:
             self.metrics.database_up.labels(name).set(0)
             _log.error("database_unreachable", database=name, error=str(error))
             return
+        with self._saying:
+            if sources is self._sources:
+                self._know(identity)
+
+    def _know(self, identity: Identity) -> None:
+        name = identity.database
         self.metrics.identify(identity)
         if self._identities.get(name) == identity:
             return

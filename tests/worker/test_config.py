@@ -84,8 +84,10 @@ ONE_MISTAKE = {
     ),
     "duration": (
         VALID + "[schedule]\nevery = '30 s'\n",
-        "schedule.every: neither a duration (30s, 5m, 1h) nor a cron line of five fields"
-        " (0 3 * * *)",
+        (
+            "schedule.every: neither a duration (30s, 5m, 1h) nor a cron line of five fields"
+            " (0 3 * * *)"
+        ),
     ),
     "no unit": (
         VALID + "[schedule]\nevery = '30'\n",
@@ -93,8 +95,10 @@ ONE_MISTAKE = {
     ),
     "cron": (
         VALID + "[schedule]\ncomplete = '61 * * * *'\n",
-        "schedule.complete: neither a duration (30s, 5m, 1h) nor a cron line of five fields"
-        " (0 3 * * *)",
+        (
+            "schedule.complete: neither a duration (30s, 5m, 1h) nor a cron line of five fields"
+            " (0 3 * * *)"
+        ),
     ),
     "no primary key": (
         VALID + "[tables.b]\n",
@@ -106,8 +110,10 @@ ONE_MISTAKE = {
     ),
     "identifier": (
         VALID + "cursor = '1st'\n",
-        "tables.orders.cursor: a name is 1 to 64 letters, digits, '_' or '$',"
-        " and does not start with a digit",
+        (
+            "tables.orders.cursor: a name is 1 to 64 letters, digits, '_' or '$',"
+            " and does not start with a digit"
+        ),
     ),
     "key without columns": (
         VALID.replace('["code"]', "[]"),
@@ -148,9 +154,11 @@ ONE_MISTAKE = {
     ),
     "kind": (
         VALID + '[[checks]]\nname = "c"\nkind = "dup"\ntable = "orders"\n',
-        "checks[0]: Input tag 'dup' found using 'kind' does not match any of the expected tags:"
-        " 'tables', 'columns', 'unique_index', 'duplicates', 'blank', 'non_negative',"
-        " 'condition', 'row_count'",
+        (
+            "checks[0]: Input tag 'dup' found using 'kind' does not match any of the expected tags:"
+            " 'tables', 'columns', 'unique_index', 'duplicates', 'blank', 'non_negative',"
+            " 'condition', 'row_count'"
+        ),
     ),
     "expression": (
         VALID + CONDITION + 'expression = "sleep(9)"\n',
@@ -214,7 +222,7 @@ def test_what_is_no_toml_is_located(tmp_path: Path, text: str, message: str) -> 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """A file that does not exist is an error that names it."""
-    with pytest.raises(ConfigError, match="absent.toml: 1 mistake"):
+    with pytest.raises(ConfigError, match=r"absent\.toml: 1 mistake"):
         config.load(tmp_path / "absent.toml", {})
 
 
@@ -303,10 +311,9 @@ def test_any_text_is_a_config_or_a_config_error(
     tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:
     """No file content makes loading raise anything but ConfigError."""
-    folder = tmp_path_factory.mktemp("config")
+    path = tmp_path_factory.mktemp("config") / "config.toml"
+    path.write_text(text, encoding="utf-8", errors="surrogatepass")
     with pytest.raises(ConfigError):
-        path = folder / "config.toml"
-        path.write_text(text, encoding="utf-8", errors="surrogatepass")
         config.load(path, {})
 
 

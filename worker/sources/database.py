@@ -4,17 +4,19 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from checks.base import CheckError, RunStopped
 from worker.settings import DatabaseSettings
+from worker.sources.deadline import GRACE, Deadline
 from worker.sources.mysql import MySQL
+from worker.sources.server import Explained, Identity, Server
 from worker.sources.sqlite import SQLite
 
 CONCURRENT_SNAPSHOTS = 2
@@ -23,53 +25,7 @@ CONCURRENT_SNAPSHOTS = 2
 RETRY_AFTER = 5.0
 """Seconds in which a database that could not be reached is not tried again: runs fail at once."""
 
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Which server a database's connections really speak to."""
-
-    database: str
-    environment: str
-    host: str
-    port: int
-    schema: str
-    user: str
-    server: str
-    """`MySQL`, `MariaDB` or `SQLite`."""
-    version: str
-    time_zone: str
-    """The server's own zone; the worker's connections are pinned to UTC."""
-    writable: tuple[str, ...]
-    """Privileges of the account beyond reading; should be empty."""
-
-
-class Server(Protocol):
-    """What differs between servers. A driver connection (DBAPI) is passed as `raw`."""
-
-    url: URL
-    begin: str
-    """The statement that opens a consistent, read-only snapshot."""
-
-    def connect(self) -> object:
-        """Open a driver connection, bounded in time, ready for snapshots."""
-
-    def unbounded_reads(self, raw: object, *, allowed: bool) -> None:
-        """Let a read last as long as a query may, or only as long as connecting may."""
-
-    def stop_query(self, raw: object) -> None:
-        """Stop what a connection is running on the server; called from another thread."""
-
-    def abandon(self, raw: object) -> None:
-        """Cut a connection that does not answer; called from another thread."""
-
-    def identity(self, connection: Connection) -> Mapping[str, object]:
-        """The fields of `Identity` that the server knows."""
-
-    def explain(self, error: BaseException | None) -> tuple[str, bool, bool]:
-        """What a driver error means: a message without row data, and two flags.
-
-        The first tells whether it is permanent, the second whether the server is out of reach.
-        """
+_DEADLINE = "reconciler_deadline"
 
 
 class Database:
@@ -81,16 +37,16 @@ class Database:
         self._limit = settings.time_limit.total_seconds()
         self._server = _server(settings)
         self._engine = _engine(self._server)
-        self._active: dict[int, _Deadline] = {}
+        self._active: set[Deadline] = set()
         self._lock = threading.Lock()
         self._closing = False
-        self._unreachable: tuple[float, CheckError] | None = None
+        self._unreachable: tuple[float, Explained] | None = None
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """See `checks.base.Sources.snapshot`."""
         self._refuse_if_known_unreachable()
-        deadline: _Deadline | None = None
+        deadline: Deadline | None = None
         try:
             with self._engine.connect() as connection:
                 self._unreachable = None
@@ -101,8 +57,7 @@ class Database:
                 finally:
                     self._end(connection, deadline)
                 # A run whose data was cut off must not pass for complete.
-                if deadline.reason:
-                    raise deadline.reason
+                deadline.refuse_if_ended()
         except (SQLAlchemyError, OSError) as error:
             if deadline and deadline.reason:
                 raise deadline.reason from None
@@ -129,88 +84,69 @@ class Database:
 
     def close(self) -> None:
         """Stop what is running, on the server too, and take no more snapshots."""
-        self._closing = True
         with self._lock:
-            active = list(self._active.values())
+            self._closing = True
+            active = list(self._active)
         stopped = RunStopped("the worker is stopping")
-        enders = [threading.Thread(target=each.end, args=[stopped], daemon=True) for each in active]
-        for ender in enders:
-            ender.start()
-        for ender in enders:
-            # A server that does not take the KILL QUERY either cannot be waited for.
-            ender.join(_Deadline.GRACE)
+        for each in active:
+            threading.Thread(target=each.end, args=[stopped], name="stop", daemon=True).start()
+        end = time.monotonic() + GRACE
+        for each in active:
+            each.wait(end - time.monotonic())
+        # Whoever still waits, for an answer or for a connection, waits for a server that hangs.
+        self._server.close()
         self._engine.dispose()
 
     def _refuse_if_known_unreachable(self) -> None:
         if self._closing:
             raise RunStopped("the worker is stopping")
-        if self._unreachable and time.monotonic() < self._unreachable[0]:
-            raise self._unreachable[1]
+        known = self._unreachable
+        if known and time.monotonic() < known[0]:
+            raise self._error(known[1])
 
-    def _watch(self, connection: Connection) -> "_Deadline":
+    def _watch(self, connection: Connection) -> Deadline:
         raw = connection.connection.driver_connection
-        self._server.unbounded_reads(raw, allowed=True)
-        reason = CheckError(f"stopped: a run may read for {self._limit:g} s at most")
-        deadline = _Deadline(self._server, raw, self._limit, reason)
+        overrun = CheckError(f"stopped: time limit, a run may read for {self._limit:g} s at most")
         with self._lock:
-            self._active[id(deadline)] = deadline
-        if self._closing:
-            deadline.end(RunStopped("the worker is stopping"))
+            if self._closing:
+                raise RunStopped("the worker is stopping")
+            self._server.unbounded_reads(raw, allowed=True)
+            deadline = Deadline(self._server, raw, self._limit, overrun)
+            self._active.add(deadline)
+        connection.info[_DEADLINE] = deadline
         return deadline
 
-    def _end(self, connection: Connection, deadline: "_Deadline") -> None:
+    def _end(self, connection: Connection, deadline: Deadline) -> None:
         deadline.cancel()
+        connection.info.pop(_DEADLINE, None)
         with self._lock:
-            self._active.pop(id(deadline), None)
-        if deadline.reason or connection.invalidated:
+            self._active.discard(deadline)
+        if deadline.was_cut:
+            self._remember_unreachable(Explained("the server does not answer", unreachable=True))
+        if deadline.reason or connection.invalidated or self._closing:
             # A late KILL QUERY could hit whatever this connection runs next.
             connection.invalidate()
             return
+        self._server.unbounded_reads(deadline.raw, allowed=False)
         connection.rollback()
 
     def _explained(self, error: SQLAlchemyError | OSError) -> CheckError:
+        if self._closing:
+            return RunStopped("the worker is stopping")
         if isinstance(error, PoolTimeoutError):
-            return CheckError(f"database {self.name}: its connections are all in use")
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        message, permanent, unreachable = self._server.explain(cause)
-        explained = CheckError(f"database {self.name}: {message}", permanent=permanent)
-        if unreachable:
-            self._unreachable = (time.monotonic() + RETRY_AFTER, explained)
-        return explained
+            return self._error(Explained("its connections are all in use"))
+        explained = self._server.explain(error.orig if isinstance(error, DBAPIError) else error)
+        if explained.unreachable:
+            self._remember_unreachable(explained)
+        return self._error(explained)
 
+    def _remember_unreachable(self, explained: Explained) -> None:
+        self._unreachable = (time.monotonic() + RETRY_AFTER, explained)
 
-class _Deadline:
-    """Ends a snapshot that lasts too long: first the query on the server, then the connection."""
-
-    GRACE = 3.0
-    """Seconds between asking the server and cutting the connection."""
-
-    def __init__(self, server: Server, raw: object, seconds: float, reason: CheckError) -> None:
-        self.reason: CheckError | None = None
-        self._server = server
-        self._raw = raw
-        self._over = threading.Event()
-        # The server's own limit comes first; this is for when it does not keep it.
-        self._timer = threading.Timer(seconds + 1.0, self.end, [reason])
-        self._timer.daemon = True
-        self._timer.start()
-
-    def cancel(self) -> None:
-        """The snapshot ended by itself."""
-        self._over.set()
-        self._timer.cancel()
-
-    def end(self, reason: CheckError) -> None:
-        """Stop the query now, and cut the connection if the snapshot does not end on that."""
-        if self._over.is_set() or self.reason:
-            return
-        self.reason = reason
-        threading.Thread(target=self._cut_if_stuck, daemon=True).start()
-        self._server.stop_query(self._raw)
-
-    def _cut_if_stuck(self) -> None:
-        if not self._over.wait(self.GRACE):
-            self._server.abandon(self._raw)
+    def _error(self, explained: Explained) -> CheckError:
+        return CheckError(
+            f"database {self.name}: {explained.message}", permanent=explained.permanent
+        )
 
 
 class Databases:
@@ -230,7 +166,7 @@ class Databases:
 
     def close(self) -> None:
         """Stop every running query and close every connection."""
-        closers = [threading.Thread(target=each.close) for each in self]
+        closers = [threading.Thread(target=each.close, name="close") for each in self]
         for closer in closers:
             closer.start()
         for closer in closers:
@@ -258,6 +194,11 @@ def _engine(server: Server) -> Engine:
         # Exceptions would else repeat row data.
         hide_parameters=True,
     )
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _on_statement(connection: Connection, *_: Any) -> None:
+        if deadline := connection.info.get(_DEADLINE):
+            deadline.refuse_if_ended()
 
     @event.listens_for(engine, "checkin")
     def _on_checkin(raw: object | None, _entry: ConnectionPoolEntry) -> None:

@@ -1,7 +1,9 @@
 """MySQL 8 or later and MariaDB, through PyMySQL."""
 
 import re
+import socket
 import threading
+import weakref
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import cast
@@ -10,6 +12,9 @@ import pymysql
 from pymysql.connections import Connection as DriverConnection
 from pymysql.constants import CR, ER
 from sqlalchemy import URL, Connection, text
+
+from checks.base import RunStopped
+from worker.sources.server import Explained
 
 LOCK_WAIT = 3
 """Seconds to wait for a metadata lock: a queue behind the auditor is an outage."""
@@ -30,6 +35,7 @@ _READING = {
 _GRANT = re.compile(r"GRANT (?P<privileges>.+?) ON (?P<object>.+?) TO ", re.DOTALL)
 
 _EXPLAINED = {
+    0: "the connection was closed",
     1317: "the query was stopped on the server (KILL QUERY)",
     1412: "a table's definition changed during the run",
     1969: "stopped by the server: time limit (max_statement_time)",
@@ -53,8 +59,14 @@ _UNREACHABLE = {
     ER.DBACCESS_DENIED_ERROR,
     ER.BAD_DB_ERROR,
     ER.CON_COUNT_ERROR,
+    ER.TOO_MANY_USER_CONNECTIONS,
+    ER.USER_LIMIT_REACHED,
+    ER.HOST_IS_BLOCKED,
+    ER.HOST_NOT_PRIVILEGED,
     ER.SERVER_SHUTDOWN,
 }
+_NAMES_ONLY = _PERMANENT | _UNREACHABLE
+"""Errors whose words quote accounts, hosts, tables and columns, and never a value of a row."""
 
 
 class _Connection(DriverConnection):  # the stubs leave out what is protected
@@ -68,7 +80,15 @@ class _Connection(DriverConnection):  # the stubs leave out what is protected
 
     def cut(self) -> None:
         """Make a read that hangs in another thread return, with an error."""
-        self._force_close()  # type: ignore[attr-defined]
+        # Closing would wait for that read to end: it holds the buffer's lock.
+        if sock := self._sock:  # type: ignore[attr-defined]
+            with suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close it, also when PyMySQL has done so itself after an error."""
+        if self.open:
+            super().close()
 
 
 class MySQL:
@@ -82,6 +102,9 @@ class MySQL:
         self._limit = limit
         self._connect_timeout = connect_timeout
         self._one_stop = threading.Lock()
+        self._lock = threading.Lock()
+        self._connections: weakref.WeakSet[_Connection] = weakref.WeakSet()
+        self._closed = False
 
     def connect(self) -> _Connection:
         """Connect and set the session up: time limit, isolation level, UTC, lock waits."""
@@ -89,7 +112,7 @@ class MySQL:
         try:
             self._set_up(raw)
         except BaseException:
-            raw.cut()
+            raw.close()
             raise
         return raw
 
@@ -106,11 +129,19 @@ class MySQL:
             try:
                 killer.query(f"KILL QUERY {int(thread)}")
             finally:
-                killer.cut()
+                killer.close()
 
     def abandon(self, raw: object) -> None:
-        """Close the socket."""
+        """Shut the socket down; its own thread closes it."""
         cast("_Connection", raw).cut()
+
+    def close(self) -> None:
+        """See `Server.close`."""
+        with self._lock:
+            self._closed = True
+            connections = list(self._connections)
+        for each in connections:
+            each.cut()
 
     def identity(self, connection: Connection) -> Mapping[str, object]:
         """Version, zone, account and its privileges, as the server tells them."""
@@ -129,16 +160,17 @@ class MySQL:
             "writable": tuple(sorted(writing_privileges(grants))),
         }
 
-    def explain(self, error: BaseException | None) -> tuple[str, bool, bool]:
-        """See `Server.explain`. The server's own words name account and host, never a password."""
+    def explain(self, error: BaseException | None) -> Explained:
+        """See `Server.explain`."""
         code = error.args[0] if isinstance(error, pymysql.MySQLError) and error.args else None
         if not isinstance(code, int):
-            return f"connection failed: {type(error).__name__}", False, True
+            return Explained(f"connection failed: {type(error).__name__}", unreachable=True)
         words = str(error.args[1]) if error is not None and len(error.args) > 1 else ""
-        return _EXPLAINED.get(code) or f"{words} ({code})", code in _PERMANENT, code in _UNREACHABLE
+        message = _EXPLAINED.get(code) or f"{_without_values(code, words)} ({code})"
+        return Explained(message, code in _PERMANENT, code in _UNREACHABLE)
 
     def _open(self) -> _Connection:
-        return _Connection(
+        raw = _Connection(
             host=self.url.host,
             port=self.url.port or 3306,
             user=self.url.username,
@@ -149,7 +181,14 @@ class MySQL:
             read_timeout=self._connect_timeout,
             write_timeout=self._connect_timeout,
             program_name="reconciler",
+            defer_connect=True,
         )
+        with self._lock:
+            if self._closed:
+                raise RunStopped("the worker is stopping")
+            self._connections.add(raw)
+        raw.connect()
+        return raw
 
     def _set_up(self, raw: _Connection) -> None:
         is_mariadb = "MariaDB" in raw.get_server_info()
@@ -168,10 +207,18 @@ class MySQL:
                 cursor.execute(f"SET SESSION {variable} = %s", (wanted,))
                 cursor.execute(f"SELECT @@SESSION.{variable}")
                 (found,) = cursor.fetchone() or (None,)
-                if str(found) != str(wanted) and float(found) != wanted:
+                same = (
+                    str(found) == str(wanted) if isinstance(wanted, str) else float(found) == wanted
+                )
+                if not same:
                     raise pymysql.OperationalError(
                         CR.CR_UNKNOWN_ERROR, f"{variable} is {found}, asked for was {wanted}"
                     )
+
+
+def _without_values(code: int, words: str) -> str:
+    """A server's words, less what they quote of the query: that may be a value of a row."""
+    return words if code in _NAMES_ONLY else re.sub(r"""['"].*""", "'…'", words, flags=re.DOTALL)
 
 
 def writing_privileges(grants: Iterable[str]) -> set[str]:
@@ -182,6 +229,7 @@ def writing_privileges(grants: Iterable[str]) -> set[str]:
             # Column lists in parentheses: SELECT (`a`, `b`), INSERT (`a`)
             names = re.sub(r"\([^)]*\)", "", match["privileges"]).split(",")
             found |= {name.strip().upper() for name in names} - _READING - {"PROXY"}
-        if grant.endswith("WITH GRANT OPTION") and match and match["privileges"] != "PROXY":
-            found.add("GRANT OPTION")
+            # Limits of an account may follow: WITH GRANT OPTION MAX_USER_CONNECTIONS 3
+            if match["privileges"] != "PROXY" and "WITH GRANT OPTION" in grant[match.end() :]:
+                found.add("GRANT OPTION")
     return found

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection
 
+from worker.sources.server import Explained
+
 _STEPS_BETWEEN_LOOKS = 10_000
 
 
@@ -50,6 +52,9 @@ class SQLite:
         """Interrupt it once more: a file does not hang as a socket does."""
         cast("sqlite3.Connection", raw).interrupt()
 
+    def close(self) -> None:
+        """Nothing waits for a file for long."""
+
     def identity(self, _connection: Connection) -> Mapping[str, object]:
         """The library's version; a file opened read-only has no account that could write."""
         return {
@@ -60,11 +65,11 @@ class SQLite:
             "schema": self._path.name,
         }
 
-    def explain(self, error: BaseException | None) -> tuple[str, bool, bool]:
+    def explain(self, error: BaseException | None) -> Explained:
         """See `Server.explain`."""
         code = getattr(error, "sqlite_errorcode", None)
         if code == sqlite3.SQLITE_INTERRUPT:
-            return f"stopped: time limit of {self._limit:g} s", False, False
+            return Explained(f"stopped: time limit of {self._limit:g} s")
         if code == sqlite3.SQLITE_CANTOPEN:
-            return f"file {self._path} cannot be opened", False, True
-        return str(error), False, False
+            return Explained(f"file {self._path} cannot be opened", unreachable=True)
+        return Explained(str(error))

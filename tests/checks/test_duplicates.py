@@ -1,0 +1,396 @@
+"""`duplicates`: no two rows share a key."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+
+import pytest
+
+from checks.base import CheckError, Result
+from tests.checks.ledgers import Ledger, keys, ledger_on, messages, on_mysql, on_servers
+from tests.servers import Database, Flavour, Server
+
+TABLE = "CREATE TABLE t (id bigint PRIMARY KEY, k varchar(100), s int)"
+PAIR = "CREATE TABLE t (id bigint PRIMARY KEY, a varchar(50), b varchar(50))"
+
+AWKWARD = (
+    "it's",
+    'say "x"',
+    "`tick`",
+    "two\nlines\r\n",
+    "tab\tand\\back\\slash",
+    "100%",
+    "%s %(name)s %%",
+    ":name",
+    "\N{GRINNING FACE}",
+    "\N{CJK UNIFIED IDEOGRAPH-5238}" * 100,
+    "x" * 100,
+    "\\",
+    "NULL",
+    "-- ; DROP TABLE t",
+)
+
+
+def run(ledger: Ledger, *columns: str, **fields: object) -> Result:
+    return ledger.run("duplicates", "t", columns=columns or ("k",), primary_key="id", **fields)
+
+
+def row_ids(result: Result) -> list[object]:
+    return [finding.evidence["row_ids"] for finding in result.findings]
+
+
+def test_different_keys_pass(ledger: Ledger) -> None:
+    """Rows with keys of their own are no violation; every row was examined."""
+    ledger.sql(TABLE)
+    ledger.insert("t", "id, k", [(n, f"key {n}") for n in range(50)])
+    result = run(ledger)
+    assert (result.examined, result.violations, result.findings) == (50, 0, ())
+    assert result.measures == {"groups": 0, "surplus_rows": 0, "groups_spelled_differently": 0}
+
+
+def test_empty_table_passes(ledger: Ledger) -> None:
+    """A table without rows has no duplicates."""
+    ledger.sql(TABLE)
+    assert (run(ledger).examined, run(ledger).violations) == (0, 0)
+
+
+def test_groups_and_surplus_rows_are_counted(ledger: Ledger) -> None:
+    """Violations are groups; the rows that would have to go are a measure; the largest is first."""
+    ledger.sql(TABLE)
+    ledger.insert("t", "id, k", enumerate(("a", "b", "b", "c", "c", "c", "d", "")))
+    result = run(ledger)
+    assert result.measures == {"groups": 2, "surplus_rows": 3, "groups_spelled_differently": 0}
+    assert keys(result) == [{"k": "c"}, {"k": "b"}]
+    assert row_ids(result) == [(3, 5, 4), (1, 2)]
+    assert messages(result) == ["3 rows of t share (k)", "2 rows of t share (k)"]
+
+
+@pytest.mark.parametrize("key", AWKWARD)
+def test_awkward_key_is_reported_as_it_stands(ledger: Ledger, key: str) -> None:
+    """Whatever characters a key is made of, it is reported unchanged with the ids of its rows."""
+    ledger.sql(TABLE)
+    ledger.insert("t", "id, k", [(1, key), (2, "other"), (3, key)])
+    result = run(ledger)
+    assert keys(result) == [{"k": key}]
+    assert row_ids(result) == [(1, 3)]
+
+
+def test_long_keys_are_cut_and_stay_apart(ledger: Ledger) -> None:
+    """Two long keys with the same start are two findings, each cut and told by a fingerprint."""
+    ledger.sql("CREATE TABLE t (id bigint PRIMARY KEY, k text)")
+    same = "x" * 5000
+    ledger.insert("t", "id, k", enumerate((f"{same}1", f"{same}2") * 2))
+    one, other = (str(key["k"]) for key in keys(run(ledger)))
+    assert one != other
+    assert one.startswith("x" * 200 + "… [5001 characters, sha256 ")
+    assert len(one) < 300
+
+
+@on_servers
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ("ABC", "abc"),
+        ("abc", "abc "),
+        ("cafe", "caf\N{LATIN SMALL LETTER E WITH ACUTE}"),
+        ("ab", "a\N{ZERO WIDTH SPACE}b"),
+        ("\N{GRINNING FACE}", "\N{MONEY BAG}"),
+        ("stra\N{LATIN SMALL LETTER SHARP S}e", "strasse"),
+        ("a", "a\N{NO-BREAK SPACE}"),
+    ],
+)
+def test_keys_equal_under_the_collation_are_one_group(
+    ledger: Ledger, spellings: tuple[str, str]
+) -> None:
+    """What the collation calls equal is one group, and both spellings are shown."""
+    ledger.sql(f"{TABLE} COLLATE utf8mb4_unicode_ci")
+    ledger.insert("t", "id, k", [(1, spellings[0]), (2, spellings[1]), (3, "zzz")])
+    result = run(ledger)
+    assert result.measures == {"groups": 1, "surplus_rows": 1, "groups_spelled_differently": 1}
+    (finding,) = result.findings
+    assert finding.message.endswith("; spelled differently, equal under the collation")
+    assert set(_spellings(result)) == {repr(each) for each in spellings}
+    assert finding.key["k"] in spellings
+
+
+@on_servers
+def test_same_spelling_is_not_spelled_differently(ledger: Ledger) -> None:
+    """A group whose keys are the same bytes is not counted as spelled differently."""
+    ledger.sql(f"{TABLE} COLLATE utf8mb4_unicode_ci")
+    ledger.insert("t", "id, k", enumerate(("a", "a", "b", "B")))
+    result = run(ledger)
+    assert result.measures["groups_spelled_differently"] == 1
+    assert [finding.evidence.get("spellings") for finding in result.findings] == [
+        None,
+        ("'b'", "'B'"),
+    ]
+
+
+@on_servers
+@pytest.mark.parametrize(
+    ("collation", "groups"),
+    [
+        ("CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", [{"k": "pad"}]),
+        ("CHARACTER SET latin1 COLLATE latin1_swedish_ci", [{"k": "CAF\xc9"}, {"k": "pad"}]),
+        ("CHARACTER SET ascii COLLATE ascii_bin", [{"k": "pad"}]),
+    ],
+)
+def test_collation_of_the_column_decides(
+    ledger: Ledger, collation: str, groups: list[dict[str, str]]
+) -> None:
+    """Keys are compared as the column compares them: utf8mb4_bin pads spaces, latin1 folds case."""
+    ledger.sql(f"CREATE TABLE t (id bigint PRIMARY KEY, k varchar(100) {collation})")
+    accent = "e" if "ascii" in collation else "\xe9"
+    written = (f"caf{accent}", f"caf{accent}".upper(), "pad", "pad ", "x")
+    if "ascii" in collation:
+        written = ("cafe", "CAFE", "pad", "pad ", "x")
+    ledger.insert("t", "id, k", enumerate(written))
+    assert keys(run(ledger)) == groups
+
+
+@on_mysql
+def test_collation_without_padding_keeps_spaces_apart(ledger: Ledger) -> None:
+    """Under MySQL 8's default collation a trailing space makes another key, letter case does not."""
+    ledger.sql(f"{TABLE} COLLATE utf8mb4_0900_ai_ci")
+    ledger.insert("t", "id, k", enumerate(("a", "a ", "A")))
+    assert row_ids(run(ledger)) == [(0, 2)]
+
+
+def test_bytes_of_another_case_are_other_keys_on_sqlite_and_in_binary(ledger: Ledger) -> None:
+    """A binary column compares bytes: neither case nor spaces are forgiven."""
+    ledger.sql("CREATE TABLE t (id bigint PRIMARY KEY, k varbinary(100))")
+    ledger.insert("t", "id, k", enumerate((b"a", b"A", b"a ", b"\xff\x00", b"\xff\x00")))
+    assert row_ids(run(ledger)) == [(3, 4)]
+
+
+@pytest.mark.parametrize("nulls", ["equal", "distinct"])
+def test_null_in_part_of_a_key(ledger: Ledger, nulls: str) -> None:
+    """NULL beside a value is a value like another, unless declared distinct as SQL has it."""
+    ledger.sql(PAIR)
+    ledger.insert("t", "id, a, b", [(1, "x", None), (2, "x", None), (3, "x", "y"), (4, "x", "")])
+    result = run(ledger, "a", "b", nulls=nulls)
+    assert keys(result) == ([{"a": "x", "b": None}] if nulls == "equal" else [])
+    assert row_ids(result) == ([(1, 2)] if nulls == "equal" else [])
+
+
+@pytest.mark.parametrize("nulls", ["equal", "distinct"])
+def test_rows_without_any_key_are_left_out(ledger: Ledger, nulls: str) -> None:
+    """Rows whose key columns are all NULL are no duplicates of one another."""
+    ledger.sql(PAIR)
+    ledger.insert("t", "id, a, b", [(n, None, None) for n in range(5)])
+    assert run(ledger, "a", "b", nulls=nulls).violations == 0
+    assert run(ledger, "a", nulls=nulls).violations == 0
+
+
+@on_servers
+def test_unique_index_that_takes_null_is_no_excuse(ledger: Ledger) -> None:
+    """A composite unique index lets rows with a NULL repeat; the check does not."""
+    ledger.sql(PAIR, "CREATE UNIQUE INDEX uk ON t (a, b)")
+    ledger.insert("t", "id, a, b", [(1, "x", None), (2, "X", None), (3, None, "y")])
+    assert row_ids(run(ledger, "a", "b")) == [(1, 2)]
+
+
+def test_composite_key_is_compared_column_by_column(ledger: Ledger) -> None:
+    """A composite key is equal when every column is, not when the columns run together are."""
+    ledger.sql(PAIR)
+    rows = [(1, "a", "bc"), (2, "ab", "c"), (3, "a,b", "c"), (4, "a", "b,c"), (5, "a", "bc")]
+    ledger.insert("t", "id, a, b", rows)
+    assert row_ids(run(ledger, "a", "b")) == [(1, 5)]
+
+
+def test_ids_above_two_to_the_53_are_exact(ledger: Ledger) -> None:
+    """Keys and row ids near the limits of BIGINT are told to the last digit, and kept apart."""
+    ledger.sql("CREATE TABLE t (id bigint PRIMARY KEY, k bigint)")
+    big = 2**63 - 1
+    ledger.insert("t", "id, k", [(big, 2**53 + 1), (big - 1, 2**53), (big - 2, 2**53 + 1)])
+    ledger.insert("t", "id, k", [(1, -(2**63)), (2, -(2**63))])
+    result = run(ledger)
+    assert keys(result) == [{"k": -(2**63)}, {"k": 2**53 + 1}]
+    assert row_ids(result) == [(1, 2), (big - 2, big)]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "shown"),
+    [
+        ("datetime", "2026-01-02 20:24:20", "2026-01-02 20:24:20"),
+        ("date", "2026-01-02", "2026-01-02"),
+        ("decimal(20,2)", "12345678901234567.25", "12345678901234567.25"),
+        ("enum('yes','no')", "no", "no"),
+        ("char(36)", "0c1d", "0c1d"),
+        ("time", "12:34:56", "12:34:56"),
+        ("double", 0.1, "0.1"),
+    ],
+)
+@on_servers
+def test_key_of_any_type_is_reported(
+    ledger: Ledger, column: str, value: object, shown: str
+) -> None:
+    """A key may be a time, an amount or an enum: it is grouped and shown exactly."""
+    ledger.sql(f"CREATE TABLE t (id bigint PRIMARY KEY, k {column})")
+    ledger.insert("t", "id, k", [(1, value), (2, value), (3, None)])
+    result = run(ledger)
+    assert (keys(result), row_ids(result)) == ([{"k": shown}], [(1, 2)])
+
+
+def test_sample_is_bounded_and_the_count_is_exact(ledger: Ledger) -> None:
+    """Of a thousand groups twenty are shown; all are counted, and the sample says it is none."""
+    ledger.sql(TABLE)
+    ledger.insert("t", "id, k", [(n, f"k{n % 1000:04}") for n in range(2000)])
+    result = run(ledger)
+    assert (result.violations, len(result.findings)) == (1000, 20)
+    assert result.measures["surplus_rows"] == 1000
+    assert not result.sample_is_whole
+    assert row_ids(result) == [(n, n + 1000) for n in range(20)]
+
+
+def test_large_group_hides_no_other(ledger: Ledger) -> None:
+    """A group of a thousand rows shows ten of them, and the rows of the next group all the same."""
+    ledger.sql(TABLE)
+    ledger.insert("t", "id, k", [(n, "many") for n in range(1000)])
+    ledger.insert("t", "id, k", [(n, "few") for n in range(1000, 1003)])
+    many, few = run(ledger).findings
+    assert many.evidence == {"rows": 1000, "row_ids": (0, 999, *range(1, 9))}
+    assert few.evidence == {"rows": 3, "row_ids": (1000, 1002, 1001)}
+
+
+@on_servers
+def test_large_group_hides_no_other_spelling(ledger: Ledger) -> None:
+    """A group of a thousand rows does not keep the next one from showing its spellings."""
+    ledger.sql(f"{TABLE} COLLATE utf8mb4_unicode_ci")
+    ledger.insert("t", "id, k", [(n, "many") for n in range(1000)])
+    ledger.insert("t", "id, k", [(1000, "few"), (1001, "FEW")])
+    assert _spellings(run(ledger)) == ("'few'", "'FEW'")
+
+
+@on_servers
+def test_last_of_many_spellings_is_shown(ledger: Ledger) -> None:
+    """When a thousand rows write a key in one way and the last in another, both are shown."""
+    ledger.sql(f"{TABLE} COLLATE utf8mb4_unicode_ci")
+    ledger.insert("t", "id, k", [(n, "many" if n < 1000 else "MANY") for n in range(1001)])
+    assert _spellings(run(ledger)) == ("'many'", "'MANY'")
+
+
+def test_key_may_be_the_primary_key(ledger: Ledger) -> None:
+    """A table's own primary key can be asked for, alone and as a part of the key."""
+    ledger.sql(TABLE)
+    ledger.insert("t", "id, k", [(1, "a"), (2, "a")])
+    assert run(ledger, "id").violations == run(ledger, "id", "k").violations == 0
+
+
+def test_rows_may_be_named_by_text(ledger: Ledger) -> None:
+    """Rows whose primary key is a text are named by it."""
+    ledger.sql("CREATE TABLE t (id char(36) PRIMARY KEY, k varchar(100))")
+    ledger.insert("t", "id, k", [("b-2", "x"), ("a-1", "x"), ("c-3", "y")])
+    assert row_ids(run(ledger)) == [("a-1", "b-2")]
+
+
+def test_two_runs_find_the_same(ledger: Ledger) -> None:
+    """Run twice on the same rows, the check gives the same findings in the same order."""
+    ledger.sql(TABLE)
+    ledger.insert("t", "id, k", [(n, f"k{n % 7}") for n in range(100)])
+    assert run(ledger) == run(ledger)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"columns": ["key"]}, "table t has no column key"),
+        ({"columns": ["kk"]}, "table t has no column kk; the nearest existing name is k"),
+        ({"primary_key": "idd"}, "table t has no column idd; the nearest existing name is id"),
+        ({"table": "tt"}, "table tt does not exist, or this account may not see it; the nearest"),
+    ],
+)
+def test_missing_name_cannot_be_answered(
+    ledger: Ledger, fields: dict[str, object], message: str
+) -> None:
+    """A table or column that is missing is a permanent error that names the nearest one."""
+    ledger.sql(TABLE)
+    declared = {"table": "t", "columns": ["k"], "primary_key": "id"} | fields
+    with pytest.raises(CheckError) as caught:
+        ledger.run("duplicates", str(declared.pop("table")), **declared)
+    assert str(caught.value).startswith(message)
+    assert caught.value.permanent
+
+
+@on_servers
+def test_index_serves_the_grouping(ledger: Ledger) -> None:
+    """With an index on the key, the grouping reads along it: no sorting of the whole table."""
+    ledger.sql(f"{TABLE} COLLATE utf8mb4_unicode_ci", "CREATE INDEX i ON t (k)")
+    ledger.insert("t", "id, k", [(n, f"key {n}") for n in range(3000)])
+    ledger.sql("ANALYZE TABLE t")
+    ledger.sql("FLUSH STATUS")
+    status = _session_status(ledger, lambda: run(ledger))
+    assert status["Sort_rows"] == 0
+
+
+def _session_status(ledger: Ledger, act: Callable[[], object]) -> dict[str, int]:
+    """How much each status counter of the server grew meanwhile, over all of its sessions."""
+    wanted = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Sort_rows', 'Created_tmp_disk_tables')"
+    before = {name: int(value) for name, value in ledger.sql(wanted)}
+    act()
+    return {name: int(value) - before[name] for name, value in ledger.sql(wanted)}
+
+
+def _spellings(result: Result) -> object:
+    return next(
+        finding.evidence["spellings"]
+        for finding in result.findings
+        if "spellings" in finding.evidence
+    )
+
+
+@pytest.mark.parametrize("composite", [False, True], ids=["single", "composite"])
+def test_duplicates_under_an_index_that_lies(
+    flavour: Flavour, throwaway_server: Callable[..., Server], *, composite: bool
+) -> None:
+    """Duplicates that `unique_checks=0` let in under a unique index are counted and listed."""
+    server = throwaway_server(flavour, "--innodb-buffer-pool-load-at-startup=0")
+    database = Database(server=server, name=server.create_database())
+    columns = ["s", "k"] if composite else ["k"]
+    doubled = _let_duplicates_in(server, database, columns)
+    ledger = ledger_on(database)
+    with closing(ledger.connection), closing(ledger.sources):
+        index = ledger.run("unique_index", "t", columns=columns)
+        result = run(ledger, *columns)
+    assert index.violations == 0  # the database says that all is well
+    assert result.violations == len(doubled) > 0
+    found = {str(finding.key["k"]): finding.evidence["row_ids"] for finding in result.findings}
+    assert len(found) == min(len(doubled), 20)
+    assert all(found[key] == doubled[key] for key in found)
+
+
+def _let_duplicates_in(
+    server: Server, database: Database, columns: Sequence[str]
+) -> dict[str, tuple[int, ...]]:
+    """Rows under a unique index that is believed, not looked at; the keys that are there twice.
+
+    InnoDB buffers an insert into an index page that is not in memory, and does not look there for
+    a duplicate when `unique_checks` is off, as every restore of a dump has it.
+    """
+    key = "CONCAT(SHA1(n), ':', n)"
+    if server.flavour == "mysql":
+        key = "CONCAT(LEFT(SHA2(n, 256), 40), ':', n)"
+    with closing(database.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SET GLOBAL innodb_change_buffering = 'all'")
+        cursor.execute(
+            "CREATE TABLE t (id bigint PRIMARY KEY, k varchar(100) NOT NULL, s int NOT NULL,"
+            f" UNIQUE KEY uk ({', '.join(columns)}))"
+        )
+        cursor.execute("CREATE TABLE digits (d int)")
+        cursor.execute("INSERT INTO digits VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)")
+        cursor.execute(
+            f"INSERT INTO t SELECT n, {key}, 7 FROM ("
+            " SELECT a.d + 10*b.d + 100*c.d + 1000*e.d + 10000*f.d AS n"
+            " FROM digits a, digits b, digits c, digits e, digits f WHERE f.d < 6) AS numbers"
+        )
+    server.restart()
+    taken: dict[str, tuple[int, ...]] = {}
+    with closing(database.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SET GLOBAL innodb_change_buffering = 'all'")
+        cursor.execute("SET unique_checks = 0")
+        for number in range(100, 60000, 1500):
+            copied = f"SELECT id + 1000000, k, s FROM t WHERE id = {number}"
+            if cursor.execute(f"INSERT IGNORE INTO t {copied}"):
+                cursor.execute(f"SELECT k FROM t WHERE id = {number}")
+                (row,) = cursor.fetchall()
+                taken[row[0]] = (number, number + 1000000)
+    return taken

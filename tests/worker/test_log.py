@@ -1,0 +1,140 @@
+"""The log: one valid JSON line an event, constant names, nothing secret."""
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checks.base import Finding, Result
+from checks.duplicates import Duplicates
+from worker import alerts, log
+from worker.run import Outcome, Run
+from worker.settings import LogSettings
+from worker.state import Change, Transition
+
+CHECK = Duplicates(name="t.duplicates.k", table="t", columns=("k",), primary_key="id")
+HOSTILE = 'quote" back\\slash new\nline\r tab\t nul\x00 bell\x07 emoji🎲 sep\u2028 lone\ud800'
+
+Lines = Callable[[], list[dict[str, object]]]
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
+    """The events logged so far, each from its own line of JSON."""
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    log.set_up(LogSettings(format="json", level="debug"))
+    yield lambda: [
+        json.loads(line, parse_constant=_refuse) for line in stream.getvalue().split("\n")[:-1]
+    ]
+    root.handlers, root.level = before
+    structlog.reset_defaults()
+
+
+def _refuse(name: str) -> None:
+    raise AssertionError(f"{name} is no JSON")
+
+
+def failing_run(key: str) -> Run:
+    """A run that found one duplicated key."""
+    finding = Finding({"k": key}, "2 rows of t share (k)", {"rows": 2, "row_ids": (1, 2)})
+    result = Result(10, 1, (finding,), {"groups": 1})
+    return Run(CHECK, Outcome.FAIL, datetime.now(UTC), 0.25, result)
+
+
+def test_a_run_is_one_line(lines: Lines) -> None:
+    """Whatever a key contains, a run is one line of JSON that holds it exactly."""
+    alerts.log_run(failing_run(HOSTILE.replace("\ud800", "")))
+    (line,) = lines()
+    assert line["event"] == "check_run"
+    assert line["level"] == "error"
+    assert line["violations"] == 1
+    assert line["findings"] == [
+        {
+            "key": {"k": HOSTILE.replace("\ud800", "")},
+            "message": "2 rows of t share (k)",
+            "evidence": {"rows": 2, "row_ids": [1, 2]},
+        }
+    ]
+
+
+def test_a_transition_is_named_by_its_change(lines: Lines) -> None:
+    """Each change of state is an event of that name, with the finding's identity and key."""
+    run = failing_run("x")
+    alerts.log_transitions([Transition(Change.FINDING_CONFIRMED, run, "abc", "m", {"k": "x"})])
+    (line,) = lines()
+    assert line["event"] == "finding_confirmed"
+    assert (line["finding"], line["key"], line["check"]) == ("abc", {"k": "x"}, CHECK.name)
+
+
+def test_a_traceback_shows_no_local_variables(lines: Lines) -> None:
+    """An exception is logged without the values that were at hand."""
+    secret = "canary-secret"  # noqa: F841 - what must not be shown
+    try:
+        _ = 1 // 0
+    except ZeroDivisionError:
+        structlog.get_logger().exception("failed")
+    assert "canary" not in json.dumps(lines())
+
+
+def test_libraries_speak_json_too(lines: Lines) -> None:
+    """A warning from a library comes as a line of JSON like our own."""
+    logging.getLogger("apscheduler").warning("odd: %s", "thing")
+    logging.getLogger("apscheduler").info("chatter")
+    assert [line["event"] for line in lines()] == ["odd: thing"]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (float("nan"), "nan"),
+        (float("-inf"), "-inf"),
+        (Decimal(12345678901234567890123), 12345678901234567890123),
+        (Decimal("1.5"), "1.5"),
+        (2**80, 2**80),
+        ((1, {"a": {2}}), [1, {"a": [2]}]),
+        ("\ud800", "\\ud800"),
+        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02 00:00:00+00:00"),
+    ],
+)
+def test_dump_is_valid_and_exact(value: object, expected: object) -> None:
+    """Values that JSON lacks are written as text, and numbers keep all their digits."""
+    assert json.loads(log.dump(value), parse_constant=_refuse) == expected
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+        lambda each: st.lists(each) | st.dictionaries(st.text(), each),
+    )
+)
+def test_dump_takes_anything_on_one_line(value: object) -> None:
+    """Any value gives one line of valid JSON in valid UTF-8."""
+    text = log.dump(value)
+    assert "\n" not in text
+    json.loads(text.encode(), parse_constant=_refuse)
+
+
+def test_the_console_form_stays_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal a hostile key starts no second line either."""
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    try:
+        log.set_up(LogSettings(format="console"))
+        alerts.log_run(failing_run("a\nb\x1b[31m"))
+    finally:
+        root.handlers, root.level = before
+        structlog.reset_defaults()
+    assert stream.getvalue().count("\n") == 1
+    assert '\x1b[31m"' not in stream.getvalue()

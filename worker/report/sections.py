@@ -1,0 +1,108 @@
+"""The sections about the rows: duplicates, blanks, balances, states, and all other checks."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from checks.base import Check
+from checks.blank import Blank
+from checks.columns import Columns
+from checks.condition import Condition
+from checks.duplicates import Duplicates
+from checks.non_negative import NonNegative
+from checks.row_count import RowCount
+from checks.tables import Tables
+from checks.unique_index import UniqueIndex
+from worker.report.model import BalanceRow, BlankRow, DuplicatesRow, OtherRow, State, StatesRow
+from worker.run import Outcome, Run
+
+IN_SCHEMA_SECTIONS = (Tables, Columns, UniqueIndex)
+IN_ROW_SECTIONS = (Duplicates, Blank, NonNegative)
+
+
+def duplicates(runs: Iterable[Run]) -> Iterator[DuplicatesRow]:
+    """A row for each key."""
+    for run in runs:
+        if isinstance(check := run.check, Duplicates):
+            yield DuplicatesRow(
+                **_common(run),
+                columns=check.columns,
+                nulls=check.nulls,
+                surplus_rows=_measure(run, "surplus_rows"),
+                groups_spelled_differently=_measure(run, "groups_spelled_differently"),
+            )
+
+
+def blanks(runs: Iterable[Run]) -> Iterator[BlankRow]:
+    """A row for each column that must be filled."""
+    for run in runs:
+        if isinstance(check := run.check, Blank):
+            classes = {name: _measure(run, name) for name in ("null", "empty", "white_space")}
+            yield BlankRow(**_common(run), column=check.column, **classes)
+
+
+def balances(runs: Iterable[Run]) -> Iterator[BalanceRow]:
+    """A row for each check on amounts."""
+    for run in runs:
+        if isinstance(check := run.check, NonNegative):
+            negative = {name: _measure(run, f"in_{name}") for name in check.columns}
+            yield BalanceRow(**_common(run), negative=negative)
+
+
+def states(runs: Iterable[Run]) -> Iterator[StatesRow]:
+    """A row for each condition that counts rows by state."""
+    for run in runs:
+        if isinstance(check := run.check, Condition) and check.tally:
+            measures = run.result.measures if run.result else {}
+            frequent = sorted(measures.items(), key=lambda item: (-item[1], item[0]))
+            counted = tuple(State(value=value, rows=rows) for value, rows in frequent)
+            yield StatesRow(
+                **_common(run),
+                column=check.tally,
+                expression=check.expression.source,
+                states=counted if run.result else None,
+            )
+
+
+def others(runs: Iterable[Run]) -> Iterator[OtherRow]:
+    """A row for each check that no other section shows, of whatever kind."""
+    for run in runs:
+        if not _has_section(run):
+            yield OtherRow(**_common(run), kind=run.check.kind, question=_question(run.check))
+
+
+def _has_section(run: Run) -> bool:
+    check = run.check
+    if isinstance(check, Condition):
+        return check.tally is not None
+    if isinstance(check, RowCount):
+        # Without bounds it only counts, and the table's row shows what it counted.
+        return _question(check) is None and run.outcome is Outcome.PASS
+    return isinstance(check, IN_SCHEMA_SECTIONS + IN_ROW_SECTIONS)
+
+
+def _question(check: Check) -> str | None:
+    match check:
+        case Condition():
+            return check.expression.source
+        case RowCount(at_least=least, at_most=None) if least:
+            return f"rows >= {least}"
+        case RowCount(at_least=least, at_most=most) if most is not None:
+            return f"{least} <= rows <= {most}"
+    return None
+
+
+def _common(run: Run) -> dict[str, Any]:
+    return {
+        "check": run.check.name,
+        "database": run.check.database,
+        "table": run.check.table,
+        "severity": run.check.severity,
+        "outcome": run.outcome,
+        "examined": run.result.examined if run.result else None,
+        "violations": run.result.violations if run.result else None,
+    }
+
+
+def _measure(run: Run, name: str) -> int | None:
+    """A count of the run; none, not 0, where the run or the kind does not tell it."""
+    return run.result.measures.get(name) if run.result else None
