@@ -1,6 +1,7 @@
 """The command line `reconciler`."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum, StrEnum
@@ -17,6 +18,7 @@ from rich.text import Text
 from checks.base import Check, CheckError
 from checks.catalog import nearest
 from worker import alerts, config, demo, log, schema
+from worker import report as audit_report
 from worker.config import Config, ConfigError
 from worker.run import Outcome, Run, execute
 from worker.service import Worker, serve
@@ -117,6 +119,34 @@ def check(
     raise typer.Exit(_exit_code(runs))
 
 
+@app.command()
+def report(
+    output_format: Annotated[
+        audit_report.Format, typer.Option("--format")
+    ] = audit_report.Format.MARKDOWN,
+    language: Annotated[
+        audit_report.Language, typer.Option("--language")
+    ] = audit_report.Language.ENGLISH,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="The file to write. Default: standard output."),
+    ] = None,
+    config_path: ConfigPath = None,
+) -> None:
+    """Run every check once and write the audit report. Exit codes are those of `check`."""
+    current = _load(config_path)
+    with _sources(current) as sources, _progress() as progress:
+        task = progress.add_task("checks", total=len(current.checks))
+        made = audit_report.collect(
+            current, sources, lambda each: progress.update(task, description=each.name, advance=1)
+        )
+    _write(audit_report.render(made, output_format, language), output)
+    told = _exit_code(list(made.runs))
+    # The connection or the schema may be unknown though every check passed.
+    unknown = told is Exit.OK and made.conclusion.outcome is not Outcome.PASS
+    raise typer.Exit(Exit.COULD_NOT_TELL if unknown else told)
+
+
 @config_app.command(name="check")
 def config_check(
     config_path: ConfigPath = None,
@@ -202,7 +232,7 @@ def _print_table(runs: list[Run]) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("check", "outcome", "severity"):
         table.add_column(heading, no_wrap=heading != "check", overflow="fold")
-    for heading in ("rows", "violations", "seconds"):
+    for heading in ("examined", "violations", "seconds"):
         table.add_column(heading, justify="right")
     colours = {Outcome.PASS: "green", Outcome.FAIL: "bold red"}
     for each in runs:
@@ -220,6 +250,9 @@ def _print_table(runs: list[Run]) -> None:
     console.print(table, soft_wrap=False)
     for each in runs:
         _print_details(console, each)
+    counts = Counter(each.outcome for each in runs)
+    summary = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
+    console.print(f"\n{len(runs)} checks: {summary}", markup=False)
 
 
 def _print_details(console: Console, each: Run) -> None:
@@ -255,6 +288,16 @@ def _sources(current: Config) -> Iterator[Databases]:
         yield sources
     finally:
         sources.close()
+
+
+def _write(text: str, path: Path | None) -> None:
+    if path is None:
+        typer.echo(text.encode(), nl=False)  # UTF-8, whatever the terminal's locale
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        _fail(Exit.USAGE, f"cannot write {path}: {error.strerror}")
 
 
 def _load(path: Path | None) -> Config:

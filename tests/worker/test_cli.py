@@ -138,6 +138,7 @@ def test_the_table_is_for_people(ledger: Path) -> None:
     )
     assert '"balance_id": 3' in result.stdout
     assert "note: redundant unique indexes: order_no, uk_order_no" in result.stdout
+    assert result.stdout.endswith("\n9 checks: 8 pass, 1 fail\n")
 
 
 @pytest.mark.usefixtures("ledger")
