@@ -118,15 +118,15 @@ def _keys(runs: Iterable[Run], found: Schema | None) -> Iterator[Key]:
             asked[frozenset(run.check.columns)] = (run.check.columns, run)
         elif isinstance(run.check, Duplicates):
             asked.setdefault(frozenset(run.check.columns), (run.check.columns, None))
-    for names, run in asked.values():
-        check = run.check if run and isinstance(run.check, UniqueIndex) else None
+    for names, asking in asked.values():
+        check = asking.check if asking and isinstance(asking.check, UniqueIndex) else None
         yield Key(
             columns=names,
             expected_index=check.index if check else None,
             found_indexes=tuple(i.name for i in found.indexes if i.proves_unique(names))
             if found
             else None,
-            outcome=run.outcome if run else None,
+            outcome=asking.outcome if asking else None,
             check=check.name if check else None,
         )
 

@@ -36,15 +36,20 @@ def blanks(runs: Iterable[Run]) -> Iterator[BlankRow]:
     """A row for each column that must be filled."""
     for run in runs:
         if isinstance(check := run.check, Blank):
-            classes = {name: _measure(run, name) for name in ("null", "empty", "white_space")}
-            yield BlankRow(**_common(run), column=check.column, **classes)
+            yield BlankRow(
+                **_common(run),
+                column=check.column,
+                null=_measure(run, "null"),
+                empty=_measure(run, "empty"),
+                white_space=_measure(run, "white_space"),
+            )
 
 
 def balances(runs: Iterable[Run]) -> Iterator[BalanceRow]:
     """A row for each check on amounts."""
     for run in runs:
         if isinstance(check := run.check, NonNegative):
-            negative = {name: _measure(run, f"in_{name}") for name in check.columns}
+            negative = {name: _measure(run, name) for name in check.columns}
             yield BalanceRow(**_common(run), negative=negative)
 
 

@@ -1,0 +1,265 @@
+"""The parts of a report that are composed: what `report.md.j2` calls."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from checks.base import Scalar
+from checks.types import Severity
+from worker.report.escape import NOTHING, Markdown, code, text
+from worker.report.model import (
+    BalanceRow,
+    CheckedRow,
+    CheckRow,
+    ColumnRow,
+    Connection,
+    FindingRow,
+    FoundIndex,
+    Key,
+    OtherRow,
+    Report,
+    RetiredTable,
+    TableRow,
+)
+from worker.report.texts import Texts, number
+from worker.run import Outcome
+
+CLEAN = ("duplicates", "blank", "non_negative", "condition")
+"""The kinds of which a table's scan result says that they found nothing."""
+
+
+class Phrases:
+    """Composes for one report in one language."""
+
+    def __init__(self, report: Report, texts: Texts) -> None:
+        self._report = report
+        self._t = texts
+        self._checks = {each.name: each for each in report.checks}
+        self._many_databases = len(report.connections) > 1
+
+    def names(self) -> dict[str, object]:
+        """What the template may call, by name."""
+        methods = (name for name in vars(type(self)) if not name.startswith("_"))
+        own = {name: getattr(self, name) for name in methods if name != "names"}
+        return own | {"t": self._t, "code": code, "number": number}
+
+    def time(self, value: datetime) -> str:
+        """A time in UTC and in the configured zone, each named."""
+        zone = self._report.timezone
+        utc = f"{value:%Y-%m-%d %H:%M:%S} UTC"
+        if zone == "UTC":
+            return utc
+        there = value.astimezone(ZoneInfo(zone))
+        # The offset, too: not everybody knows that of a name such as Asia/Shanghai.
+        offset = f"{there:%z}"
+        return f"{utc} ({there:%Y-%m-%d %H:%M:%S} {zone}, UTC{offset[:3]}:{offset[3:]})"
+
+    def verdict(self, outcome: Outcome | None) -> Markdown:
+        """An outcome in words."""
+        return self._t(f"verdict.{outcome}") if outcome else NOTHING
+
+    def sign(self, outcome: Outcome) -> Markdown:
+        """The sign that an outcome's words begin with."""
+        return Markdown(self.verdict(outcome)[:1])
+
+    def conclusion(self) -> Markdown:
+        """The verdict on everything, in one sentence."""
+        told = self._report.conclusion
+        name: str = told.outcome
+        if told.outcome is Outcome.FAIL and told.unknown:
+            name = "fail_unknown"
+        elif not told.checks:
+            name = "nothing"
+        counts = {"checks": told.checks, "failed": told.failed, "unknown": told.unknown}
+        return self._t(f"conclusion.{name}", **counts)
+
+    def place(self, row: TableRow | RetiredTable | ColumnRow | CheckedRow) -> Markdown:
+        """A table's name, with its database where there are several."""
+        if not self._many_databases:
+            return code(row.table)
+        return code(f"{row.database}.{row.table}")
+
+    def kind(self, name: str) -> Markdown:
+        """A kind of check; one that has no name in this language keeps its own."""
+        return self._t.get(f"kind.{name}", name)
+
+    def codes(self, values: Iterable[object]) -> Markdown:
+        """Values one after the other."""
+        return self._join("list", (_value(each, self._t) for each in values))
+
+    def columns(self, names: tuple[str, ...]) -> Markdown:
+        """The columns of a key or an index."""
+        return code(", ".join(names))
+
+    def may_write(self, row: Connection) -> Markdown:
+        """Whether the account can only read."""
+        privileges = row.privileges_beyond_reading
+        if privileges is None:
+            return self.verdict(Outcome.ERROR)
+        if not privileges:
+            return self._t("connection.read_only")
+        return self._t("connection.writes", privileges=self.codes(privileges))
+
+    def exists(self, row: TableRow) -> Markdown:
+        """Whether a table is there, and as a table."""
+        if row.exists is None:
+            return self._t("exists.unknown")
+        if not row.exists:
+            return self._t("exists.no")
+        if row.violations.get("tables"):
+            return self._t("exists.other", type=row.type)
+        return self._t("exists.yes")
+
+    def retired(self, row: RetiredTable) -> Markdown:
+        """Whether a retired table is gone."""
+        if row.outcome not in (Outcome.PASS, Outcome.FAIL):
+            return NOTHING
+        if row.outcome is Outcome.PASS:
+            return self._t("retired.gone")
+        return self._t("retired.there", type=row.type)
+
+    def keys(self, row: TableRow) -> Markdown:
+        """The declared keys of a table."""
+        return self._join("separator", (self.columns(key.columns) for key in row.keys))
+
+    def protections(self, row: TableRow) -> Markdown:
+        """The unique index of each declared key of a table."""
+        return self._join("separator", (self.protection(key) for key in row.keys))
+
+    def protection(self, key: Key) -> Markdown:
+        """The unique indexes of a key."""
+        if key.found_indexes is None:
+            return self.verdict(Outcome.ERROR)
+        if not key.found_indexes:
+            return self._t("indexes.none")
+        shown = self.codes(key.found_indexes)
+        if key.expected_index in (None, *key.found_indexes):
+            return shown
+        other = self._t("indexes.other_name", name=code(key.expected_index))
+        return self._join("separator", (shown, other))
+
+    def scan(self, row: TableRow) -> Markdown:
+        """What the checks on a table found, the bad first."""
+        return self._join("separator", self._scan(row))
+
+    def declared(self, row: ColumnRow) -> Markdown:
+        """What a column should be."""
+        if row.role == "declared":
+            return code(row.declared)
+        return self._t("columns.retired" if row.role == "retired" else "columns.undeclared")
+
+    def found_column(self, row: ColumnRow) -> Markdown:
+        """What a column is."""
+        if row.found is None:
+            known = row.outcome is None or row.outcome in (Outcome.PASS, Outcome.FAIL)
+            return self._t("columns.absent") if known else NOTHING
+        if row.nullable:
+            return self._join("separator", (code(row.found), self._t("columns.nullable")))
+        return code(f"{row.found} not null")
+
+    def remarks(self, index: FoundIndex) -> Markdown:
+        """What there is to say of an index."""
+        said = [self._t("indexes.protects", key=self.columns(key)) for key in index.keys]
+        if index.partial:
+            said.append(self._t("indexes.partial"))
+        if index.nullable_columns:
+            said.append(self._t("indexes.nullable", columns=self.codes(index.nullable_columns)))
+        if index.redundant_with:
+            said.append(self._t("indexes.redundant", names=self.codes(index.redundant_with)))
+        return self._join("separator", said)
+
+    def amount_verdict(self, row: BalanceRow, count: int | None) -> Markdown:
+        """The verdict on one of the columns of a check."""
+        if count is None:
+            return self.verdict(row.outcome)
+        return self.verdict(Outcome.FAIL if count else Outcome.PASS)
+
+    def violated_checks(self) -> list[CheckRow]:
+        """The checks that failed, the most severe first."""
+        failed = (each for each in self._report.checks if each.outcome is Outcome.FAIL)
+        return sorted(failed, key=lambda each: list(Severity).index(each.severity))
+
+    def findings(self, rows: Iterable[CheckedRow]) -> Markdown:
+        """A list of what was found wrong, check by check; nothing where all is well."""
+        lines: list[str] = []
+        for row in rows:
+            check = self._checks[row.check]
+            # Several checks without a section of their own may be about one table.
+            where = code(row.check) if isinstance(row, OtherRow) else self.place(row)
+            lines += (f"- {where}: {self._finding(each, check)}" for each in check.findings)
+            left_out = (check.violations or 0) - len(check.findings)
+            if left_out > 0:
+                lines.append(f"- {where}: {self._t('and_more', count=left_out)}")
+        if not lines:
+            return Markdown()
+        return Markdown("\n".join((self._t("found"), "", *lines, "", "")))
+
+    def _scan(self, row: TableRow) -> Iterator[Markdown]:
+        for kind, count in row.violations.items():
+            if count:
+                yield self._t("scan.bad", kind=self.kind(kind), count=count)
+        if row.unknown:
+            kinds = self._join("list", (self.kind(each) for each in row.unknown))
+            yield self._t("scan.unknown", kinds=kinds)
+        if row.rows == 0:
+            yield self._t("scan.no_rows")
+            return
+        for kind in CLEAN:
+            if kind not in row.unknown and row.violations.get(kind) == 0:
+                yield self._t(f"scan.clean_{kind}")
+        for each in self._report.states:
+            if each.states and (each.database, each.table) == (row.database, row.table):
+                counted = (
+                    self._t("scan.state", value=code(state.value), rows=state.rows)
+                    for state in each.states
+                )
+                states = self._join("list", counted)
+                yield self._t("scan.states", column=code(each.column), states=states)
+
+    def _finding(self, found: FindingRow, check: CheckRow) -> Markdown:
+        key = self._pairs(found.key)
+        match check.kind:
+            case "duplicates":
+                said = self._duplicate(found)
+            case "blank":
+                said = self._blank(found)
+            case "condition" | "non_negative" | "row_count":
+                said = self._pairs(found.evidence)
+            case _:
+                # A kind without words of its own: those of the check, which are English.
+                said = self._join("separator", (text(found.message), self._pairs(found.evidence)))
+        return self._join("separator", (key, said))
+
+    def _duplicate(self, found: FindingRow) -> Markdown:
+        ids = found.evidence.get("row_ids")
+        shown = self.codes(ids if isinstance(ids, tuple) else ())
+        said = [self._t("duplicates.finding", rows=found.evidence.get("rows"), ids=shown)]
+        spellings = found.evidence.get("spellings")
+        if isinstance(spellings, tuple):
+            said.append(self._t("duplicates.spelled", spellings=self.codes(spellings)))
+        return self._join("separator", said)
+
+    def _blank(self, found: FindingRow) -> Markdown:
+        said = []
+        for name, value in found.evidence.items():
+            state = "null" if value is None else "white_space" if value else "empty"
+            what = self._t(f"blanks.{state}", value=code(value))
+            said.append(Markdown(f"{code(name)} {what}"))
+        return self._join("separator", said)
+
+    def _pairs(self, values: Mapping[str, Scalar | tuple[Scalar, ...]]) -> Markdown:
+        pairs = (
+            self._t("pair", name=code(name), value=self._any(value))
+            for name, value in values.items()
+        )
+        return self._join("list", pairs)
+
+    def _any(self, value: Scalar | tuple[Scalar, ...]) -> Markdown:
+        return self.codes(value) if isinstance(value, tuple) else _value(value, self._t)
+
+    def _join(self, separator: str, parts: Iterable[Markdown]) -> Markdown:
+        return Markdown(self._t(separator).join(part for part in parts if part))
+
+
+def _value(value: object, texts: Texts) -> Markdown:
+    return texts("null") if value is None else code(value)
