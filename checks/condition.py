@@ -45,9 +45,10 @@ class Condition(Check):
             measures = {}
             if self.tally:
                 state = rows.c[self.tally]
-                statement = select(state, func.count()).group_by(state).limit(MOST_TALLIED)
-                for value, count in connection.execute(statement):
-                    measures[str(scalar(value))] = int(count)
+                number = func.count()
+                most = select(state, number).group_by(state).order_by(number.desc())
+                for value, count in connection.execute(most.limit(MOST_TALLIED)):
+                    measures["NULL" if value is None else str(scalar(value))] = int(count)
             examined = row_total(connection, self.table)
         return Result(examined, violations, findings, measures)
 

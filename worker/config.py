@@ -78,6 +78,8 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
         # The checks are looked at too, so that their mistakes are told in the same breath.
         settings = None
     plan = list(_plan(document, settings, problems))
+    if not plan and not problems:
+        problems.append(Problem("", "nothing is declared to be checked: no tables, no checks"))
     if problems or settings is None:
         raise ConfigError(path, problems)
     return Config(settings, tuple(plan))

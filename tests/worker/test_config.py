@@ -127,6 +127,10 @@ ONE_MISTAKE = {
         VALID + "rows = { at_least = 5, at_most = 1 }\n",
         "tables.orders.rows: at_most (1) is below at_least (5)",
     ),
+    "nothing to check": (
+        VALID.partition("[tables")[0],
+        "nothing is declared to be checked: no tables, no checks",
+    ),
     "no database": ("[databases]\n", "databases: Dictionary should have at least 1 item"),
     "two urls": (
         VALID.replace("[tables", "url_file = 'x'\n[tables"),
