@@ -9,14 +9,18 @@ from sqlalchemy import Connection, text
 
 from checks.base import CheckError
 
-_INTEGER_WIDTH = re.compile(r"\b((?:tiny|small|medium|big)?int)(?:eger)?\s*(?:\(\d+\))?", re.ASCII)
+_INTEGER_WIDTH = re.compile(r"\b((?:tiny|small|medium|big)?int)(?:eger)?(?:\s*\(\d+\))?", re.ASCII)
 _TEXT_TYPES = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext", "enum", "set")
 
 _MYSQL_OBJECTS = """
     SELECT table_name AS name, table_type AS type
     FROM information_schema.tables WHERE table_schema = DATABASE()"""
+_MYSQL_ESTIMATE = """
+    SELECT table_rows FROM information_schema.tables
+    WHERE table_schema = DATABASE() AND table_name = :table"""
 _MYSQL_COLUMNS = """
-    SELECT column_name AS name, column_type AS type, is_nullable = 'YES' AS nullable
+    SELECT column_name AS name, column_type AS type, is_nullable = 'YES' AS nullable,
+           character_set_name AS charset
     FROM information_schema.columns
     WHERE table_schema = DATABASE() AND table_name = :table ORDER BY ordinal_position"""
 _MYSQL_INDEXES = """
@@ -42,6 +46,8 @@ class Column:
 
     type: str
     nullable: bool
+    charset: str = "utf8mb4"
+    """The character set of a text, utf8mb4 where the server has no other."""
 
     @property
     def is_text(self) -> bool:
@@ -92,11 +98,22 @@ def objects(connection: Connection) -> dict[str, str]:
     return {row.name: row.type for row in connection.execute(text(statement))}
 
 
+def estimated_rows(connection: Connection, table: str) -> int | None:
+    """Roughly the rows of a table, at no cost; None where no such figure is kept."""
+    if _is_sqlite(connection):
+        return None
+    estimate = connection.scalar(text(_MYSQL_ESTIMATE), {"table": table})
+    return None if estimate is None else int(estimate)
+
+
 def columns(connection: Connection, table: str) -> dict[str, Column]:
     """The columns of a table in order; empty when it does not exist or may not be seen."""
     if not _is_sqlite(connection):
         found = connection.execute(text(_MYSQL_COLUMNS), {"table": table})
-        return {row.name: Column(_as_text(row.type), bool(row.nullable)) for row in found}
+        return {
+            row.name: Column(_as_text(row.type), bool(row.nullable), row.charset or "utf8mb4")
+            for row in found
+        }
     found = connection.execute(text(_SQLITE_COLUMNS), {"table": table})
     return {row.name: Column(row.type, bool(row.nullable and not row.pk)) for row in found}
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     RowMapping,
     Select,
     TableClause,
@@ -13,14 +14,18 @@ from sqlalchemy import (
     case,
     false,
     func,
+    literal,
     or_,
     select,
 )
 
 from checks import catalog
 from checks.base import SAMPLE, Check, Evidence, Finding, Result, Scalar, Sources
+from checks.grouping import candidates, index_order
 from checks.sql import as_bytes, row_total, rows_of, scalar, without_index
 from checks.types import Columns, Identifier, Severity
+
+Built = ColumnElement[Any]
 
 MOST_ROWS_OF_A_GROUP = 10
 """Row ids that a finding lists for one group; its row count is exact all the same."""
@@ -53,7 +58,12 @@ class Duplicates(Check):
             found = catalog.require(connection, self.table, self.needs[self.table])
             texts = [name for name in self.columns if found[name].is_text]
             rows = rows_of(self.table, self.needs[self.table])
-            worst = connection.execute(self._worst_groups(rows, texts)).mappings().all()
+            order = index_order(connection, self.table, self.columns)
+            among = rows if order else candidates(connection, rows, self.columns, found)
+            keys = [rows.c[name] for name in order or self.columns]
+            # Most runs end with this look: to compute spellings takes eight times as long.
+            is_any = connection.scalar(self._repeated(among, keys, literal(1)).limit(1))
+            worst = self._worst_groups(connection, rows, among, keys, texts) if is_any else ()
             findings = self._describe(connection, rows, texts, worst) if worst else ()
             examined = row_total(connection, self.table)
         total = worst[0] if worst else {}
@@ -64,30 +74,39 @@ class Duplicates(Check):
         }
         return Result(examined, measures["groups"], findings, measures)
 
-    def _worst_groups(self, rows: TableClause, texts: list[str]) -> Select[Any]:
-        """The groups with most rows, each carrying the totals over all groups.
-
-        The inner query sorts by nothing but the key, so that an index on it serves; only the
-        groups that it lets through are sorted by size.
-        """
-        keys = [rows.c[name] for name in self.columns]
-        ids = rows.c[self.primary_key]
-        spelled = [func.min(as_bytes(rows.c[n])) != func.max(as_bytes(rows.c[n])) for n in texts]
-        groups = (
-            select(
-                # A group's own spelling, the same at every run, not just one of several.
-                *(self._one_of(rows, name, texts).label(f"key_{name}") for name in self.columns),
-                func.count().label("size"),
-                func.min(ids).label("first_id"),
-                func.max(ids).label("last_id"),
-                func.coalesce(or_(false(), *spelled), false()).label("spelled"),
-            )
-            .where(self._has_key(keys))
+    def _repeated(self, among: FromClause, keys: Sequence[Built], *columns: Built) -> Select[Any]:
+        """The groups of several rows; sorts by nothing but the key, so that an index serves."""
+        combine = or_ if self.nulls == "equal" else and_
+        return (
+            select(*columns)
+            .select_from(among)
+            .where(combine(*(key.is_not(None) for key in keys)))
             .group_by(*keys)
             .having(func.count() > 1)
-            .subquery()
         )
-        return (
+
+    def _worst_groups(
+        self,
+        connection: Connection,
+        rows: TableClause,
+        among: FromClause,
+        keys: Sequence[Built],
+        texts: list[str],
+    ) -> Sequence[RowMapping]:
+        """The groups with most rows, each carrying the totals over all groups."""
+        ids = rows.c[self.primary_key]
+        spelled = [func.min(as_bytes(rows.c[n])) != func.max(as_bytes(rows.c[n])) for n in texts]
+        groups = self._repeated(
+            among,
+            keys,
+            # A group's own spelling, the same at every run, not just one of several.
+            *(self._one_of(rows, name, texts).label(f"key_{name}") for name in self.columns),
+            func.count().label("size"),
+            func.min(ids).label("first_id"),
+            func.max(ids).label("last_id"),
+            func.coalesce(or_(false(), *spelled), false()).label("spelled"),
+        ).subquery()
+        statement = (
             select(
                 groups,
                 func.count().over().label("all_groups"),
@@ -97,14 +116,11 @@ class Duplicates(Check):
             .order_by(groups.c.size.desc(), groups.c.first_id)
             .limit(SAMPLE)
         )
+        return connection.execute(statement).mappings().all()
 
-    def _one_of(self, rows: TableClause, name: str, texts: list[str]) -> ColumnElement[Any]:
+    def _one_of(self, rows: TableClause, name: str, texts: list[str]) -> Built:
         value = rows.c[name]
         return func.min(as_bytes(value) if name in texts else value)
-
-    def _has_key(self, keys: Sequence[ColumnElement[Any]]) -> ColumnElement[bool]:
-        combine = or_ if self.nulls == "equal" else and_
-        return combine(*(key.is_not(None) for key in keys))
 
     def _describe(
         self,
@@ -123,19 +139,28 @@ class Duplicates(Check):
         texts: list[str],
         worst: Sequence[RowMapping],
     ) -> list[list[RowMapping]]:
-        """The rows of each group, as the database sees them: keys are never compared in Python."""
+        """Rows of each group, as the database sees them: keys are never compared in Python.
+
+        Those that spell the key in a new way come first.
+        """
         matches = [
             and_(*(self._matches(rows, name, group, texts) for name in self.columns))
             for group in worst
         ]
-        number = case(*((match, n) for n, match in enumerate(matches)))
-        statement = (
-            select(number.label("number"), *rows.c)
-            .where(or_(*matches))
-            .limit(SAMPLE * MOST_ROWS_OF_A_GROUP)
+        number = case(*((match, n) for n, match in enumerate(matches))).label("number")
+        own = [rows.c[name].label(f"row_{name}") for name in self.needs[self.table]]
+        found = select(number, *own).where(or_(*matches)).subquery()
+        ids = found.c[f"row_{self.primary_key}"]
+        spelling = [as_bytes(found.c[f"row_{name}"]) for name in texts]
+        turn = func.row_number().over(partition_by=[found.c.number, *spelling], order_by=ids)
+        turns = select(found, turn.label("turn")).subquery()
+        place = func.row_number().over(
+            partition_by=turns.c.number, order_by=[turns.c.turn, turns.c[ids.name]]
         )
+        places = select(turns, place.label("place")).subquery()
+        statement = select(places).where(places.c.place <= MOST_ROWS_OF_A_GROUP)
         members: list[list[RowMapping]] = [[] for _ in worst]
-        for row in connection.execute(statement).mappings():
+        for row in connection.execute(statement.order_by(places.c.place)).mappings():
             members[row["number"]].append(row)
         return members
 
@@ -150,7 +175,7 @@ class Duplicates(Check):
 
     def _finding(self, group: RowMapping, members: list[RowMapping]) -> Finding:
         key: dict[str, Scalar] = {name: scalar(group[f"key_{name}"]) for name in self.columns}
-        listed = [scalar(row[self.primary_key]) for row in members]
+        listed = [scalar(row[f"row_{self.primary_key}"]) for row in members]
         ends = scalar(group["first_id"]), scalar(group["last_id"])
         ids = tuple(dict.fromkeys((*ends, *listed)))[:MOST_ROWS_OF_A_GROUP]
         evidence: dict[str, Evidence] = {"rows": int(group["size"]), "row_ids": ids}
@@ -162,4 +187,4 @@ class Duplicates(Check):
         return Finding(key, message, evidence)
 
     def _spelling(self, row: RowMapping) -> str:
-        return ", ".join(repr(scalar(row[name])) for name in self.columns)
+        return ", ".join(repr(scalar(row[f"row_{name}"])) for name in self.columns)

@@ -26,23 +26,30 @@ from sqlalchemy import (
     or_,
     true,
 )
+from sqlalchemy.sql.elements import Grouping
 from sqlglot import exp
 
 from checks.sql import non_empty_array
 
 Built = ColumnElement[Any]
 
-_EXACT = Numeric(38, 0)
-"""BIGINT arithmetic overflows (MySQL error 1690); DECIMAL(38,0) does not for sums of two."""
+_EXACT = Numeric(50, 10)
+"""BIGINT arithmetic overflows (MySQL error 1690); this holds products of two, and fractions."""
+
+
+def _comparison(operator: str) -> Callable[[Built, Built], Built]:
+    # SQLAlchemy's own operators refuse NULL, TRUE and FALSE, or read them in another way.
+    return lambda a, b: a.op(operator, is_comparison=True)(b)
+
 
 _OPERATORS: dict[type[exp.Expr], Callable[[Built, Built], Built]] = {
-    exp.EQ: lambda a, b: a.op("=", is_comparison=True)(b),
-    exp.NEQ: lambda a, b: a.op("<>", is_comparison=True)(b),
+    exp.EQ: _comparison("="),
+    exp.NEQ: _comparison("<>"),
     exp.NullSafeEQ: lambda a, b: a.is_not_distinct_from(b),
-    exp.LT: lambda a, b: a < b,
-    exp.LTE: lambda a, b: a <= b,
-    exp.GT: lambda a, b: a > b,
-    exp.GTE: lambda a, b: a >= b,
+    exp.LT: _comparison("<"),
+    exp.LTE: _comparison("<="),
+    exp.GT: _comparison(">"),
+    exp.GTE: _comparison(">="),
     exp.And: and_,
     exp.Or: or_,
     exp.Add: lambda a, b: cast(a, _EXACT) + cast(b, _EXACT),
@@ -113,9 +120,10 @@ def _build(node: exp.Expr, column: Callable[[str], Built]) -> Built:
     if isinstance(node, exp.Column) and not node.table:
         return column(node.name)
     if operator := _OPERATORS.get(type(node)):
-        return operator(build(node.this), build(node.expression)).self_group()
+        return Grouping(operator(build(node.this), build(node.expression)))
     if builder := _BUILDERS.get(type(node)):
-        return builder(node, build)
+        # The text's own precedence: SQLAlchemy would leave out parentheses that it needs.
+        return builder(node, build) if type(node) in _ATOMS else Grouping(builder(node, build))
     raise ValueError(f"not allowed in a condition: {node.sql(dialect='mysql')}")
 
 
@@ -125,6 +133,12 @@ def _literal(node: exp.Expr, _build: Build) -> Built:
     if not node.is_int:
         raise ValueError(f"amounts are whole numbers: {node.this}")
     return literal(int(node.this))
+
+
+def _is(node: exp.Expr, build: Build) -> Built:
+    if not isinstance(node.expression, exp.Null | exp.Boolean):
+        raise ValueError("IS takes NULL, TRUE or FALSE")  # noqa: TRY004 - what pydantic catches
+    return build(node.this).is_(build(node.expression))
 
 
 def _in(node: exp.Expr, build: Build) -> Built:
@@ -141,14 +155,17 @@ def _function(node: exp.Expr, build: Build) -> Built:
     return non_empty_array(build(node.expressions[0]))
 
 
+_ATOMS = (exp.Literal, exp.Boolean, exp.Null, exp.Coalesce, exp.Anonymous)
+"""What needs no parentheses around it."""
+
 _BUILDERS: dict[type[exp.Expr], Callable[[exp.Expr, Build], Built]] = {
-    exp.Paren: lambda node, build: build(node.this).self_group(),
+    exp.Paren: lambda node, build: build(node.this),
     exp.Literal: _literal,
     exp.Boolean: lambda node, _: true() if node.this else false(),
     exp.Null: lambda _node, _build: null(),
     exp.Not: lambda node, build: not_(build(node.this)),
-    exp.Neg: lambda node, build: -build(node.this),
-    exp.Is: lambda node, build: build(node.this).is_(build(node.expression)),
+    exp.Neg: lambda node, build: -cast(build(node.this), _EXACT),
+    exp.Is: _is,
     exp.In: _in,
     exp.Between: lambda node, build: build(node.this).between(
         build(node.args["low"]), build(node.args["high"])

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
+    String,
     TableClause,
     case,
     column,
@@ -47,6 +48,18 @@ def _as_bytes_mysql(element: as_bytes, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(as_bytes, "sqlite")
 def _as_bytes_sqlite(element: as_bytes, compiler: SQLCompiler, **kw: Any) -> str:
     return f"CAST({compiler.process(element.clauses, **kw)} AS BLOB)"
+
+
+class as_unicode(FunctionElement[str]):  # noqa: N801 - reads as SQL
+    """A text column of another character set, so that it can be compared with any character."""
+
+    inherit_cache = True
+    type = String()
+
+
+@compiles(as_unicode, "mysql")
+def _as_unicode_mysql(element: as_unicode, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CONVERT({compiler.process(element.clauses, **kw)} USING utf8mb4)"
 
 
 class without_index(FunctionElement[Any]):  # noqa: N801 - reads as SQL
@@ -166,6 +179,7 @@ def sample_rows(
     findings = []
     for row in connection.execute(statement).mappings():
         seen = {name: scalar(value) for name, value in row.items()}
+        message = describe(seen)
         key = {primary_key.name: seen.pop(primary_key.name)}
-        findings.append(Finding(key, describe(seen), seen))
+        findings.append(Finding(key, message, seen))
     return tuple(findings)

@@ -1,7 +1,7 @@
-"""A small ledger on MariaDB, MySQL or SQLite: a way to write it, and the worker's way to read it."""
+"""A ledger on MariaDB, MySQL or SQLite: a way to write it, and the worker's way to read it."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -41,13 +41,24 @@ class Ledger:
                 cursor.execute(statement)
             return [tuple(row) for row in cursor.fetchall()]
 
-    def insert(self, table: str, columns: str, rows: Sequence[Sequence[object]]) -> None:
+    def insert(self, table: str, columns: str, rows: Iterable[Sequence[object]]) -> None:
         """Insert rows, each with a value for every one of the comma-separated columns."""
         mark = "?" if self.backend == "sqlite" else "%s"
         marks = ", ".join([mark] * (columns.count(",") + 1))
         with closing(self.connection.cursor()) as cursor:
             statement = f"INSERT INTO {table} ({columns}) VALUES ({marks})"
             cursor.executemany(statement, [tuple(row) for row in rows])
+
+    def clear(self) -> None:
+        """Drop every table and view."""
+        existing = "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view')"
+        if self.backend != "sqlite":
+            existing = (
+                "SELECT table_name, IF(table_type = 'VIEW', 'VIEW', 'TABLE')"
+                " FROM information_schema.tables WHERE table_schema = DATABASE()"
+            )
+        for name, kind in self.sql(existing):
+            self.sql(f"DROP {kind} {name}")
 
     def run(self, kind: str, table: str, **fields: object) -> Result:
         """Run a check as the configuration would declare it."""

@@ -39,7 +39,7 @@ def test_retired_table_is_gone(ledger: Ledger) -> None:
     "revival", ["TABLE points_transactions (id int)", "VIEW points_transactions AS SELECT 1 AS id"]
 )
 def test_retired_table_that_lives_is_found(ledger: Ledger, revival: str) -> None:
-    """A retired table is a violation when it exists, and also when only a view of that name does."""
+    """A retired table is a violation when it exists, even if only as a view of that name."""
     ledger.sql(f"CREATE {revival}")
     (finding,) = ledger.run("tables", "points_transactions", retired=True).findings
     assert finding.message == "retired table points_transactions exists"
@@ -53,7 +53,7 @@ def test_table_of_another_database_does_not_count(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("backend", ["mariadb"], indirect=True)
 def test_system_versioned_table_is_a_table(ledger: Ledger) -> None:
-    """MariaDB's tables with history count as base tables, though the catalog calls them otherwise."""
+    """MariaDB's tables with history are base tables, though the catalog calls them otherwise."""
     ledger.sql("CREATE TABLE orders (id int) WITH SYSTEM VERSIONING")
     assert ledger.run("tables", "orders").violations == 0
 
@@ -62,4 +62,6 @@ def test_system_versioned_table_is_a_table(ledger: Ledger) -> None:
 def test_temporary_table_is_no_table(ledger: Ledger) -> None:
     """Another session's temporary table does not stand in for a required table."""
     ledger.sql("CREATE TEMPORARY TABLE orders (id int)")
-    assert ledger.run("tables", "orders").violations == 1
+    violations = ledger.run("tables", "orders").violations
+    ledger.sql("DROP TEMPORARY TABLE orders")
+    assert violations == 1

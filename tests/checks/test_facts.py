@@ -1,0 +1,117 @@
+"""Facts of a table, and the checks that follow from them."""
+
+import pytest
+from pydantic import ValidationError
+
+from checks.blank import Blank
+from checks.duplicates import Duplicates
+from checks.facts import TableFacts
+from checks.tables import Tables
+
+
+def names(**facts: object) -> list[str]:
+    stated = TableFacts.model_validate({"primary_key": "id"} | facts)
+    return [check.name for check in stated.checks("t", "ledger")]
+
+
+def test_every_table_must_exist_and_is_counted() -> None:
+    """A table of which nothing else is stated is looked for and its rows are counted."""
+    assert names() == ["t.tables", "t.row_count"]
+
+
+def test_each_fact_gives_its_checks() -> None:
+    """Columns, keys and amounts each give their checks, named after table, kind and columns."""
+    found = names(
+        columns={"k": "varchar(100) not null"},
+        retired_columns=["old"],
+        keys=[{"columns": ["k"]}, {"columns": ["a", "k"], "nulls": "distinct"}],
+        non_negative=["free"],
+    )
+    assert found == [
+        "t.tables",
+        "t.columns",
+        "t.unique_index.k",
+        "t.duplicates.k",
+        "t.unique_index.a.k",
+        "t.duplicates.a.k",
+        "t.blank.k",
+        "t.non_negative",
+        "t.row_count",
+    ]
+
+
+def test_retired_table_must_be_gone_and_nothing_more() -> None:
+    """Of a retired table only its absence is asked."""
+    (check,) = TableFacts.model_validate({"retired": True}).checks("t", "ledger")
+    assert isinstance(check, Tables)
+    assert check.retired
+
+
+@pytest.mark.parametrize(
+    ("declared", "blank"),
+    [
+        ("varchar(100) NOT NULL", True),
+        ("text  not  null", True),
+        ("varchar(100)", False),
+        ("varchar(100) null", False),
+        ("bigint not null", False),
+    ],
+)
+def test_only_filled_text_keys_are_searched_for_blanks(declared: str, *, blank: bool) -> None:
+    """A key column is searched for blanks when it holds text and is declared NOT NULL."""
+    found = names(columns={"k": declared}, keys=[{"columns": ["k"]}])
+    assert ("t.blank.k" in found) is blank
+
+
+def test_column_of_two_keys_is_searched_once() -> None:
+    """A column in two keys gives one search for blanks."""
+    keys = [{"columns": ["k"]}, {"columns": ["a", "k"]}]
+    assert names(columns={"k": "text not null"}, keys=keys).count("t.blank.k") == 1
+
+
+def test_checks_know_what_the_facts_say() -> None:
+    """Database, primary key and the meaning of NULL reach the checks."""
+    facts = {
+        "primary_key": "pk",
+        "columns": {"k": "varchar(9) not null"},
+        "keys": [{"columns": ["k"], "nulls": "distinct"}],
+    }
+    checks = list(TableFacts.model_validate(facts).checks("t", "other"))
+    assert {check.database for check in checks} == {"other"}
+    (duplicates,) = (each for each in checks if isinstance(each, Duplicates))
+    assert (duplicates.primary_key, duplicates.nulls) == ("pk", "distinct")
+    (blank,) = (each for each in checks if isinstance(each, Blank))
+    assert blank.primary_key == "pk"
+
+
+def test_names_are_all_columns_that_are_said_to_exist() -> None:
+    """Every column that a fact names must exist, a retired one must not."""
+    facts = TableFacts.model_validate(
+        {
+            "primary_key": "id",
+            "cursor": "seq",
+            "written_at": "at",
+            "columns": {"k": "int"},
+            "retired_columns": ["old"],
+            "keys": [{"columns": ["a", "b"]}],
+            "non_negative": ["free"],
+        }
+    )
+    assert facts.names == {"id", "seq", "at", "k", "a", "b", "free"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({}, "primary_key is missing: findings name rows by it"),
+        ({"retired": True, "keys": []}, "a retired table has no other facts, but states ['keys']"),
+        ({"primary_key": "id", "colums": {}}, "Extra inputs are not permitted"),
+        ({"primary_key": "a-b"}, "a name is 1 to 64 letters"),
+        ({"primary_key": "id", "keys": [{"columns": []}]}, "at least 1 item"),
+    ],
+)
+def test_facts_that_make_no_sense_are_refused(facts: dict[str, object], message: str) -> None:
+    """A contradiction, an unknown word or a missing primary key is a mistake, told in words."""
+    with pytest.raises(ValidationError) as caught:
+        TableFacts.model_validate(facts)
+    assert message in str(caught.value)
