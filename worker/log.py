@@ -35,7 +35,7 @@ def set_up(settings: LogSettings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, _of_a_library],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
@@ -44,6 +44,14 @@ def set_up(settings: LogSettings) -> None:
     root.setLevel(settings.level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Its warnings say at length what the event check_run_missed says.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+
+
+def _of_a_library(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Give a library's sentence a constant event name, too."""
+    record = event["_record"]
+    return {**event, "event": "library_message", "logger": record.name, "message": event["event"]}
 
 
 def _json() -> list[Processor]:

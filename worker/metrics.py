@@ -105,6 +105,7 @@ class Metrics:
         self.state_up.set(1)
         self.config_loaded.set(1)
         self._info: dict[str, tuple[str, ...]] = {}
+        self._planned: set[str] = set()
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The exposition and its content type, in the format that the client accepts."""
@@ -118,6 +119,8 @@ class Metrics:
         last: Mapping[str, LastRun],
     ) -> None:
         """Make room for these checks; what earlier processes knew of them is said again."""
+        checks = tuple(checks)
+        self._planned = {check.name for check in checks}
         for check in checks:
             self.interval.labels(check.name).set(intervals[check.name].total_seconds())
             self.duration.labels(check.name)
@@ -164,14 +167,17 @@ class Metrics:
         self.database_up.labels(identity.database).set(1)
         self.database_writable.labels(identity.database).set(bool(identity.writable))
 
-    def forget(self) -> None:
-        """Drop the gauges of all checks and databases, before a new configuration takes over."""
+    def forget(self, staying: Iterable[Check]) -> None:
+        """Drop all gauges, and the counters of checks that go, before another configuration."""
         for gauge in (
             *(self.violations, self.outcome, self.interval, self.last_completed, self.findings),
             *(self.table_rows, self.database_up, self.database_info, self.database_writable),
         ):
             gauge.clear()
         self._info.clear()
+        for gone in self._planned - {check.name for check in staying}:
+            for counter in (self.runs, self.duration, self.examined, self.missed):
+                counter.remove_by_labels({"check": gone})
 
     def _withdraw(self, check: Check) -> None:
         self.violations.remove(*_labels(check))

@@ -3,10 +3,10 @@
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -29,6 +29,7 @@ CLOCK_JUMP = 2.0
 
 LOOK_AHEAD = timedelta(days=8)
 """How far a cron line is looked along for its longest gap: a week-end is no delay."""
+LOOK_AHEAD_TIMES = 1000
 
 _COMPLETE = "#complete"
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -193,7 +194,9 @@ class Scheduler:
     def _on_overlap(self, event: JobSubmissionEvent) -> None:
         if check := self._checks.get(event.job_id):
             self._note_due(check)
-            self._missed(check, "overlap", 1)
+            # At the start all checks queue up at once; that is no delay to tell of.
+            if check.name not in self._first_run_due:
+                self._missed(check, "overlap", 1)
 
     def _note_due(self, check: Check) -> None:
         """Remember, on a clock that nobody sets, when a check is to be started again."""
@@ -223,13 +226,20 @@ class Scheduler:
 
 @lru_cache(maxsize=64)
 def _longest_gap(cron: str, zone: ZoneInfo, now: datetime) -> timedelta:
+    gaps = []
+    for earlier, later in pairwise(islice(_fire_times(cron, zone, now), LOOK_AHEAD_TIMES)):
+        gaps.append(later - earlier)
+        if later > now + LOOK_AHEAD:
+            break
+    return max(gaps, default=LOOK_AHEAD)
+
+
+def _fire_times(cron: str, zone: ZoneInfo, now: datetime) -> Iterator[datetime]:
     trigger = CronTrigger.from_crontab(cron, timezone=zone)
-    times: list[datetime] = []
     following = trigger.get_next_fire_time(None, now)
-    while following and (len(times) < 2 or (following < now + LOOK_AHEAD and len(times) < 1000)):
-        times.append(following)
+    while following:
+        yield following
         following = trigger.get_next_fire_time(following, following + timedelta(seconds=1))
-    return max((later - earlier for earlier, later in pairwise(times)), default=LOOK_AHEAD)
 
 
 def _databases(config: Config) -> Iterable[str]:

@@ -90,20 +90,23 @@ class Worker:
 
     def _run(self, check: Check) -> None:
         """The flow of one run, one way: outcome, state, metrics, log."""
-        run = execute(check, self._sources)
+        sources = self._sources
+        run = execute(check, sources)
         with self._saying:
-            transitions = self._keep(run)
+            transitions = self._keep(run) if self._still_asks(sources) else ()
         alerts.log_run(run)
         alerts.log_transitions(transitions)
 
+    def _still_asks(self, sources: Databases) -> bool:
+        return sources is self._sources and not self._stopping
+
     def _keep(self, run: Run) -> tuple[Transition, ...]:
-        check = run.check
-        if self._stopping or run.outcome is Outcome.SKIPPED or check not in self._config.checks:
+        if run.outcome is Outcome.SKIPPED:
             return ()
         transitions = self._state.record(run)
         self._say_state()
         self.metrics.observe(run)
-        self.metrics.count_findings([check], self._state.counts())
+        self.metrics.count_findings([run.check], self._state.counts())
         return transitions
 
     def _identify(self, name: str) -> None:
@@ -113,11 +116,13 @@ class Worker:
         except RunStopped:
             return
         except CheckError as error:
-            self.metrics.database_up.labels(name).set(0)
+            with self._saying:
+                if self._still_asks(sources):
+                    self.metrics.database_up.labels(name).set(0)
             _log.error("database_unreachable", database=name, error=str(error))
             return
         with self._saying:
-            if sources is self._sources:
+            if self._still_asks(sources):
                 self._know(identity)
 
     def _know(self, identity: Identity) -> None:

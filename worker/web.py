@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -16,11 +17,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from worker.settings import HttpSettings
 
-MOST_WAITING = 200
-"""Connections that may be sending a request; one more closes the oldest of them."""
+MOST_CONNECTIONS = 200
+"""One more closes that which has been quiet the longest: a flood locks nobody out."""
 
 REQUEST_TIMEOUT = 10.0
-"""Seconds in which a client has to send its request."""
+"""Seconds in which a client has to send its request, and to take the answer."""
 
 Answer = Callable[[], tuple[bool, str]]
 """Whether all is well, and a sentence."""
@@ -89,6 +90,8 @@ def _bound(settings: HttpSettings) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind(address)
+        # From now on nobody is refused, nor can somebody else have the address.
+        bound.listen(MOST_CONNECTIONS)
     except OSError:
         bound.close()
         raise
@@ -110,44 +113,78 @@ def _application(
 
         return show
 
-    return Starlette(
+    async def refuse(_request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            headers = {**_HEADERS, "Connection": "close"}  # uvicorn closes it
+            return PlainTextResponse("Internal Server Error\n", 500, headers=headers)
+        headers = {**_HEADERS, **(error.headers or {})}
+        return PlainTextResponse(f"{error.detail}\n", error.status_code, headers=headers)
+
+    application = Starlette(
         routes=[
             Route("/metrics", show_metrics),
             Route("/livez", health(live)),
             Route("/readyz", health(ready)),
-        ]
+        ],
+        exception_handlers={HTTPException: refuse, 500: refuse},
     )
+    application.router.redirect_slashes = False  # a path with one more slash is unknown, too
+    return application
 
 
 class _BoundedProtocol(H11Protocol):
     """uvicorn's HTTP/1.1, with a limit on how long and how many clients may dawdle.
 
-    uvicorn bounds idle time only between requests, not before the first one is complete.
+    uvicorn bounds idle time only between requests, and not while one is half sent or its answer
+    is half taken.
     """
 
-    _waiting: ClassVar[list["_BoundedProtocol"]] = []
-    """Connections that have not sent a whole request yet, the oldest first."""
+    _by_age: ClassVar[dict["_BoundedProtocol", None]] = {}
+    """Every connection; that of the latest request is the last."""
+
+    _timer: asyncio.TimerHandle | None = None
+    _answered = False
+    """Whether the latest request has been answered, and none has begun since."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._waiting.append(self)
-        asyncio.get_running_loop().call_later(REQUEST_TIMEOUT, self._close_if_waiting)
-        if len(self._waiting) > MOST_WAITING:
-            self._waiting[0].transport.close()
+        self._by_age[self] = None
+        self._start_timer()
+        if len(self._by_age) > MOST_CONNECTIONS:
+            oldest = next(iter(self._by_age))
+            del self._by_age[oldest]
+            oldest.transport.abort()
 
-    def handle_events(self) -> None:
-        super().handle_events()
-        if self.cycle is not None:
-            self._no_longer_waiting()
+    def data_received(self, data: bytes) -> None:
+        if self._answered:
+            self._start_timer()
+        super().data_received(data)
+
+    def on_response_complete(self) -> None:
+        self._answered = True
+        super().on_response_complete()
+        if not self.cycle.response_complete:  # the next request had been sent along
+            self._start_timer()
+        elif not self.transport.get_write_buffer_size():
+            self._stop_timer()
+        if self in self._by_age:
+            self._by_age[self] = self._by_age.pop(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._no_longer_waiting()
+        self._stop_timer()
+        self._by_age.pop(self, None)
         super().connection_lost(exc)
 
-    def _close_if_waiting(self) -> None:
-        if self in self._waiting:
-            self.transport.close()
+    def _start_timer(self) -> None:
+        self._stop_timer()
+        self._answered = False
+        self._timer = self.loop.call_later(REQUEST_TIMEOUT, self._abort_if_dawdling)
 
-    def _no_longer_waiting(self) -> None:
-        if self in self._waiting:
-            self._waiting.remove(self)
+    def _stop_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _abort_if_dawdling(self) -> None:
+        if not self._answered or self.transport.get_write_buffer_size():
+            self.transport.abort()

@@ -62,6 +62,9 @@ class Database:
             if deadline and deadline.reason:
                 raise deadline.reason from None
             raise self._explained(error) from None
+        finally:
+            if self._closing:  # nobody else will close what has just been given back
+                self._engine.pool.dispose()
 
     def identify(self) -> Identity:
         """Ask the server who it is. Raises CheckError."""
@@ -95,7 +98,7 @@ class Database:
             each.wait(end - time.monotonic())
         # Whoever still waits, for an answer or for a connection, waits for a server that hangs.
         self._server.close()
-        self._engine.dispose()
+        self._engine.pool.dispose()
 
     def _refuse_if_known_unreachable(self) -> None:
         if self._closing:
@@ -118,7 +121,6 @@ class Database:
 
     def _end(self, connection: Connection, deadline: Deadline) -> None:
         deadline.cancel()
-        connection.info.pop(_DEADLINE, None)
         with self._lock:
             self._active.discard(deadline)
         if deadline.was_cut:
@@ -128,7 +130,11 @@ class Database:
             connection.invalidate()
             return
         self._server.unbounded_reads(deadline.raw, allowed=False)
-        connection.rollback()
+        try:
+            connection.rollback()
+        except SQLAlchemyError:
+            connection.invalidate()
+            raise
 
     def _explained(self, error: SQLAlchemyError | OSError) -> CheckError:
         if self._closing:
@@ -164,6 +170,10 @@ class Databases:
         with self._databases[database].snapshot() as connection:
             yield connection
 
+    def identify(self, database: str) -> Identity:
+        """See `Database.identify`."""
+        return self._databases[database].identify()
+
     def close(self) -> None:
         """Stop every running query and close every connection."""
         closers = [threading.Thread(target=each.close, name="close") for each in self]
@@ -191,6 +201,8 @@ def _engine(server: Server) -> Engine:
         max_overflow=0,
         pool_timeout=RETRY_AFTER,
         pool_pre_ping=True,
+        # `Database._end` has rolled back; the pool would log a failure instead of raising it.
+        pool_reset_on_return=None,
         # Exceptions would else repeat row data.
         hide_parameters=True,
     )

@@ -8,6 +8,9 @@ from worker.sources.server import Server
 GRACE = 3.0
 """Seconds between asking the server to stop a query and cutting the connection."""
 
+ASK_AGAIN = 0.5
+"""Seconds between two attempts to have a query stopped."""
+
 SERVER_FIRST = 1.0
 """Seconds that the server's own limit is given to stop a query before it is asked to."""
 
@@ -48,6 +51,9 @@ class Deadline:
             self.reason = reason
         threading.Thread(target=self._cut_if_stuck, name="cut", daemon=True).start()
         self._server.stop_query(self.raw)
+        # The first may have come before a query that was already on its way.
+        while not self._over.wait(ASK_AGAIN) and not self.was_cut:
+            self._server.stop_query(self.raw)
 
     def refuse_if_ended(self) -> None:
         """Raise the reason when there is one: a KILL QUERY between two queries stops neither."""

@@ -124,7 +124,7 @@ class MySQL:
     def stop_query(self, raw: object) -> None:
         """KILL QUERY from a connection of its own; one's own threads need no privilege for it."""
         thread = cast("_Connection", raw).thread_id()
-        with self._one_stop, suppress(pymysql.MySQLError, OSError):
+        with self._one_stop, suppress(pymysql.MySQLError, OSError, RunStopped):
             killer = self._open()
             try:
                 killer.query(f"KILL QUERY {int(thread)}")
@@ -174,7 +174,7 @@ class MySQL:
             host=self.url.host,
             port=self.url.port or 3306,
             user=self.url.username,
-            password=self.url.password or "",
+            password=(self.url.password or "").encode(),  # PyMySQL would take Latin-1
             database=self.url.database,
             charset="utf8mb4",
             connect_timeout=self._connect_timeout,
@@ -192,9 +192,12 @@ class MySQL:
 
     def _set_up(self, raw: _Connection) -> None:
         is_mariadb = "MariaDB" in raw.get_server_info()
-        # Under another level WITH CONSISTENT SNAPSHOT is silently no snapshot.
+        transaction = "tx" if is_mariadb else "transaction"
         settings: dict[str, object] = {
-            "tx_isolation" if is_mariadb else "transaction_isolation": "REPEATABLE-READ",
+            # Under another level WITH CONSISTENT SNAPSHOT is silently no snapshot.
+            f"{transaction}_isolation": "REPEATABLE-READ",
+            # On MariaDB a CREATE or DROP commits a read-only snapshot and goes ahead.
+            f"{transaction}_read_only": 1,
             "time_zone": "+00:00",
             "lock_wait_timeout": LOCK_WAIT,
         }

@@ -1,0 +1,99 @@
+"""The outcome of one run, whatever the check does."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from checks.base import Check, CheckError, Finding, Result, RunStopped, Sources
+from worker.run import Outcome, execute
+
+CANARY = "row-data-canary"
+
+
+class NoSources:
+    """Sources that nobody asks: the checks of this module need no database."""
+
+    @contextmanager
+    def snapshot(self, database: str) -> Iterator[Connection]:
+        """Not to be asked for."""
+        raise AssertionError(database)
+        yield
+
+
+class Scripted(Check):
+    """A check that answers as told."""
+
+    kind: str = "scripted"
+    answer: Callable[[], Result]
+
+    def run(self, sources: Sources) -> Result:
+        """Give the answer."""
+        _ = sources
+        return self.answer()
+
+
+def check(answer: Callable[[], Result]) -> Check:
+    return Scripted(name="t.scripted", table="t", answer=answer)
+
+
+def raising(error: BaseException) -> Check:
+    def answer() -> Result:
+        raise error
+
+    return check(answer)
+
+
+@pytest.mark.parametrize(("violations", "outcome"), [(0, Outcome.PASS), (2, Outcome.FAIL)])
+def test_completed_run(violations: int, outcome: Outcome) -> None:
+    """A check that answered passes when there is no violation and fails when there is one."""
+    finding = Finding({"id": 1}, "wrong")
+    result = Result(examined=7, violations=violations, findings=(finding,) * violations)
+    run = execute(check(lambda: result), NoSources())
+    assert (run.outcome, run.completed, run.result, run.error) == (outcome, True, result, None)
+
+
+def test_run_tells_when_it_was() -> None:
+    """A run knows its UTC start and how long it took."""
+    before = datetime.now(UTC)
+    run = execute(check(lambda: Result(examined=0, violations=0)), NoSources())
+    assert before <= run.started_at <= datetime.now(UTC)
+    assert run.started_at.tzinfo is UTC
+    assert 0 <= run.seconds < 1
+
+
+@pytest.mark.parametrize("permanent", [True, False])
+def test_check_that_could_not_tell(*, permanent: bool) -> None:
+    """A CheckError is the outcome error, with its own words and its decision about trying again."""
+    run = execute(raising(CheckError("no such table", permanent=permanent)), NoSources())
+    assert (run.outcome, run.completed) == (Outcome.ERROR, False)
+    assert (run.error, run.permanent) == ("no such table", permanent)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError(CANARY), KeyError(CANARY), UnicodeDecodeError("utf-8", CANARY.encode(), 0, 1, "")],
+)
+def test_fault_in_a_check(error: Exception) -> None:
+    """An unexpected exception is an error that tells its type and place and none of its text."""
+    run = execute(raising(error), NoSources())
+    assert (run.outcome, run.permanent) == (Outcome.ERROR, True)
+    assert run.error is not None
+    assert run.error.startswith(f"fault in the check: {type(error).__name__} at answer:")
+    assert CANARY not in repr(run)
+
+
+def test_run_that_was_stopped() -> None:
+    """A run cut short because the worker stops is skipped: neither a verdict nor an error."""
+    run = execute(raising(RunStopped("the worker is stopping")), NoSources())
+    assert (run.outcome, run.completed) == (Outcome.SKIPPED, False)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit()])
+def test_end_of_the_process_is_no_outcome(error: Any) -> None:
+    """What ends the process is passed on."""
+    with pytest.raises(type(error)):
+        execute(raising(error), NoSources())
