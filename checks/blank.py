@@ -85,7 +85,7 @@ def _classes(value: Built, *, is_text: bool) -> tuple[ColumnElement[bool], ...]:
 def _candidates(value: Built, *, is_text: bool) -> ColumnElement[bool]:
     """A condition that is true for all blank rows, and that an index on the column serves.
 
-    Ranges of the index instead of a look at every row: on 5,000,000 rows a hundredth of the time.
+    A few ranges of the index instead of a look at every row.
     """
     if not is_text:
         return value.is_(None)

@@ -246,7 +246,7 @@ def _announce(worker: Worker) -> None:
         ("/livez", "is the process alive"),
         ("/readyz", "has every check run"),
     ):
-        _errors.print(f"  {worker.web.address}{path:<9} {what}", markup=False)
+        typer.echo(f"  {worker.web.address}{path:<9} {what}")
 
 
 def _fail(code: Exit, message: str) -> NoReturn:

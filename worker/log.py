@@ -59,8 +59,15 @@ def _json() -> list[Processor]:
     tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     return [
         structlog.processors.ExceptionRenderer(tracebacks),
+        _most_telling_first,
         structlog.processors.JSONRenderer(serializer=dump),
     ]
+
+
+def _most_telling_first(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Time, level and name of an event begin its line, for whoever reads lines as they are."""
+    first = {name: event.pop(name) for name in ("timestamp", "level", "event") if name in event}
+    return {**first, **event}
 
 
 def _console() -> list[Processor]:

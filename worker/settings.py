@@ -1,7 +1,7 @@
 """The settings of `config.toml`, one model a table; unknown keys are refused everywhere."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -46,11 +46,13 @@ def _schedule(value: object) -> timedelta | str:
     if not isinstance(value, str) or " " not in value.strip():
         return parse_duration(value)
     try:
-        CronTrigger.from_crontab(value)
+        trigger = CronTrigger.from_crontab(value, timezone=UTC)
     except ValueError:
         raise ValueError(
             "neither a duration (30s, 5m, 1h) nor a cron line of five fields (0 3 * * *)"
         ) from None
+    if trigger.get_next_fire_time(None, datetime.now(UTC)) is None:
+        raise ValueError("this cron line names a time that never comes")
     return value
 
 

@@ -100,6 +100,10 @@ ONE_MISTAKE = {
             " (0 3 * * *)"
         ),
     ),
+    "cron that never fires": (
+        VALID + "[schedule]\nevery = '0 0 30 2 *'\n",
+        "schedule.every: this cron line names a time that never comes",
+    ),
     "no primary key": (
         VALID + "[tables.b]\n",
         "tables.b: primary_key is missing: findings name rows by it",

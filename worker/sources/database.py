@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
@@ -58,7 +58,7 @@ class Database:
                     self._end(connection, deadline)
                 # A run whose data was cut off must not pass for complete.
                 deadline.refuse_if_ended()
-        except (SQLAlchemyError, OSError) as error:
+        except (DBAPIError, PoolTimeoutError, OSError) as error:
             if deadline and deadline.reason:
                 raise deadline.reason from None
             raise self._explained(error) from None
@@ -132,11 +132,11 @@ class Database:
         self._server.unbounded_reads(deadline.raw, allowed=False)
         try:
             connection.rollback()
-        except SQLAlchemyError:
+        except DBAPIError:
             connection.invalidate()
             raise
 
-    def _explained(self, error: SQLAlchemyError | OSError) -> CheckError:
+    def _explained(self, error: DBAPIError | PoolTimeoutError | OSError) -> CheckError:
         if self._closing:
             return RunStopped("the worker is stopping")
         if isinstance(error, PoolTimeoutError):
