@@ -1,6 +1,6 @@
 """The checks: questions about the data. Knows nothing of scheduling, metrics or logging."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import Field, TypeAdapter
 
@@ -19,5 +19,8 @@ AnyCheck = Annotated[
     Field(discriminator="kind"),
 ]
 """The one registry of kinds: a check of the configuration is one of these, told by its `kind`."""
+
+KINDS: tuple[type[Check], ...] = get_args(get_args(AnyCheck)[0])
+"""The classes of `AnyCheck`."""
 
 any_check: TypeAdapter[Check] = TypeAdapter(AnyCheck)

@@ -5,14 +5,13 @@ import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from prometheus_client import generate_latest
 from pydantic import BaseModel
 from typer.main import get_command
 
-from checks import AnyCheck
+from checks import KINDS
 from checks.base import Check
 from checks.facts import TableFacts
 from worker import settings
@@ -24,7 +23,6 @@ from worker.state import Change
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
-KINDS: tuple[type[Check], ...] = get_args(get_args(AnyCheck)[0])
 
 
 def text(page: str) -> str:
@@ -51,7 +49,8 @@ def test_every_file_with_a_check_is_registered() -> None:
     """Each subclass of Check in `checks/` is in AnyCheck, and its file bears its kind's name."""
     for path in (ROOT / "checks").glob("*.py"):
         import_module(f"checks.{path.stem}" if path.stem != "__init__" else "checks")
-    assert set(Check.__subclasses__()) == set(KINDS)
+    ours = {each for each in Check.__subclasses__() if each.__module__.startswith("checks.")}
+    assert ours == set(KINDS)
     for check in KINDS:
         assert check.__module__ == f"checks.{kind_of(check)}"
         assert check.__name__ == kind_of(check).title().replace("_", "")

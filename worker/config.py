@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from checks import any_check
+from checks import KINDS, any_check
 from checks.base import Check
 from checks.catalog import nearest
 from worker.settings import Override, Schedule, Settings, Timetable
@@ -211,7 +211,7 @@ def _declared_check(
 def _takes_primary_key(kind: object) -> bool:
     return any(
         "primary_key" in each.model_fields and each.model_fields["kind"].default == kind
-        for each in Check.__subclasses__()
+        for each in KINDS
     )
 
 
