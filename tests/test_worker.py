@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "canary@pass:w/rd"
 KEY = "canary-key"
 EVENTS = {
-    *("worker_started", "worker_stopped", "config_reloaded", "config_refused"),
+    *("worker_started", "worker_ready", "worker_stopped", "config_reloaded", "config_refused"),
     *("check_run", "check_run_missed", "check_failed", "check_recovered"),
     *("finding_opened", "finding_confirmed", "finding_resolved"),
     *("database_identified", "database_account_may_write", "database_unreachable"),
@@ -217,6 +217,8 @@ def test_demo_passes_the_audit(start: Start) -> None:
     assert {value for _, value in violations} == {0}
     assert worker.value("table_rows", table="asset_transactions") == 252
     assert worker.get("/livez").status_code == 200
+    (ready,) = worker.events("worker_ready")
+    assert ready["outcomes"] == {"pass": len(violations)}
     runs = worker.events("check_run")
     assert {run["check"] for run in runs} == {labels["check"] for labels, _ in violations}
     code, seconds = worker.end()

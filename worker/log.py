@@ -27,7 +27,11 @@ def set_up(settings: LogSettings) -> None:
     ]
     renderers: list[Processor] = _json() if as_json else _console()
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            *([] if as_json else [_leave_passing_runs_out]),
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
@@ -68,6 +72,13 @@ def _most_telling_first(_logger: WrappedLogger, _method: str, event: EventDict) 
     """Time, level and name of an event begin its line, for whoever reads lines as they are."""
     first = {name: event.pop(name) for name in ("timestamp", "level", "event") if name in event}
     return {**first, **event}
+
+
+def _leave_passing_runs_out(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """On a terminal, say what is not as it should be; the rest would bury it."""
+    if event["event"] == "check_run" and event.get("outcome") == "pass":
+        raise structlog.DropEvent
+    return event
 
 
 def _console() -> list[Processor]:

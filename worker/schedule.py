@@ -67,13 +67,17 @@ class Scheduler:
         run: Callable[[Check], None],
         identify: Callable[[str], None],
         missed: Callable[[Check, str, int], None],
+        all_ran: Callable[[], None] = lambda: None,
     ) -> None:
+        """`all_ran` is called once, when every check with an interval has run."""
         self._run = run
         self._missed = missed
+        self._all_ran = all_ran
         self._zone = ZoneInfo(config.settings.timezone)
         self._checks = {check.name: check for check in config.checks}
         self._running = {name: threading.Lock() for name in self._checks}
         self._first_run_due = set(self._checks)
+        self._first_runs = threading.Lock()
         self._beat = time.monotonic()
         self._due: dict[str, float] = {}
         self._stop = threading.Event()
@@ -176,8 +180,17 @@ class Scheduler:
         try:
             self._run(check)
         finally:
-            self._first_run_due.discard(check.name)
             lock.release()
+            self._note_first_run(check)
+
+    def _note_first_run(self, check: Check) -> None:
+        with self._first_runs:
+            if check.name not in self._first_run_due:
+                return
+            self._first_run_due.remove(check.name)
+            if self._first_run_due:
+                return
+        self._all_ran()
 
     def _on_beat(self) -> None:
         self._beat = time.monotonic()

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,7 +84,9 @@ class Worker:
     def _adopt(self, current: Config) -> None:
         self._config = current
         self._sources = Databases(current.settings.databases)
-        self._scheduler = Scheduler(current, self._run, self._identify, self._on_missed)
+        self._scheduler = Scheduler(
+            current, self._run, self._identify, self._on_missed, self._on_all_ran
+        )
         self._state.forget_checks_except(check.name for check in current.checks)
         self.metrics.plan(current.checks, self._scheduler.intervals, self._state.last_runs())
         self.metrics.count_findings(current.checks, self._state.counts())
@@ -141,6 +144,11 @@ class Worker:
                 privileges=identity.writable,
                 advice="give the worker an account with SELECT only",
             )
+
+    def _on_all_ran(self) -> None:
+        last = self._state.last_runs()
+        outcomes = Counter(last[c.name].outcome for c in self._config.checks if c.name in last)
+        _log.info("worker_ready", address=self.web.address, outcomes=dict(outcomes))
 
     def _on_missed(self, check: Check, reason: str, number: int) -> None:
         self.metrics.missed.labels(check.name, reason).inc(number)

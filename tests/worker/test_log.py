@@ -127,6 +127,31 @@ def test_dump_takes_anything_on_one_line(value: object) -> None:
     json.loads(text.encode(), parse_constant=_refuse)
 
 
+def test_a_terminal_shows_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The console form leaves passing runs out and shows failing ones; JSON shows both."""
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    try:
+        log.set_up(LogSettings(format="console"))
+        alerts.log_run(Run(CHECK, Outcome.PASS, datetime.now(UTC), 0.1, Result(10, 0)))
+        assert not stream.getvalue()
+        alerts.log_run(failing_run("x"))
+    finally:
+        root.handlers, root.level = before
+        structlog.reset_defaults()
+    assert "check_run" in stream.getvalue()
+
+
+def test_a_passing_run_is_a_line_of_json(lines: Lines) -> None:
+    """In the JSON log no run is left out."""
+    alerts.log_run(Run(CHECK, Outcome.PASS, datetime.now(UTC), 0.1, Result(10, 0)))
+    (line,) = lines()
+    assert (line["event"], line["outcome"], line["level"]) == ("check_run", "pass", "info")
+    assert list(line)[:3] == ["timestamp", "level", "event"]
+
+
 def test_the_console_form_stays_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal a hostile key starts no second line either."""
     stream = io.StringIO()
