@@ -14,10 +14,11 @@ from worker.run import Outcome, Run
 
 def as_json(runs: list[Run]) -> dict[str, Any]:
     """What `check --format json` prints."""
-    return {"outcome": overall(runs), "checks": [_run_as_json(each) for each in runs]}
+    return {"outcome": overall(runs), "checks": [run_as_json(each) for each in runs]}
 
 
-def _run_as_json(each: Run) -> dict[str, Any]:
+def run_as_json(each: Run) -> dict[str, Any]:
+    """A run as programs read it; null where it could not tell."""
     result = each.result
     return {
         "name": each.check.name,
@@ -31,6 +32,7 @@ def _run_as_json(each: Run) -> dict[str, Any]:
         "violations": result and result.violations,
         "seconds": round(each.seconds, 4),
         "error": each.error,
+        "permanent": each.permanent,
         "measures": dict(result.measures) if result else {},
         "notes": list(result.notes) if result else [],
         "findings": [alerts.shown(finding) for finding in result.findings] if result else [],

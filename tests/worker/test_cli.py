@@ -13,7 +13,18 @@ from worker import demo
 from worker.cli import app
 
 FIELDS = {
-    *("name", "kind", "database", "table", "severity", "outcome", "scope", "seconds", "error"),
+    *(
+        "name",
+        "kind",
+        "database",
+        "table",
+        "severity",
+        "outcome",
+        "scope",
+        "seconds",
+        "error",
+        "permanent",
+    ),
     *("examined", "violations", "measures", "notes", "findings"),
 }
 SHIPPED = Path(__file__).parents[2] / "config.toml"

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from checks import catalog
 from checks.base import Check, CheckError
 from checks.types import Severity
+from worker import show
 from worker.config import Config
 from worker.report import schema, sections
-from worker.report.model import CheckRow, Conclusion, Connection, FindingRow, Report, Unknown
+from worker.report.model import CheckRow, Conclusion, Connection, Report, Unknown
 from worker.run import Outcome, Run, execute
 from worker.sources import Database, Databases
 
@@ -43,7 +44,7 @@ def collect(
         balances=tuple(sections.balances(runs)),
         states=tuple(sections.states(runs)),
         others=tuple(sections.others(runs)),
-        checks=tuple(_check_row(run) for run in runs),
+        checks=tuple(CheckRow.model_validate(show.run_as_json(run)) for run in runs),
         unknown=unknown,
         conclusion=_conclusion(runs, unknown, connections),
     )
@@ -122,31 +123,6 @@ def _unknown(runs: Iterable[Run], read: Iterable[_Read]) -> Iterable[Unknown]:
             reasons.setdefault((each.connection.database, str(error)), (error.permanent, []))
     for (database, message), (permanent, checks) in reasons.items():
         yield Unknown(database=database, error=message, permanent=permanent, checks=tuple(checks))
-
-
-def _check_row(run: Run) -> CheckRow:
-    result = run.result
-    findings = [
-        FindingRow(key=dict(each.key), message=each.message, evidence=dict(each.evidence))
-        for each in (result.findings if result else ())
-    ]
-    return CheckRow(
-        name=run.check.name,
-        kind=run.check.kind,
-        database=run.check.database,
-        table=run.check.table,
-        severity=run.check.severity,
-        outcome=run.outcome,
-        scope=run.scope,
-        examined=result.examined if result else None,
-        violations=result.violations if result else None,
-        seconds=round(run.seconds, 4),
-        error=run.error,
-        permanent=run.permanent,
-        measures=dict(result.measures) if result else {},
-        notes=result.notes if result else (),
-        findings=tuple(findings),
-    )
 
 
 def _conclusion(
