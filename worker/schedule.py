@@ -185,7 +185,7 @@ class Scheduler:
 
     def _note_first_run(self, check: Check) -> None:
         with self._first_runs:
-            if check.name not in self._first_run_due:
+            if self._stop.is_set() or check.name not in self._first_run_due:
                 return
             self._first_run_due.remove(check.name)
             if self._first_run_due:

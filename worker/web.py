@@ -46,6 +46,9 @@ class Web:
     ) -> None:
         """Bind the address. Raises OSError when it cannot be had."""
         self._socket = _bound(settings)
+        host, port = self._socket.getsockname()[:2]
+        self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        """`http://host:port`, with the port that was bound."""
         self._server = uvicorn.Server(
             uvicorn.Config(
                 _application(metrics, live, ready),
@@ -61,12 +64,6 @@ class Web:
             )
         )
         self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
-
-    @property
-    def address(self) -> str:
-        """`http://host:port`, with the port that was bound."""
-        host, port = self._socket.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def start(self) -> None:
         """Serve until `stop`."""

@@ -122,9 +122,13 @@ def _engine(url: URL) -> Engine:
 
         @event.listens_for(engine, "connect")
         def _durable(raw: sqlite3.Connection, _record: object) -> None:
-            raw.execute("PRAGMA journal_mode = WAL")
-            raw.execute("PRAGMA synchronous = FULL")
-            raw.execute("PRAGMA busy_timeout = 2000")
+            try:
+                raw.execute("PRAGMA busy_timeout = 2000")
+                raw.execute("PRAGMA journal_mode = WAL")
+                raw.execute("PRAGMA synchronous = FULL")
+            except sqlite3.Error:
+                raw.close()  # the pool never saw it
+                raise
 
     return engine
 
