@@ -50,6 +50,9 @@ class State:
                 tables.copy(connection, memory)
         except (SQLAlchemyError, OSError) as error:
             self._fail(error)
+        except StateError:
+            self.close()
+            raise
 
     def record(self, run: Run) -> tuple[Transition, ...]:
         """Remember a run and its findings; tell what changed by it."""
