@@ -55,12 +55,13 @@ class CheckError(Exception):
     """The check could not answer. Says nothing about the data.
 
     `permanent` tells that asking again will not help until somebody changes the database, the
-    account or the configuration.
+    account or the configuration; `retry` that asking once more, at once, may well help.
     """
 
-    def __init__(self, message: str, *, permanent: bool = False) -> None:
+    def __init__(self, message: str, *, permanent: bool = False, retry: bool = False) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.retry = retry
 
 
 class RunStopped(CheckError):  # noqa: N818 - a decision, not a fault

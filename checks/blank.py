@@ -34,7 +34,7 @@ class Blank(Check):
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The column, and the primary key by which findings name rows."""
-        return {self.table: (self.primary_key, self.column)}
+        return {self.table: tuple(dict.fromkeys((self.primary_key, self.column)))}
 
     def run(self, sources: Sources) -> Result:
         """Count NULL, empty and white-space values apart, over all rows."""
@@ -58,7 +58,9 @@ class Blank(Check):
             measures = {name: int(counts[name]) for name in classes}
             blank = and_(candidates, or_(is_null, is_empty, is_space))
             violations = sum(measures.values())
-            findings = sample_rows(connection, rows, blank, self._describe, violations)
+            findings = sample_rows(
+                connection, rows, blank, self._describe, violations=violations, found=found
+            )
             examined = row_total(connection, self.table)
         return Result(examined, violations, findings, measures)
 

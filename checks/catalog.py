@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from checks.base import CheckError
 
 _INTEGER_WIDTH = re.compile(r"\b((?:tiny|small|medium|big)?int)(?:eger)?(?:\s*\(\d+\))?", re.ASCII)
+_LONG = 1000
 _TEXT_TYPES = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext", "enum", "set")
 
 _MYSQL_OBJECTS = """
@@ -50,6 +51,22 @@ class Column:
     """The character set of a text, utf8mb4 where the server has no other."""
 
     @property
+    def is_long(self) -> bool:
+        """Whether a value may be so long that it is cut on the server before it is fetched."""
+        name, _, rest = self.type.lower().partition("(")
+        size = re.match(r"\d+", rest)
+        return (
+            "text" in name
+            or "json" in name
+            or "blob" in name
+            or (
+                size is not None
+                and int(size[0]) > _LONG
+                and not name.startswith(("decimal", "enum"))
+            )
+        )
+
+    @property
     def is_text(self) -> bool:
         """Whether its values are character strings."""
         return re.split(r"\W", self.type.lower(), maxsplit=1)[0] in _TEXT_TYPES
@@ -71,20 +88,25 @@ class Index:
         return self.unique and not self.partial and set(self.columns) == set(columns)
 
 
-def same_type(one: str, other: str) -> bool:
+def same_type(one: str, other: str, *, json_is_longtext: bool = False) -> bool:
     """Whether two type texts mean the same column type.
 
     Letter case, spaces and the display width of integers carry no meaning (MySQL 8.0.19 dropped
-    the latter, MariaDB prints it). `json` and `longtext` are one: MariaDB's JSON is an alias.
+    the latter, MariaDB prints it). Where `json_is_longtext`, these two are one type.
     """
-    return _canonical(one) == _canonical(other)
+    texts = {_canonical(one), _canonical(other)}
+    return len(texts) == 1 or (json_is_longtext and texts == {"json", "longtext"})
+
+
+def has_json_as_longtext(connection: Connection) -> bool:
+    """Whether JSON is an alias of LONGTEXT: on MariaDB."""
+    return bool(getattr(connection.dialect, "is_mariadb", False))
 
 
 def _canonical(type_text: str) -> str:
     pieces = re.split(r"('(?:[^']|'')*')", type_text)
     pieces[::2] = (_plain(piece) for piece in pieces[::2])  # the others are quoted values
-    joined = "".join(pieces).strip()
-    return "longtext" if joined == "json" else joined
+    return "".join(pieces).strip()
 
 
 def _plain(piece: str) -> str:
@@ -163,7 +185,7 @@ def require(connection: Connection, table: str, names: Iterable[str]) -> dict[st
 
 def nearest(name: str, existing: Iterable[str]) -> str:
     """A suggestion to append to an error: `; the nearest existing name is X`, or nothing."""
-    names = list(existing)
+    names = [each for each in existing if each != name]
     best = difflib.get_close_matches(name, names, n=1, cutoff=0.6) or [
         each for each in names if name in each or each in name
     ]

@@ -11,8 +11,10 @@ from checks.base import Check, Finding, Result, Sources
 from checks.types import Identifier
 
 _DECLARATION = re.compile(
-    r"(?!(?:not\s+)?null$)(?P<type>\S.*?)(?:\s+(?P<null>not\s+null|null))?",
-    re.IGNORECASE | re.DOTALL,
+    r"(?!(?:not\s+)?null$)"
+    r"(?P<type>[a-z]+\s*(?:\((?:[^()']|'(?:[^']|'')*')*\))?(?:\s+unsigned)?(?:\s+zerofill)?)"
+    r"(?:\s+(?P<null>not\s+null|null))?",
+    re.IGNORECASE,
 )
 
 
@@ -42,6 +44,7 @@ class Columns(Check):
         """Compare the declarations with the catalog, column by column."""
         with sources.snapshot(self.database) as connection:
             found = catalog.require(connection, self.table, ())
+            json_is_longtext = catalog.has_json_as_longtext(connection)
         findings = [
             Finding(
                 {"table": self.table, "column": name},
@@ -49,7 +52,7 @@ class Columns(Check):
                 {"declared": declared, "found": _shown(found.get(name))},
             )
             for name, declared in self.columns.items()
-            if (complaint := _complaint(name, declared, found))
+            if (complaint := _complaint(name, declared, found, json_is_longtext=json_is_longtext))
         ]
         findings += [
             Finding(
@@ -63,13 +66,15 @@ class Columns(Check):
         return Result(examined, len(findings), tuple(findings))
 
 
-def _complaint(name: str, declared: str, existing: Mapping[str, catalog.Column]) -> str | None:
+def _complaint(
+    name: str, declared: str, existing: Mapping[str, catalog.Column], *, json_is_longtext: bool
+) -> str | None:
     column = existing.get(name)
     if column is None:
         return f"does not exist{catalog.nearest(name, existing)}"
     match = _DECLARATION.fullmatch(declared)
     wanted, null = (match["type"], match["null"]) if match else (declared, None)
-    if not catalog.same_type(wanted, column.type):
+    if not catalog.same_type(wanted, column.type, json_is_longtext=json_is_longtext):
         return f"has another type than {wanted}"
     if null and column.nullable != (null.lower() == "null"):
         return "takes NULL" if column.nullable else "does not take NULL"

@@ -37,11 +37,13 @@ class Condition(Check):
         """Count and sample the rows for which the expression is not true."""
         names = self.needs[self.table]
         with sources.snapshot(self.database) as connection:
-            catalog.require(connection, self.table, names)
+            found = catalog.require(connection, self.table, names)
             rows = rows_of(self.table, names)
             violated = not_(self.expression.holds_for(rows))
             violations = int(connection.scalar(select(counted(violated, "violations"))) or 0)
-            findings = sample_rows(connection, rows, violated, self._describe, violations)
+            findings = sample_rows(
+                connection, rows, violated, self._describe, violations=violations, found=found
+            )
             measures = {}
             if self.tally:
                 state = rows.c[self.tally]

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from checks import catalog
 from checks.base import SAMPLE, Check, Evidence, Finding, Result, Scalar, Sources
 from checks.grouping import candidates, index_order
-from checks.sql import as_bytes, row_total, rows_of, scalar, without_index
+from checks.sql import abridged, as_bytes, row_total, rows_of, scalar, without_index
 from checks.types import Columns, Identifier, Severity
 
 Built = ColumnElement[Any]
@@ -47,7 +47,7 @@ class Duplicates(Check):
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The key, and the primary key by which findings name rows."""
-        return {self.table: (self.primary_key, *self.columns)}
+        return {self.table: tuple(dict.fromkeys((self.primary_key, *self.columns)))}
 
     def run(self, sources: Sources) -> Result:
         """Group all rows by key; describe the groups with most rows by their row ids.
@@ -56,15 +56,14 @@ class Duplicates(Check):
         """
         with sources.snapshot(self.database) as connection:
             found = catalog.require(connection, self.table, self.needs[self.table])
-            texts = [name for name in self.columns if found[name].is_text]
             rows = rows_of(self.table, self.needs[self.table])
             order = index_order(connection, self.table, self.columns)
             among = rows if order else candidates(connection, rows, self.columns, found)
             keys = [rows.c[name] for name in order or self.columns]
             # Most runs end with this look: to compute spellings takes eight times as long.
             is_any = connection.scalar(self._repeated(among, keys, literal(1)).limit(1))
-            worst = self._worst_groups(connection, rows, among, keys, texts) if is_any else ()
-            findings = self._describe(connection, rows, texts, worst) if worst else ()
+            worst = self._worst_groups(connection, rows, among, keys, found) if is_any else ()
+            findings = self._describe(connection, rows, found, worst)
             examined = row_total(connection, self.table)
         total = worst[0] if worst else {}
         measures = {
@@ -91,16 +90,16 @@ class Duplicates(Check):
         rows: TableClause,
         among: FromClause,
         keys: Sequence[Built],
-        texts: list[str],
+        found: Mapping[str, catalog.Column],
     ) -> Sequence[RowMapping]:
         """The groups with most rows, each carrying the totals over all groups."""
+        texts = self._texts(found)
         ids = rows.c[self.primary_key]
         spelled = [func.min(as_bytes(rows.c[n])) != func.max(as_bytes(rows.c[n])) for n in texts]
         groups = self._repeated(
             among,
             keys,
-            # A group's own spelling, the same at every run, not just one of several.
-            *(self._one_of(rows, name, texts).label(f"key_{name}") for name in self.columns),
+            *(_one_of(rows.c[name], found[name]).label(f"key_{name}") for name in self.columns),
             func.count().label("size"),
             func.min(ids).label("first_id"),
             func.max(ids).label("last_id"),
@@ -118,18 +117,21 @@ class Duplicates(Check):
         )
         return connection.execute(statement).mappings().all()
 
-    def _one_of(self, rows: TableClause, name: str, texts: list[str]) -> Built:
-        value = rows.c[name]
-        return func.min(as_bytes(value) if name in texts else value)
+    def _texts(self, found: Mapping[str, catalog.Column]) -> list[str]:
+        return [name for name in self.columns if found[name].is_text]
 
     def _describe(
         self,
         connection: Connection,
         rows: TableClause,
-        texts: list[str],
+        found: Mapping[str, catalog.Column],
         worst: Sequence[RowMapping],
     ) -> tuple[Finding, ...]:
-        members = self._members(connection, rows, texts, worst)
+        members: Sequence[Sequence[RowMapping]] = [()] * len(worst)
+        # Keys that may be long are not sent back to find their rows: the server takes no packet
+        # of any length. Each group's first and last row are known all the same.
+        if worst and not any(found[name].is_long for name in self.columns):
+            members = self._members(connection, rows, self._texts(found), worst)
         return tuple(self._finding(group, members[number]) for number, group in enumerate(worst))
 
     def _members(
@@ -173,18 +175,31 @@ class Duplicates(Check):
         written = value.decode() if name in texts and isinstance(value, bytes) else value
         return without_index(rows.c[name]).is_not_distinct_from(written)
 
-    def _finding(self, group: RowMapping, members: list[RowMapping]) -> Finding:
-        key: dict[str, Scalar] = {name: scalar(group[f"key_{name}"]) for name in self.columns}
-        listed = [scalar(row[f"row_{self.primary_key}"]) for row in members]
+    def _finding(self, group: RowMapping, members: Sequence[RowMapping]) -> Finding:
+        own = f"row_{self.primary_key}"
+        # Spelled as in the first row, so that the group stays the same finding when it grows.
+        first = next((row for row in members if row[own] == group["first_id"]), None)
+        key: dict[str, Scalar] = {
+            name: scalar(first[f"row_{name}"] if first else group[f"key_{name}"])
+            for name in self.columns
+        }
         ends = scalar(group["first_id"]), scalar(group["last_id"])
+        listed = (scalar(row[own]) for row in members)
         ids = tuple(dict.fromkeys((*ends, *listed)))[:MOST_ROWS_OF_A_GROUP]
         evidence: dict[str, Evidence] = {"rows": int(group["size"]), "row_ids": ids}
         message = f"{group['size']} rows of {self.table} share ({', '.join(self.columns)})"
         if group["spelled"]:
-            spellings = dict.fromkeys(self._spelling(row) for row in members)
-            evidence["spellings"] = tuple(spellings)
+            evidence["spellings"] = tuple(dict.fromkeys(self._spelling(row) for row in members))
             message += "; spelled differently, equal under the collation"
         return Finding(key, message, evidence)
 
     def _spelling(self, row: RowMapping) -> str:
         return ", ".join(repr(scalar(row[f"row_{name}"])) for name in self.columns)
+
+
+def _one_of(value: Built, column: catalog.Column) -> Built:
+    """A group's value of a column, the same at every run; cut on the server when it may be long."""
+    if not column.is_text:
+        return func.min(value)
+    least: Built = func.min(as_bytes(value))
+    return abridged(least) if column.is_long else least

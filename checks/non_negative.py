@@ -22,12 +22,12 @@ class NonNegative(Check):
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The amounts, and the primary key by which findings name rows."""
-        return {self.table: (self.primary_key, *self.columns)}
+        return {self.table: tuple(dict.fromkeys((self.primary_key, *self.columns)))}
 
     def run(self, sources: Sources) -> Result:
         """Count the rows with a negative amount, and the negative amounts of each column."""
         with sources.snapshot(self.database) as connection:
-            catalog.require(connection, self.table, self.needs[self.table])
+            found = catalog.require(connection, self.table, self.needs[self.table])
             rows = rows_of(self.table, self.needs[self.table])
             negative = or_(*(rows.c[name] < 0 for name in self.columns))
             counts = (
@@ -41,7 +41,9 @@ class NonNegative(Check):
                 .one()
             )
             violations = int(counts["violations"])
-            findings = sample_rows(connection, rows, negative, self._describe, violations)
+            findings = sample_rows(
+                connection, rows, negative, self._describe, violations=violations, found=found
+            )
             examined = row_total(connection, self.table)
         measures = {name: int(counts[f"in_{name}"]) for name in self.columns}
         return Result(examined, violations, findings, measures)

@@ -1,7 +1,7 @@
 """SQL that means the same on MySQL, MariaDB and SQLite, and the two reads that most kinds need."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -23,6 +23,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from checks.base import SAMPLE, Finding, Scalar
+from checks.catalog import Column
 
 WHITE_SPACE = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
@@ -32,6 +33,9 @@ WHITE_SPACE = (
 
 LONGEST_TEXT = 200
 """Characters of a database value that a finding shows; a longer one is cut and fingerprinted."""
+
+START_OF_LONG = 100
+"""Characters that are left of a longer value, before its length and its fingerprint."""
 
 
 class as_bytes(FunctionElement[bytes]):  # noqa: N801 - reads as SQL
@@ -48,6 +52,27 @@ def _as_bytes_mysql(element: as_bytes, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(as_bytes, "sqlite")
 def _as_bytes_sqlite(element: as_bytes, compiler: SQLCompiler, **kw: Any) -> str:
     return f"CAST({compiler.process(element.clauses, **kw)} AS BLOB)"
+
+
+class abridged(FunctionElement[str]):  # noqa: N801 - reads as SQL
+    """A long value cut on the server, in the form that `scalar` gives to long texts."""
+
+    inherit_cache = True
+
+
+@compiles(abridged, "mysql")
+def _abridged_mysql(element: abridged, compiler: SQLCompiler, **kw: Any) -> str:
+    text = compiler.process(element.clauses, **kw)
+    return (
+        f"IF(CHAR_LENGTH({text}) > {LONGEST_TEXT}, CONCAT(LEFT({text}, {START_OF_LONG}), '… [',"
+        f" CHAR_LENGTH({text}), ' characters, sha256 ', LEFT(SHA2({text}, 256), 16), ']'),"
+        f" CONCAT({text}))"
+    )
+
+
+@compiles(abridged, "sqlite")
+def _abridged_sqlite(element: abridged, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clauses, **kw)  # a file sends nothing; `scalar` cuts it
 
 
 class as_unicode(FunctionElement[str]):  # noqa: N801 - reads as SQL
@@ -148,7 +173,7 @@ def scalar(value: object) -> Scalar:
     if len(text) <= LONGEST_TEXT:
         return text
     digest = hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:16]
-    return f"{text[:LONGEST_TEXT]}… [{len(text)} characters, sha256 {digest}]"
+    return f"{text[:START_OF_LONG]}… [{len(text)} characters, sha256 {digest}]"
 
 
 def counted(condition: ColumnElement[bool], label: str) -> ColumnElement[int]:
@@ -166,16 +191,20 @@ def sample_rows(
     rows: TableClause,
     where: ColumnElement[bool],
     describe: Callable[[dict[str, Scalar]], str],
+    *,
     violations: int,
+    found: Mapping[str, Column],
 ) -> tuple[Finding, ...]:
     """The first `SAMPLE` of so many violating rows, in primary-key order, each as a finding.
 
     The first column of `rows` is its primary key and the key; the others are the evidence.
+    `found` is what the catalog says of them: long values are cut before they are fetched.
     """
     if violations == 0:
         return ()
     primary_key = rows.c[0]
-    statement = select(*rows.c).where(where).order_by(primary_key).limit(SAMPLE)
+    shown = (abridged(c).label(c.name) if found[c.name].is_long else c for c in rows.c)
+    statement = select(*shown).where(where).order_by(primary_key).limit(SAMPLE)
     findings = []
     for row in connection.execute(statement).mappings():
         seen = {name: scalar(value) for name, value in row.items()}

@@ -19,10 +19,15 @@ class Tables(Check):
         """Look the name up among all tables and views of the database."""
         with sources.snapshot(self.database) as connection:
             existing = catalog.objects(connection)
-        message = self._complaint(existing.get(self.table))
+        found = existing.get(self.table)
+        if self.retired:
+            # On a server that tells case apart, the old table under another case is back, too.
+            same = (type_ for name, type_ in existing.items() if _same(name, self.table))
+            found = next(same, None)
+        message = self._complaint(found)
         if message is None:
             return Result(examined=1, violations=0)
-        if not self.retired:
+        if found is None:
             message += catalog.nearest(self.table, existing)
         return Result(1, 1, (Finding({"table": self.table}, message),))
 
@@ -37,3 +42,7 @@ class Tables(Check):
         if found is None:
             return f"table {self.table} does not exist"
         return None if found in _BASE_TABLES else f"{self.table} is no base table but a {found}"
+
+
+def _same(name: str, other: str) -> bool:
+    return name.casefold() == other.casefold()

@@ -28,7 +28,7 @@ class UniqueIndex(Check):
     def run(self, sources: Sources) -> Result:
         """Read every index of the table whole and look for one that proves the key."""
         with sources.snapshot(self.database) as connection:
-            catalog.require(connection, self.table, ())
+            catalog.require(connection, self.table, self.columns)
             existing = catalog.indexes(connection, self.table)
         proving = [index for index in existing if index.proves_unique(self.columns)]
         if proving:

@@ -23,9 +23,14 @@ PASSWORD = "canary@pass:w/rd"
 KEY = "canary-key"
 EVENTS = {
     *("worker_started", "worker_ready", "worker_stopped", "config_reloaded", "config_refused"),
-    *("check_run", "check_run_missed", "check_failed", "check_recovered"),
+    *("check_run", "check_runs_missed", "findings_forgotten", "check_failed", "check_recovered"),
     *("finding_opened", "finding_confirmed", "finding_resolved"),
-    *("database_identified", "database_account_may_write", "database_unreachable"),
+    *(
+        "database_identified",
+        "database_account_may_write",
+        "database_unreachable",
+        "database_reachable",
+    ),
 }
 
 Labels = dict[str, str]
@@ -365,6 +370,9 @@ def test_frozen_server(
         assert worker.get("/livez").status_code == 200
     worker.wait_for(0, "check_violations", 15, check="victim.keys")
     worker.wait_for(0, "check_violations", 15, check="victim.rows")
+    assert [e["database"] for e in worker.events("database_unreachable")] == ["victim"]
+    assert [e["database"] for e in worker.events("database_reachable")] == ["victim"]
+    assert worker.value("database_up", database="victim") == 1
 
     frozen.pause()
     try:

@@ -89,7 +89,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(path, [Problem("", error.strerror or "cannot be read")]) from None
+        reason = f"{error.strerror}; --config or {PATH_VARIABLE} names another file"
+        raise ConfigError(path, [Problem("", reason)]) from None
     except UnicodeDecodeError as error:
         raise ConfigError(path, [Problem("", f"not UTF-8 (byte {error.start})")]) from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -103,7 +104,7 @@ def _override_from(environment: Mapping[str, str], document: dict[str, Any]) -> 
             continue
         steps = variable.removeprefix(PREFIX).lower().split("__")
         if steps[0] not in Settings.model_fields:
-            yield Problem(variable, f"no such setting{nearest(steps[0], Settings.model_fields)}")
+            yield Problem(variable, f"no such setting{_meant(variable, steps[0])}")
             continue
         table = document
         for step in steps[:-1]:
@@ -115,6 +116,14 @@ def _override_from(environment: Mapping[str, str], document: dict[str, Any]) -> 
             table[steps[-1]] = environment[variable]
             # The environment decides between a value and the file that holds it.
             table.pop(_other_spelling(steps[-1]), None)
+
+
+def _meant(variable: str, first: str) -> str:
+    for section in Settings.model_fields:
+        if first.startswith(f"{section}_"):
+            rest = variable.removeprefix(PREFIX)[len(section) + 1 :].lstrip("_")
+            return f"; steps are joined by two underscores: {PREFIX}{section.upper()}__{rest}"
+    return nearest(first, Settings.model_fields)
 
 
 def _other_spelling(name: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import re
 import sys
 from collections.abc import Mapping
 from decimal import Decimal
@@ -12,6 +13,9 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from worker.settings import LogSettings
+
+_DECEPTIVE = re.compile("[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+"""Characters that begin a line, reverse it, hide or command a terminal: written as \\uNNNN."""
 
 QUIET = ("apscheduler", "uvicorn", "sqlalchemy", "asyncio")
 """Libraries of which only warnings and worse are logged."""
@@ -98,7 +102,8 @@ def _nested_as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> E
 
 def dump(value: object, **_options: object) -> str:
     """Valid JSON on one line for anything: no bare NaN, and Decimal as an exact number's text."""
-    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
+    return _DECEPTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _plain(value: object) -> Any:

@@ -164,7 +164,6 @@ class Metrics:
             self.database_info.remove(*old)
         self._info[identity.database] = labels
         self.database_info.labels(*labels).set(1)
-        self.database_up.labels(identity.database).set(1)
         self.database_writable.labels(identity.database).set(bool(identity.writable))
 
     def forget(self, staying: Iterable[Check]) -> None:

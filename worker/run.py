@@ -56,7 +56,7 @@ def execute(check: Check, sources: Sources) -> Run:
         return Run(check, outcome, started_at, seconds, **fields)  # type: ignore[arg-type]
 
     try:
-        result = check.run(sources)
+        result = _answer(check, sources)
     except RunStopped as stopped:
         return ended(Outcome.SKIPPED, error=str(stopped))
     except CheckError as error:
@@ -65,6 +65,16 @@ def execute(check: Check, sources: Sources) -> Run:
         # The exception's text may hold row data; its type and place do not.
         return ended(Outcome.ERROR, error=f"fault in the check: {_where(error)}", permanent=True)
     return ended(Outcome.FAIL if result.violations else Outcome.PASS, result=result)
+
+
+def _answer(check: Check, sources: Sources) -> Result:
+    """Ask once, and once more when what got in the way is likely to be over."""
+    try:
+        return check.run(sources)
+    except CheckError as error:
+        if not error.retry:
+            raise
+    return check.run(sources)
 
 
 def _where(error: Exception) -> str:

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,9 @@ from worker.web import Web
 LONGEST_GOODBYE = 9.0
 """Seconds from SIGTERM until the process ends even if a thread of it hangs."""
 
+MISSED_SAID_EVERY = 60.0
+"""Seconds between two log lines about missed runs; the metric tells them apart by check."""
+
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
@@ -33,6 +37,9 @@ class Worker:
         self.metrics = Metrics()
         self._config = current
         self._identities: dict[str, Identity] = {}
+        self._unreachable: set[str] = set()
+        self._missed_unsaid: Counter[str] = Counter()
+        self._say_missed_at = 0.0
         self._state_failure: str | None = None
         self._stopping = False
         # So that no run says anything between the metrics of two configurations, or after the end.
@@ -76,6 +83,7 @@ class Worker:
         with self._saying:
             self.metrics.forget(following.checks)
             self._identities.clear()
+            self._unreachable.clear()
             self._adopt(following)
         self._scheduler.start()
         self.metrics.config_loaded.set(1)
@@ -87,7 +95,9 @@ class Worker:
         self._scheduler = Scheduler(
             current, self._run, self._identify, self._on_missed, self._on_all_ran
         )
-        self._state.forget_checks_except(check.name for check in current.checks)
+        names = [check.name for check in current.checks]
+        if forgotten := self._state.forget_checks_except(names):
+            _log.warning("findings_forgotten", findings=forgotten, why="checks not configured")
         self.metrics.plan(current.checks, self._scheduler.intervals, self._state.last_runs())
         self.metrics.count_findings(current.checks, self._state.counts())
 
@@ -108,6 +118,7 @@ class Worker:
             return ()
         transitions = self._state.record(run)
         self._say_state()
+        self._say_database(run.check.database)
         self.metrics.observe(run)
         self.metrics.count_findings([run.check], self._state.counts())
         return transitions
@@ -118,15 +129,24 @@ class Worker:
             identity = sources.identify(name)
         except RunStopped:
             return
-        except CheckError as error:
-            with self._saying:
-                if self._still_asks(sources):
-                    self.metrics.database_up.labels(name).set(0)
-            _log.error("database_unreachable", database=name, error=str(error))
-            return
+        except CheckError:
+            identity = None
         with self._saying:
             if self._still_asks(sources):
-                self._know(identity)
+                self._say_database(name)
+                if identity:
+                    self._know(identity)
+
+    def _say_database(self, name: str) -> None:
+        """Say whether a database can be reached: in the metric always, in the log on its edges."""
+        error = self._sources.unreachable(name)
+        self.metrics.database_up.labels(name).set(error is None)
+        if error and name not in self._unreachable:
+            self._unreachable.add(name)
+            _log.error("database_unreachable", database=name, error=error)
+        elif not error and name in self._unreachable:
+            self._unreachable.remove(name)
+            _log.info("database_reachable", database=name)
 
     def _know(self, identity: Identity) -> None:
         name = identity.database
@@ -152,7 +172,11 @@ class Worker:
 
     def _on_missed(self, check: Check, reason: str, number: int) -> None:
         self.metrics.missed.labels(check.name, reason).inc(number)
-        _log.warning("check_run_missed", check=check.name, reason=reason, runs=number)
+        self._missed_unsaid[reason] += number
+        if time.monotonic() >= self._say_missed_at:
+            self._say_missed_at = time.monotonic() + MISSED_SAID_EVERY
+            _log.warning("check_runs_missed", latest=check.name, **self._missed_unsaid)
+            self._missed_unsaid.clear()
 
     def _say_state(self) -> None:
         failure = self._state.failure

@@ -65,17 +65,28 @@ Schedule = Annotated[timedelta | str, BeforeValidator(_schedule)]
 
 def parse_url(value: str) -> URL:
     """A SQLAlchemy URL. Raises ValueError that repeats nothing of it: it may hold a password."""
-    authority = value.partition("://")[2].partition("/")[0]
-    if authority.count("@") > 1:
-        raise ValueError("more than one '@' before the host; in a password write it as %40")
     try:
-        return make_url(value)
+        url = make_url(value)
     except (ArgumentError, ValueError):
         raise ValueError("not a URL such as mysql://user@host:3306/database") from None
+    # What follows an unescaped character of a password would pass for host or database.
+    elsewhere = f"{url.host or ''} {url.database or ''}"
+    if url.get_backend_name() != "sqlite" and any(each in elsewhere for each in "@/:#"):
+        raise ValueError(
+            "host or database holds one of @ / : #; in a password write %40 %2F %3A %23"
+        )
+    return url
 
 
 def _with_driver(url: URL) -> URL:
     return url.set(drivername="mysql+pymysql") if url.drivername == "mysql" else url
+
+
+def _place(url: URL) -> tuple[object, ...]:
+    """What two URLs of one database have in common."""
+    if url.get_backend_name() == "sqlite":
+        return ("sqlite", Path(url.database or "").resolve())
+    return (url.host, url.port or 3306, url.database)
 
 
 def _file_text(path: Path) -> str:
@@ -201,6 +212,13 @@ class Settings(Table):
     checks: tuple[Any, ...] = ()
     """Read by `worker.config`, check by check, so that one mistake does not hide another."""
     overrides: tuple[Override, ...] = ()
+
+    @model_validator(mode="after")
+    def _state_is_elsewhere(self) -> Self:
+        for name, database in self.databases.items():
+            if _place(database.parsed) == _place(self.state.parsed):
+                raise ValueError(f"state.url is the audited database {name}, which is only read")
+        return self
 
     @property
     def main_database(self) -> str:

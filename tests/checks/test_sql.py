@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from checks.sql import LONGEST_TEXT, as_bytes, row_total, rows_of, scalar
+from checks.sql import LONGEST_TEXT, START_OF_LONG, as_bytes, row_total, rows_of, scalar
 from tests.checks.ledgers import Ledger, on_servers
 
 
@@ -45,7 +45,7 @@ def test_shown_texts_are_bounded_and_stay_apart(one: str, other: str) -> None:
 def test_text_of_the_limit_is_shown_whole() -> None:
     """A text is cut only when it is longer than the limit."""
     assert scalar("x" * LONGEST_TEXT) == "x" * LONGEST_TEXT
-    assert str(scalar("x" * (LONGEST_TEXT + 1))).startswith("x" * LONGEST_TEXT + "… [201 ")
+    assert str(scalar("x" * (LONGEST_TEXT + 1))).startswith("x" * START_OF_LONG + "… [201 ")
 
 
 @on_servers

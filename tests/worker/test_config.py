@@ -39,15 +39,15 @@ def mistakes(folder: Path, text: str, environment: Mapping[str, str] | None = No
 
 
 def test_the_shipped_file_declares_the_audit() -> None:
-    """The shipped configuration covers twelve tables, the retired one, and 80 checks."""
+    """The shipped configuration covers twelve tables, the retired one, and 81 checks."""
     shipped = config.load(SHIPPED, {})
     tables = shipped.settings.tables
     assert sorted(name for name, facts in tables.items() if facts.retired) == [
         "points_transactions"
     ]
     assert len(tables) == 13
-    assert len(shipped.checks) == 80
-    assert len({check.name for check in shipped.checks}) == 80
+    assert len(shipped.checks) == 81
+    assert len({check.name for check in shipped.checks}) == 81
 
 
 def test_checks_follow_from_facts(tmp_path: Path) -> None:
@@ -152,6 +152,14 @@ ONE_MISTAKE = {
         VALID.replace("sqlite:///ledger.db", "mysql://h"),
         "databases.ledger: the URL needs a user, a host and a database",
     ),
+    "state in the ledger": (
+        VALID + "[state]\nurl = 'sqlite:///./ledger.db'\n",
+        "state.url is the audited database ledger, which is only read",
+    ),
+    "no such type": (
+        VALID.replace("varchar(9) not null", "varchar(9) notnull"),
+        'tables.orders.columns.code: a column is declared by its type: "varchar(100) not null"',
+    ),
     "memory": (
         VALID.replace("sqlite:///ledger.db", "sqlite://"),
         "databases.ledger: a SQLite URL names a file: sqlite:///ledger.db",
@@ -216,6 +224,12 @@ def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     ]
 
 
+def test_a_single_underscore_is_explained(tmp_path: Path) -> None:
+    """A variable whose steps are joined by one underscore is refused with its right spelling."""
+    (found,) = mistakes(tmp_path, VALID, {"RECONCILER_HTTP_PORT": "1"})
+    assert found.endswith("steps are joined by two underscores: RECONCILER_HTTP__PORT")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -246,6 +260,8 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     "url",
     [
         "mysql://user:can@ry-secret@host/db",
+        "mysql://user:c@nary/secret@host:3306/db",
+        "mysql://user:c@nary#secret:x@host/db",
         "mysql://user@host/db?password=canary-secret",
         "mysql://user:canary-secret@host:port/db",
         "postgresql://user:canary-secret@host/db",

@@ -106,12 +106,18 @@ def test_libraries_speak_json_too(lines: Lines) -> None:
         (2**80, 2**80),
         ((1, {"a": {2}}), [1, {"a": [2]}]),
         ("\ud800", "\\ud800"),
+        ("a\u202eb\x85\x9b\u2028", "a\u202eb\x85\x9b\u2028"),
         (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02 00:00:00+00:00"),
     ],
 )
 def test_dump_is_valid_and_exact(value: object, expected: object) -> None:
     """Values that JSON lacks are written as text, and numbers keep all their digits."""
     assert json.loads(log.dump(value), parse_constant=_refuse) == expected
+
+
+def test_deceptive_characters_are_escaped() -> None:
+    """What would begin a line, reverse it or command a terminal is written as an escape."""
+    assert log.dump("a\u202eb\x85\x9b\u2028\x7f") == r'"a\u202eb\u0085\u009b\u2028\u007f"'
 
 
 @given(

@@ -56,6 +56,32 @@ def test_completed_run(violations: int, outcome: Outcome) -> None:
     assert (run.outcome, run.completed, run.result, run.error) == (outcome, True, result, None)
 
 
+@pytest.mark.parametrize(("failures", "outcome"), [(1, Outcome.PASS), (2, Outcome.ERROR)])
+def test_passing_trouble_is_tried_once_more(failures: int, outcome: Outcome) -> None:
+    """What is likely to be over is asked again, once; a second failure is an error."""
+    left = [CheckError("altered", retry=True)] * failures
+
+    def answer() -> Result:
+        if left:
+            raise left.pop()
+        return Result(1, 0)
+
+    assert execute(check(answer), NoSources()).outcome is outcome
+    assert not left
+
+
+def test_other_trouble_is_not_tried_again() -> None:
+    """An error that says nothing of a retry ends the run at once."""
+    asked: list[int] = []
+
+    def answer() -> Result:
+        asked.append(1)
+        raise CheckError("away")
+
+    assert execute(check(answer), NoSources()).outcome is Outcome.ERROR
+    assert asked == [1]
+
+
 def test_run_tells_when_it_was() -> None:
     """A run knows its UTC start and how long it took."""
     before = datetime.now(UTC)

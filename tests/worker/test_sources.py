@@ -290,6 +290,23 @@ def test_kill_query_by_hand_is_an_error(ledger: OwnDatabase, audit: Audit) -> No
     assert "KILL QUERY" in str(error)
 
 
+def test_lost_connection_costs_one_run(ledger: OwnDatabase, audit: Audit) -> None:
+    """A connection that somebody kills is no reason to spare the server: the next read works."""
+    database = audit(ledger.url)
+
+    def read() -> None:
+        with database.snapshot() as connection:
+            thread = one(connection, "SELECT CONNECTION_ID()")
+            do(ledger, f"KILL {thread}")
+            one(connection, "SELECT COUNT(*) FROM t")
+
+    with pytest.raises(CheckError) as caught:
+        read()
+    assert caught.value.retry
+    assert database.unreachable is None
+    assert works(database)
+
+
 def test_ddl_before_the_first_read_of_a_snapshot(ledger: OwnDatabase, audit: Audit) -> None:
     """A table altered under a snapshot makes the run an error, not a wrong answer."""
 
@@ -298,8 +315,9 @@ def test_ddl_before_the_first_read_of_a_snapshot(ledger: OwnDatabase, audit: Aud
             do(ledger, "ALTER TABLE t ADD COLUMN later int, FORCE")
             one(connection, "SELECT COUNT(*) FROM t")
 
-    with pytest.raises(CheckError, match="definition changed"):
+    with pytest.raises(CheckError, match="definition changed") as caught:
         read()
+    assert caught.value.retry
 
 
 def test_table_locked_by_ddl_is_not_waited_for_long(ledger: OwnDatabase, audit: Audit) -> None:

@@ -61,7 +61,7 @@ class Database:
         except (DBAPIError, PoolTimeoutError, OSError) as error:
             if deadline and deadline.reason:
                 raise deadline.reason from None
-            raise self._explained(error) from None
+            raise self._explained(error, connected=deadline is not None) from None
         finally:
             if self._closing:  # nobody else will close what has just been given back
                 self._engine.pool.dispose()
@@ -84,6 +84,12 @@ class Database:
             writable=(),
         )
         return replace(identity, **known)  # type: ignore[arg-type]  # its own fields
+
+    @property
+    def unreachable(self) -> str | None:
+        """Why the latest attempt to connect failed; None when it did not."""
+        known = self._unreachable
+        return known[1].message if known else None
 
     def close(self) -> None:
         """Stop what is running, on the server too, and take no more snapshots."""
@@ -136,22 +142,28 @@ class Database:
             connection.invalidate()
             raise
 
-    def _explained(self, error: DBAPIError | PoolTimeoutError | OSError) -> CheckError:
+    def _explained(
+        self, error: DBAPIError | PoolTimeoutError | OSError, *, connected: bool
+    ) -> CheckError:
         if self._closing:
             return RunStopped("the worker is stopping")
         if isinstance(error, PoolTimeoutError):
             return self._error(Explained("its connections are all in use"))
         explained = self._server.explain(error.orig if isinstance(error, DBAPIError) else error)
-        if explained.unreachable:
+        if explained.unreachable and not connected:
             self._remember_unreachable(explained)
-        return self._error(explained)
+        # A connection that was lost, killed by a person perhaps, says nothing about the next one.
+        lost = explained.unreachable and connected
+        return self._error(replace(explained, passing=explained.passing or lost))
 
     def _remember_unreachable(self, explained: Explained) -> None:
         self._unreachable = (time.monotonic() + RETRY_AFTER, explained)
 
     def _error(self, explained: Explained) -> CheckError:
         return CheckError(
-            f"database {self.name}: {explained.message}", permanent=explained.permanent
+            f"database {self.name}: {explained.message}",
+            permanent=explained.permanent,
+            retry=explained.passing,
         )
 
 
@@ -169,6 +181,10 @@ class Databases:
         """See `checks.base.Sources.snapshot`."""
         with self._databases[database].snapshot() as connection:
             yield connection
+
+    def unreachable(self, database: str) -> str | None:
+        """See `Database.unreachable`."""
+        return self._databases[database].unreachable
 
     def identify(self, database: str) -> Identity:
         """See `Database.identify`."""

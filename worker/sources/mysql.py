@@ -65,6 +65,7 @@ _UNREACHABLE = {
     ER.HOST_NOT_PRIVILEGED,
     ER.SERVER_SHUTDOWN,
 }
+_PASSING = {1412}
 _NAMES_ONLY = _PERMANENT | _UNREACHABLE
 """Errors whose words quote accounts, hosts, tables and columns, and never a value of a row."""
 
@@ -167,7 +168,7 @@ class MySQL:
             return Explained(f"connection failed: {type(error).__name__}", unreachable=True)
         words = str(error.args[1]) if error is not None and len(error.args) > 1 else ""
         message = _EXPLAINED.get(code) or f"{_without_values(code, words)} ({code})"
-        return Explained(message, code in _PERMANENT, code in _UNREACHABLE)
+        return Explained(message, code in _PERMANENT, code in _UNREACHABLE, code in _PASSING)
 
     def _open(self) -> _Connection:
         raw = _Connection(

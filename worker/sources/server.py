@@ -36,6 +36,8 @@ class Explained:
     """Whether asking again cannot help until somebody changes something."""
     unreachable: bool = False
     """Whether the server takes no connection at present, so that the next one may be spared."""
+    passing: bool = False
+    """Whether it is likely over by now: a table was altered, for example."""
 
 
 class Server(Protocol):

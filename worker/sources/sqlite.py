@@ -71,5 +71,8 @@ class SQLite:
         if code == sqlite3.SQLITE_INTERRUPT:
             return Explained(f"stopped: time limit of {self._limit:g} s")
         if code == sqlite3.SQLITE_CANTOPEN:
-            return Explained(f"file {self._path} cannot be opened", unreachable=True)
+            return Explained(
+                f"file {self._path} cannot be opened (`reconciler demo` builds the demo)",
+                unreachable=True,
+            )
         return Explained(str(error))

@@ -66,14 +66,14 @@ class State:
         """The latest run of each check."""
         return self._do(record.last_runs)
 
-    def forget_checks_except(self, names: Iterable[str]) -> None:
-        """Resolve the findings of checks that are no longer configured."""
+    def forget_checks_except(self, names: Iterable[str]) -> int:
+        """Resolve the findings of checks that are no longer configured; tells how many."""
         statement = (
             update(tables.findings)
             .where(tables.unresolved, tables.findings.c.check_name.not_in(list(names)))
             .values(state=FindingState.RESOLVED)
         )
-        self._do(lambda connection: connection.execute(statement))
+        return self._do(lambda connection: connection.execute(statement).rowcount)
 
     def close(self) -> None:
         """Close the connections."""
