@@ -307,6 +307,20 @@ def test_lost_connection_costs_one_run(ledger: OwnDatabase, audit: Audit) -> Non
     assert works(database)
 
 
+def test_connection_cut_while_it_is_made_costs_one_run(victim: OwnDatabase, audit: Audit) -> None:
+    """A server that cuts a connection at once is not spared: the next attempt is made."""
+    do(victim, "CREATE USER IF NOT EXISTS cut@'%'", f"GRANT SELECT ON {victim.name}.* TO cut@'%'")
+    database = audit(victim.url.set(username="cut", password=None))
+    do(victim, "SET GLOBAL init_connect = 'no statement'")  # the server then drops who connects
+    try:
+        with pytest.raises(CheckError) as caught:
+            database.identify()
+    finally:
+        do(victim, "SET GLOBAL init_connect = ''")
+    assert caught.value.retry
+    assert works(database)
+
+
 def test_ddl_before_the_first_read_of_a_snapshot(ledger: OwnDatabase, audit: Audit) -> None:
     """A table altered under a snapshot makes the run an error, not a wrong answer."""
 

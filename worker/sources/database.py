@@ -25,6 +25,9 @@ CONCURRENT_SNAPSHOTS = 2
 RETRY_AFTER = 5.0
 """Seconds in which a database that could not be reached is not tried again: runs fail at once."""
 
+QUICKLY = 1.0
+"""Seconds within which a connection that breaks while it is made was cut, not waited for."""
+
 _DEADLINE = "reconciler_deadline"
 
 
@@ -46,6 +49,7 @@ class Database:
     def snapshot(self) -> Iterator[Connection]:
         """See `checks.base.Sources.snapshot`."""
         self._refuse_if_known_unreachable()
+        began = time.monotonic()
         deadline: Deadline | None = None
         try:
             with self._engine.connect() as connection:
@@ -61,7 +65,10 @@ class Database:
         except (DBAPIError, PoolTimeoutError, OSError) as error:
             if deadline and deadline.reason:
                 raise deadline.reason from None
-            raise self._explained(error, connected=deadline is not None) from None
+            # A connection that was lost, killed by a person perhaps, says nothing about the next
+            # one; one that was not had in time does.
+            lost = deadline is not None or time.monotonic() - began < QUICKLY
+            raise self._explained(error, lost=lost) from None
         finally:
             if self._closing:  # nobody else will close what has just been given back
                 self._engine.pool.dispose()
@@ -143,18 +150,17 @@ class Database:
             raise
 
     def _explained(
-        self, error: DBAPIError | PoolTimeoutError | OSError, *, connected: bool
+        self, error: DBAPIError | PoolTimeoutError | OSError, *, lost: bool
     ) -> CheckError:
         if self._closing:
             return RunStopped("the worker is stopping")
         if isinstance(error, PoolTimeoutError):
             return self._error(Explained("its connections are all in use"))
         explained = self._server.explain(error.orig if isinstance(error, DBAPIError) else error)
-        if explained.unreachable and not connected:
+        passing = explained.passing and lost
+        if explained.unreachable and not passing:
             self._remember_unreachable(explained)
-        # A connection that was lost, killed by a person perhaps, says nothing about the next one.
-        lost = explained.unreachable and connected
-        return self._error(replace(explained, passing=explained.passing or lost))
+        return self._error(replace(explained, passing=passing))
 
     def _remember_unreachable(self, explained: Explained) -> None:
         self._unreachable = (time.monotonic() + RETRY_AFTER, explained)

@@ -64,8 +64,16 @@ _UNREACHABLE = {
     ER.HOST_IS_BLOCKED,
     ER.HOST_NOT_PRIVILEGED,
     ER.SERVER_SHUTDOWN,
+    ER.NEW_ABORTING_CONNECTION,
 }
-_PASSING = {1412}
+_CONNECTION_KILLED = 1927
+_PASSING = {
+    1412,
+    _CONNECTION_KILLED,
+    ER.NEW_ABORTING_CONNECTION,
+    CR.CR_SERVER_GONE_ERROR,
+    CR.CR_SERVER_LOST,
+}
 _NAMES_ONLY = _PERMANENT | _UNREACHABLE
 """Errors whose words quote accounts, hosts, tables and columns, and never a value of a row."""
 
@@ -165,7 +173,9 @@ class MySQL:
         """See `Server.explain`."""
         code = error.args[0] if isinstance(error, pymysql.MySQLError) and error.args else None
         if not isinstance(code, int):
-            return Explained(f"connection failed: {type(error).__name__}", unreachable=True)
+            lost = isinstance(error, ConnectionError)
+            message = f"connection failed: {type(error).__name__}"
+            return Explained(message, unreachable=True, passing=lost)
         words = str(error.args[1]) if error is not None and len(error.args) > 1 else ""
         message = _EXPLAINED.get(code) or f"{_without_values(code, words)} ({code})"
         return Explained(message, code in _PERMANENT, code in _UNREACHABLE, code in _PASSING)
