@@ -14,6 +14,7 @@ import pytest
 
 from tests.servers import CHECKOUT, Database, Server, load_schema
 from worker import config, demo, log, show
+from worker.cli import _exit_code
 from worker.run import execute
 from worker.sources import Databases
 
@@ -300,11 +301,11 @@ class ReadOnly(Database):
 
 @pytest.mark.parametrize("what", CORRUPTIONS)
 def test_corruption_is_found(ledger: Database, what: str) -> None:
-    """A spoilt ledger makes exactly those checks fail that the corruption concerns."""
+    """A spoilt ledger makes exactly the checks fail that it concerns, and the exit code is 1."""
     corruption = CORRUPTIONS[what]
     spoil(ledger, *corruption.spoil)
-    report = audited(ledger)
-    assert report["outcome"] == "fail"
+    code, report = audited(ledger)
+    assert (code, report["outcome"]) == (1, "fail")
     checks = report["checks"]
     assert names_with("fail", checks) == corruption.failing
     assert names_with("error", checks) == corruption.unanswered
@@ -318,14 +319,14 @@ def test_corruption_is_found(ledger: Database, what: str) -> None:
     assert corruption.shows in " ".join(finding["message"] for finding in findings)
 
 
-def audited(database: Database) -> dict[str, Any]:
-    """What the command line would print, without starting it."""
+def audited(database: Database) -> tuple[int, dict[str, Any]]:
+    """The exit code of the command line and what it would print, without starting it."""
     url = database.url.render_as_string(hide_password=False)
     current = config.load(CHECKOUT / "config.toml", {"RECONCILER_DATABASES__LEDGER__URL": url})
     with closing(Databases(current.settings.databases)) as sources:
         runs = [execute(check, sources) for check in current.checks]
     report: dict[str, Any] = json.loads(log.dump(show.as_json(runs)))
-    return report
+    return _exit_code(runs), report
 
 
 def names_with(outcome: str, checks: list[dict[str, Any]]) -> set[str]:
