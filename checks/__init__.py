@@ -4,18 +4,35 @@ from typing import Annotated, get_args
 
 from pydantic import Field, TypeAdapter
 
+from checks.backing import Backing
+from checks.balance import Balance
 from checks.base import Check
 from checks.blank import Blank
 from checks.columns import Columns
 from checks.condition import Condition
 from checks.duplicates import Duplicates
 from checks.non_negative import NonNegative
+from checks.posting import Posting
+from checks.reference import Reference
 from checks.row_count import RowCount
+from checks.stuck import Stuck
 from checks.tables import Tables
 from checks.unique_index import UniqueIndex
 
 AnyCheck = Annotated[
-    Tables | Columns | UniqueIndex | Duplicates | Blank | NonNegative | Condition | RowCount,
+    Tables
+    | Columns
+    | UniqueIndex
+    | Duplicates
+    | Blank
+    | NonNegative
+    | Condition
+    | Reference
+    | Posting
+    | Balance
+    | Backing
+    | Stuck
+    | RowCount,
     Field(discriminator="kind"),
 ]
 """The one registry of kinds: a check of the configuration is one of these, told by its `kind`."""

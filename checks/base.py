@@ -1,12 +1,13 @@
 """The contract between a check and the worker that runs it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from datetime import UTC, timedelta, tzinfo
+from typing import Any, ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from checks.types import Identifier, Severity, Slug
@@ -14,7 +15,10 @@ from checks.types import Identifier, Severity, Slug
 Scalar = str | int | bool | None
 Evidence = Scalar | tuple[Scalar, ...]
 
-SAMPLE = 20
+Cursor = Mapping[str, Any]
+"""How far a check has read: a JSON object that only the check itself understands."""
+
+SAMPLE = 1000
 """The most findings one run returns. Violations are counted exactly; only the sample is bounded."""
 
 
@@ -28,6 +32,29 @@ class Finding:
     """One sentence for a person; holds no value that `key` and `evidence` do not hold."""
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     """What was seen: counts, amounts, row ids."""
+    magnitude: int = 1
+    """How wrong it is: rows too many, or the amount by which something is off. An acknowledged
+    finding whose magnitude grows is worse than what was acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How much a run is to read, and what the runs before it left."""
+
+    cursor: Cursor | None = None
+    """What the latest completed run left; None asks to read everything."""
+    known: tuple[Mapping[str, Scalar], ...] = ()
+    """The keys of this check's findings that are not resolved."""
+    zone: tzinfo = UTC
+    """In which DATETIME columns are written."""
+    overlap: timedelta = timedelta(minutes=10)
+    """The longest that a transaction lasts: so long may a row still appear before the cursor."""
+    overlap_rows: int = 10_000
+    """The last rows of a table that are read again in any case."""
+
+
+EVERYTHING = Window()
+"""Read everything, knowing nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +71,10 @@ class Result:
     """Further exact counts, by a name that the kind documents."""
     notes: tuple[str, ...] = ()
     """Remarks that are no violations."""
+    complete: bool = True
+    """Whether everything was read, and not only what is new and what was known to be wrong."""
+    cursor: Cursor | None = None
+    """From where the next run can go on; None when it has to read everything."""
 
     @property
     def sample_is_whole(self) -> bool:
@@ -89,15 +120,29 @@ class Check(BaseModel, ABC):
     table: Identifier
     """The table on which a violation is blamed."""
     severity: Severity = Severity.WARNING
-    confirmations: ClassVar[int] = 1
+    confirmations: int = Field(default=1, ge=1, le=100)
     """How many completed runs must see a finding before it counts as confirmed."""
+    beside: ClassVar[Mapping[str, str]] = {}
+    """Fields that name a further table, each with the prefix of the fields that the facts of that
+    table fill in: `primary_key`, `cursor`, `written_at`."""
 
     @abstractmethod
-    def run(self, sources: Sources) -> Result:
-        """Answer the question.
+    def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
+        """Answer the question, of everything or of what is new since `window.cursor`.
 
-        Raises CheckError when it cannot be answered.
+        A run along a cursor also looks at every known finding again, so that `findings` is the
+        whole truth as far as the check knows it. Raises CheckError when it cannot be answered.
         """
+
+    def complaints(self, connection: Connection) -> Iterator[str]:
+        """What in the real schema does not fit this check's fields, beyond missing names."""
+        _ = connection
+        yield from ()
+
+    @property
+    def rule(self) -> str | None:
+        """What must be true, in one line, where name, kind and table do not say it all."""
+        return None
 
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:

@@ -6,13 +6,13 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, and_, false, func, or_, select
 
 from checks import catalog
-from checks.base import Check, Result, Scalar, Sources
+from checks.base import EVERYTHING, Check, Result, Scalar, Sources, Window
 from checks.sql import (
     WHITE_SPACE,
     as_unicode,
     counted,
     only_white_space,
-    row_total,
+    row_estimate,
     rows_of,
     sample_rows,
 )
@@ -36,7 +36,7 @@ class Blank(Check):
         """The column, and the primary key by which findings name rows."""
         return {self.table: tuple(dict.fromkeys((self.primary_key, self.column)))}
 
-    def run(self, sources: Sources) -> Result:
+    def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Count NULL, empty and white-space values apart, over all rows."""
         with sources.snapshot(self.database) as connection:
             found = catalog.require(connection, self.table, self.needs[self.table])
@@ -61,7 +61,7 @@ class Blank(Check):
             findings = sample_rows(
                 connection, rows, blank, self._describe, violations=violations, found=found
             )
-            examined = row_total(connection, self.table)
+            examined = row_estimate(connection, self.table)
         return Result(examined, violations, findings, measures)
 
     def _describe(self, seen: dict[str, Scalar]) -> str:

@@ -12,6 +12,17 @@ from checks.base import CheckError
 _INTEGER_WIDTH = re.compile(r"\b((?:tiny|small|medium|big)?int)(?:eger)?(?:\s*\(\d+\))?", re.ASCII)
 _LONG = 1000
 _TEXT_TYPES = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext", "enum", "set")
+_INTEGER_TYPES = ("tinyint", "smallint", "mediumint", "int", "integer", "bigint")
+_NUMBER_TYPES = (
+    *_INTEGER_TYPES,
+    "decimal",
+    "numeric",
+    "float",
+    "double",
+    "real",
+    "bit",
+    "year",
+)
 
 _MYSQL_OBJECTS = """
     SELECT table_name AS name, table_type AS type
@@ -21,7 +32,7 @@ _MYSQL_ESTIMATE = """
     WHERE table_schema = DATABASE() AND table_name = :table"""
 _MYSQL_COLUMNS = """
     SELECT column_name AS name, column_type AS type, is_nullable = 'YES' AS nullable,
-           character_set_name AS charset
+           character_set_name AS charset, collation_name AS collation
     FROM information_schema.columns
     WHERE table_schema = DATABASE() AND table_name = :table ORDER BY ordinal_position"""
 _MYSQL_INDEXES = """
@@ -49,6 +60,8 @@ class Column:
     nullable: bool
     charset: str = "utf8mb4"
     """The character set of a text, utf8mb4 where the server has no other."""
+    collation: str | None = None
+    """By which a text is compared; None for what is no text, and on SQLite."""
 
     @property
     def is_long(self) -> bool:
@@ -67,9 +80,34 @@ class Column:
         )
 
     @property
+    def longest(self) -> int | None:
+        """The most characters that a CHAR or VARCHAR holds; None for other types."""
+        size = re.match(r"(?:var)?char\((\d+)\)", self.type.lower())
+        return int(size[1]) if size else None
+
+    @property
     def is_text(self) -> bool:
         """Whether its values are character strings."""
-        return re.split(r"\W", self.type.lower(), maxsplit=1)[0] in _TEXT_TYPES
+        return self._type_name in _TEXT_TYPES
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its values are numbers."""
+        return self._type_name in _NUMBER_TYPES
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether its values are whole numbers of at most 64 bits."""
+        return self._type_name in _INTEGER_TYPES
+
+    @property
+    def is_moment(self) -> bool:
+        """Whether its values are dates with a time of day."""
+        return self._type_name in ("datetime", "timestamp")
+
+    @property
+    def _type_name(self) -> str:
+        return re.split(r"\W", self.type.lower(), maxsplit=1)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +134,19 @@ def same_type(one: str, other: str, *, json_is_longtext: bool = False) -> bool:
     """
     texts = {_canonical(one), _canonical(other)}
     return len(texts) == 1 or (json_is_longtext and texts == {"json", "longtext"})
+
+
+def unlike(one: Column, other: Column) -> str | None:
+    """Why two columns cannot be compared as keys, or None when they can.
+
+    Any numbers can. A text against a number cannot: `'7a' = 7` is true on MySQL. Nor can texts of
+    different collations: the server refuses, or takes one of the two.
+    """
+    if (one.is_text and other.is_number) or (one.is_number and other.is_text):
+        return f"{one.type} against {other.type}"
+    if one.collation and other.collation and one.collation != other.collation:
+        return f"{one.collation} against {other.collation}"
+    return None
 
 
 def has_json_as_longtext(connection: Connection) -> bool:
@@ -133,7 +184,9 @@ def columns(connection: Connection, table: str) -> dict[str, Column]:
     if not _is_sqlite(connection):
         found = connection.execute(text(_MYSQL_COLUMNS), {"table": table})
         return {
-            row.name: Column(_as_text(row.type), bool(row.nullable), row.charset or "utf8mb4")
+            row.name: Column(
+                _as_text(row.type), bool(row.nullable), row.charset or "utf8mb4", row.collation
+            )
             for row in found
         }
     found = connection.execute(text(_SQLITE_COLUMNS), {"table": table})

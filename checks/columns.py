@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 from checks import catalog
-from checks.base import Check, Finding, Result, Sources
+from checks.base import EVERYTHING, Check, Finding, Result, Sources, Window
 from checks.types import Identifier
 
 _DECLARATION = re.compile(
@@ -40,7 +40,7 @@ class Columns(Check):
     columns: Mapping[Identifier, Declaration] = {}
     retired_columns: tuple[Identifier, ...] = ()
 
-    def run(self, sources: Sources) -> Result:
+    def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Compare the declarations with the catalog, column by column."""
         with sources.snapshot(self.database) as connection:
             found = catalog.require(connection, self.table, ())

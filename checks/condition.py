@@ -6,7 +6,7 @@ from typing import Literal
 from sqlalchemy import func, not_, select
 
 from checks import catalog
-from checks.base import Check, Result, Scalar, Sources
+from checks.base import EVERYTHING, Check, Result, Scalar, Sources, Window
 from checks.expression import Expression
 from checks.sql import counted, row_total, rows_of, sample_rows, scalar
 from checks.types import Identifier
@@ -27,13 +27,18 @@ class Condition(Check):
     """A column with few values, such as a status, whose rows are counted value by value."""
 
     @property
+    def rule(self) -> str | None:
+        """The expression."""
+        return self.expression.source
+
+    @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The columns of the expression, and the primary key by which findings name rows."""
         tallied = (self.tally,) if self.tally else ()
         columns = dict.fromkeys((self.primary_key, *self.expression.columns, *tallied))
         return {self.table: tuple(columns)}
 
-    def run(self, sources: Sources) -> Result:
+    def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Count and sample the rows for which the expression is not true."""
         names = self.needs[self.table]
         with sources.snapshot(self.database) as connection:

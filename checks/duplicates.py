@@ -20,15 +20,29 @@ from sqlalchemy import (
 )
 
 from checks import catalog
-from checks.base import SAMPLE, Check, Evidence, Finding, Result, Scalar, Sources
-from checks.grouping import candidates, index_order
-from checks.sql import abridged, as_bytes, row_total, rows_of, scalar, without_index
+from checks.base import (
+    EVERYTHING,
+    SAMPLE,
+    Check,
+    Evidence,
+    Finding,
+    Result,
+    Scalar,
+    Sources,
+    Window,
+)
+from checks.grouping import candidates, goes_by_hash, index_order, may_repeat
+from checks.sql import abridged, as_bytes, row_estimate, rows_of, scalar, without_index
 from checks.types import Columns, Identifier, Severity
 
 Built = ColumnElement[Any]
 
 MOST_ROWS_OF_A_GROUP = 10
 """Row ids that a finding lists for one group; its row count is exact all the same."""
+
+
+GROUPS_IN_FULL = 20
+"""Groups whose rows are looked up one by one; of further ones the first and the last is told."""
 
 
 class Duplicates(Check):
@@ -49,7 +63,7 @@ class Duplicates(Check):
         """The key, and the primary key by which findings name rows."""
         return {self.table: tuple(dict.fromkeys((self.primary_key, *self.columns)))}
 
-    def run(self, sources: Sources) -> Result:
+    def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Group all rows by key; describe the groups with most rows by their row ids.
 
         A unique index is no proof: with `unique_checks=0` InnoDB takes duplicates under one.
@@ -58,13 +72,18 @@ class Duplicates(Check):
             found = catalog.require(connection, self.table, self.needs[self.table])
             rows = rows_of(self.table, self.needs[self.table])
             order = index_order(connection, self.table, self.columns)
-            among = rows if order else candidates(connection, rows, self.columns, found)
             keys = [rows.c[name] for name in order or self.columns]
+            among: FromClause = rows
             # Most runs end with this look: to compute spellings takes eight times as long.
-            is_any = connection.scalar(self._repeated(among, keys, literal(1)).limit(1))
+            if not order and goes_by_hash(connection, self.table, self.columns, found):
+                is_any = may_repeat(connection, rows, self.columns, self.primary_key, found)
+                among = candidates(rows, self.columns, found)
+            else:
+                first = self._repeated(rows, keys, literal(1)).limit(1)
+                is_any = connection.scalar(first) is not None
             worst = self._worst_groups(connection, rows, among, keys, found) if is_any else ()
             findings = self._describe(connection, rows, found, worst)
-            examined = row_total(connection, self.table)
+            examined = row_estimate(connection, self.table)
         total = worst[0] if worst else {}
         measures = {
             "groups": int(total.get("all_groups", 0)),
@@ -127,12 +146,40 @@ class Duplicates(Check):
         found: Mapping[str, catalog.Column],
         worst: Sequence[RowMapping],
     ) -> tuple[Finding, ...]:
-        members: Sequence[Sequence[RowMapping]] = [()] * len(worst)
+        if not worst:
+            return ()
+        members: list[list[RowMapping]] = []
         # Keys that may be long are not sent back to find their rows: the server takes no packet
         # of any length. Each group's first and last row are known all the same.
-        if worst and not any(found[name].is_long for name in self.columns):
-            members = self._members(connection, rows, self._texts(found), worst)
-        return tuple(self._finding(group, members[number]) for number, group in enumerate(worst))
+        if not any(found[name].is_long for name in self.columns):
+            members = self._members(connection, rows, self._texts(found), worst[:GROUPS_IN_FULL])
+        members += [[] for _ in worst[len(members) :]]
+        first = self._first_rows(connection, rows, found, worst)
+        return tuple(
+            self._finding(group, first.get(group["first_id"], group), rows_of_it)
+            for group, rows_of_it in zip(worst, members, strict=True)
+        )
+
+    def _first_rows(
+        self,
+        connection: Connection,
+        rows: TableClause,
+        found: Mapping[str, catalog.Column],
+        worst: Sequence[RowMapping],
+    ) -> dict[Scalar, RowMapping]:
+        """Each group's first row by its id; a group is called by the key as that row spells it.
+
+        So it stays the same finding when it grows, and when more groups come to the sample.
+        """
+        own = rows.c[self.primary_key]
+        shown = (
+            (abridged(rows.c[n]) if found[n].is_long else rows.c[n]).label(f"key_{n}")
+            for n in self.columns
+        )
+        statement = select(own.label("first_id"), *shown).where(
+            own.in_([group["first_id"] for group in worst])
+        )
+        return {row["first_id"]: row for row in connection.execute(statement).mappings()}
 
     def _members(
         self,
@@ -175,23 +222,20 @@ class Duplicates(Check):
         written = value.decode() if name in texts and isinstance(value, bytes) else value
         return without_index(rows.c[name]).is_not_distinct_from(written)
 
-    def _finding(self, group: RowMapping, members: Sequence[RowMapping]) -> Finding:
-        own = f"row_{self.primary_key}"
-        # Spelled as in the first row, so that the group stays the same finding when it grows.
-        first = next((row for row in members if row[own] == group["first_id"]), None)
-        key: dict[str, Scalar] = {
-            name: scalar(first[f"row_{name}"] if first else group[f"key_{name}"])
-            for name in self.columns
-        }
+    def _finding(
+        self, group: RowMapping, first: RowMapping, members: Sequence[RowMapping]
+    ) -> Finding:
+        key: dict[str, Scalar] = {name: scalar(first[f"key_{name}"]) for name in self.columns}
         ends = scalar(group["first_id"]), scalar(group["last_id"])
-        listed = (scalar(row[own]) for row in members)
+        listed = (scalar(row[f"row_{self.primary_key}"]) for row in members)
         ids = tuple(dict.fromkeys((*ends, *listed)))[:MOST_ROWS_OF_A_GROUP]
         evidence: dict[str, Evidence] = {"rows": int(group["size"]), "row_ids": ids}
         message = f"{group['size']} rows of {self.table} share ({', '.join(self.columns)})"
         if group["spelled"]:
-            evidence["spellings"] = tuple(dict.fromkeys(self._spelling(row) for row in members))
+            if members:
+                evidence["spellings"] = tuple(dict.fromkeys(self._spelling(row) for row in members))
             message += "; spelled differently, equal under the collation"
-        return Finding(key, message, evidence)
+        return Finding(key, message, evidence, int(group["size"]) - 1)
 
     def _spelling(self, row: RowMapping) -> str:
         return ", ".join(repr(scalar(row[f"row_{name}"])) for name in self.columns)

@@ -7,7 +7,7 @@ write, wait or read elsewhere.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlglot
 from pydantic import GetCoreSchemaHandler
@@ -60,18 +60,22 @@ _OPERATORS: dict[type[exp.Expr], Callable[[Built, Built], Built]] = {
 
 
 class Expression:
-    """A condition over the columns of one table.
+    """A condition, or a value, over the columns of one table.
 
     Raises ValueError, saying what is wrong and where, when the text is not in the allowed part of
     SQL.
     """
 
+    qualified: ClassVar[bool] = False
+    """Whether a column may be one of another table: `accounts.user_id`."""
+
     def __init__(self, source: str) -> None:
         self.source = source
         self._tree = _parse(source)
-        self.columns = tuple(
-            dict.fromkeys(column.name for column in self._tree.find_all(exp.Column))
-        )
+        found = list(self._tree.find_all(exp.Column))
+        if not self.qualified and (foreign := next((c for c in found if c.table), None)):
+            raise ValueError(f"not allowed in a condition: {foreign.sql(dialect='mysql')}")
+        self.columns = tuple(dict.fromkeys(_name(column) for column in found))
         """The columns it names, each once."""
         names = {name: literal(None) for name in self.columns}
         _build(self._tree, names.__getitem__)  # finds what is not allowed, at once
@@ -83,6 +87,10 @@ class Expression:
         """The condition on a table's columns; its value may be NULL."""
         return _build(self._tree, table.c.__getitem__)
 
+    def over(self, column: Callable[[str], Built]) -> Built:
+        """The same, with each column looked up by its name, `table.column` if it is qualified."""
+        return _build(self._tree, column)
+
     def holds_for(self, table: TableClause) -> Built:
         """Whether the condition is true; false where it is false or unknown, never NULL."""
         return func.coalesce(self.on(table), false())
@@ -93,6 +101,16 @@ class Expression:
     ) -> CoreSchema:
         """Let a model field of this type be written as a string."""
         return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
+
+
+class FarExpression(Expression):
+    """An expression that may also name columns of joined tables: `accounts.user_id`."""
+
+    qualified = True
+
+
+def _name(column: exp.Column) -> str:
+    return f"{column.table}.{column.name}" if column.table else column.name
 
 
 def _parse(source: str) -> exp.Expr:
@@ -117,8 +135,8 @@ def _build(node: exp.Expr, column: Callable[[str], Built]) -> Built:
     def build(part: exp.Expr) -> Built:
         return _build(part, column)
 
-    if isinstance(node, exp.Column) and not node.table:
-        return column(node.name)
+    if isinstance(node, exp.Column) and not node.args.get("db"):
+        return column(_name(node))
     if operator := _OPERATORS.get(type(node)):
         return Grouping(operator(build(node.this), build(node.expression)))
     if builder := _BUILDERS.get(type(node)):

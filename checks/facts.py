@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from checks import any_check
 from checks.base import Check
 from checks.columns import Declaration, is_declared_not_null
+from checks.expression import Expression
+from checks.moments import Since
 from checks.row_count import RowBounds
 from checks.types import Columns, Identifier, Slug
 
@@ -24,6 +26,17 @@ class Key(BaseModel):
     nulls: Literal["equal", "distinct"] = "equal"
 
 
+FILLED = {
+    "primary_key": "primary_key",
+    "cursor": "cursor",
+    "written_at": "written_at",
+    "entered_at": "written_at",
+    "pending": "pending",
+    "since": "since",
+}
+"""Fields of checks, each with the fact of the check's table that fills it in."""
+
+
 class TableFacts(BaseModel):
     """What must be true of one table."""
 
@@ -36,6 +49,10 @@ class TableFacts(BaseModel):
     """The growing column along which new rows are read."""
     written_at: Identifier | None = None
     """The column that says when a row was written."""
+    pending: Expression | None = None
+    """Rows for which it holds may still change: an incremental run never moves past them."""
+    since: Since | None = None
+    """Rows written before follow older rules."""
     columns: Mapping[Identifier, Declaration] = {}
     retired_columns: tuple[Identifier, ...] = ()
     keys: tuple[Key, ...] = ()
@@ -49,6 +66,10 @@ class TableFacts(BaseModel):
             raise ValueError(f"a retired table has no other facts, but states {sorted(stated)}")
         if not self.retired and self.primary_key is None:
             raise ValueError("primary_key is missing: findings name rows by it")
+        if self.pending and not self.cursor:
+            raise ValueError("pending needs cursor: only along it rows are left behind")
+        if self.since and not self.written_at:
+            raise ValueError("since needs written_at: it says which rows are older")
         return self
 
     @property
@@ -56,7 +77,10 @@ class TableFacts(BaseModel):
         """Every column that these facts say exists."""
         single = (self.primary_key, self.cursor, self.written_at)
         keys = (column for key in self.keys for column in key.columns)
-        return frozenset((*filter(None, single), *self.columns, *self.non_negative, *keys))
+        pending = self.pending.columns if self.pending else ()
+        return frozenset(
+            (*filter(None, single), *pending, *self.columns, *self.non_negative, *keys)
+        )
 
     def checks(self, table: str, database: str) -> Iterator[Check]:
         """The checks that follow: `{table}.{kind}`, and the columns where a table has several."""

@@ -3,7 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, TableClause, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    TableClause,
+    and_,
+    func,
+    null,
+    or_,
+    select,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -16,6 +26,10 @@ MANY_ROWS = 100_000
 The server would group long texts in a temporary table on disk: on 1,000,000 rows about six
 (MariaDB) and ten (MySQL) times as long. `benchmarks/duplicates.py` measures it.
 """
+
+
+_ALL_ROWS = 2**64 - 1
+_THREE = 3
 
 
 class weights(FunctionElement[bytes]):  # noqa: N801 - reads as SQL
@@ -47,22 +61,76 @@ def index_order(
     return next((each for each in leading if set(each) == set(columns)), None)
 
 
-def candidates(
+def goes_by_hash(
+    connection: Connection, table: str, columns: Sequence[str], found: Mapping[str, catalog.Column]
+) -> bool:
+    """Whether a table is so large that its keys are first compared by hash."""
+    estimate = catalog.estimated_rows(connection, table)
+    is_large = estimate is not None and estimate > MANY_ROWS
+    return is_large and all(_hashable(found[name]) for name in columns)
+
+
+def may_repeat(
     connection: Connection,
     rows: TableClause,
     columns: Sequence[str],
+    primary_key: str,
     found: Mapping[str, catalog.Column],
-) -> FromClause:
-    """The rows among which all duplicates are, when no index is there to group them along.
+) -> bool:
+    """Whether two rows may share a key: false is certain.
 
-    Of a large table, the rows whose hash of the key repeats: duplicates, and a few by chance. The
-    hashes are sorted as numbers, which needs neither a temporary table nor much memory.
+    The hashes are sorted as numbers, without the keys. Where two or three rows share a hash, their
+    keys are compared; more, hardly ever there by chance, are suspicious enough.
     """
-    estimate = catalog.estimated_rows(connection, rows.name)
-    if estimate is None or estimate <= MANY_ROWS or not all(_hashable(found[n]) for n in columns):
-        return rows
-    parts = (weights(rows.c[n]) if found[n].is_text else rows.c[n] for n in columns)
-    code: ColumnElement[int] = func.crc32(func.concat(*(func.coalesce(p, "") for p in parts)))
+    own = rows.c[primary_key]
+    # A limit keeps the server from merging this into the statement around it, and from sorting
+    # the keys along with the hashes.
+    hashes = select(_code(rows, columns, found).label("code"), own.label("id"))
+    has_key = or_(*(rows.c[name].is_not(None) for name in columns))
+    apart = hashes.where(has_key).limit(_ALL_ROWS).subquery("hashes")
+    third = func.sum(apart.c.id) if found[primary_key].is_integer else null()
+    repeated = (
+        select(
+            func.count().label("number"),
+            func.min(apart.c.id).label("low"),
+            func.max(apart.c.id).label("high"),
+            (third - func.min(apart.c.id) - func.max(apart.c.id)).label("middle"),
+        )
+        .prefix_with("SQL_BIG_RESULT", dialect="mysql")
+        .group_by(apart.c.code)
+        .having(func.count() > 1)
+        .subquery("repeated")
+    )
+    low, high, middle = (rows.alias(name) for name in ("low", "high", "middle"))
+
+    def same(one: FromClause, other: FromClause) -> ColumnElement[bool]:
+        return and_(*(one.c[name].is_not_distinct_from(other.c[name]) for name in columns))
+
+    of_three = and_(repeated.c.number == _THREE, middle.c[primary_key] == repeated.c.middle)
+    suspicious = or_(
+        repeated.c.number > _THREE,
+        same(low, high),
+        and_(repeated.c.number == _THREE, middle.c[primary_key].is_(None)),
+        and_(repeated.c.number == _THREE, or_(same(low, middle), same(middle, high))),
+    )
+    statement = (
+        select(repeated.c.number)
+        .select_from(
+            repeated.join(low, low.c[primary_key] == repeated.c.low)
+            .join(high, high.c[primary_key] == repeated.c.high)
+            .join(middle, of_three, isouter=True)
+        )
+        .where(suspicious)
+        .limit(1)
+    )
+    return connection.scalar(statement) is not None
+
+
+def candidates(
+    rows: TableClause, columns: Sequence[str], found: Mapping[str, catalog.Column]
+) -> FromClause:
+    """The rows whose hash of the key repeats: duplicates, and a few by chance."""
+    code = _code(rows, columns, found)
     repeated = (
         select(code.label("code"))
         .prefix_with("SQL_BIG_RESULT", dialect="mysql")
@@ -71,6 +139,13 @@ def candidates(
         .subquery("repeated")
     )
     return rows.join(repeated, code == repeated.c.code)
+
+
+def _code(
+    rows: TableClause, columns: Sequence[str], found: Mapping[str, catalog.Column]
+) -> ColumnElement[int]:
+    parts = (weights(rows.c[n]) if found[n].is_text else rows.c[n] for n in columns)
+    return func.crc32(func.concat(*(func.coalesce(p, "") for p in parts)))
 
 
 def _hashable(column: catalog.Column) -> bool:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from checks import catalog
-from checks.base import Check, Finding, Result, Sources
+from checks.base import EVERYTHING, Check, Finding, Result, Sources, Window
 from checks.sql import row_total
 
 Rows = Annotated[int, Field(ge=0)]
@@ -31,7 +31,14 @@ class RowCount(RowBounds, Check):
 
     kind: Literal["row_count"] = "row_count"
 
-    def run(self, sources: Sources) -> Result:
+    @property
+    def rule(self) -> str | None:
+        """The bounds, if there are any."""
+        if self.at_most is not None:
+            return f"{self.at_least} <= rows <= {self.at_most}"
+        return f"rows >= {self.at_least}" if self.at_least else None
+
+    def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Count the rows. The catalog's own figure is an estimate and is not used."""
         with sources.snapshot(self.database) as connection:
             catalog.require(connection, self.table, ())

@@ -1,7 +1,8 @@
 """SQL that means the same on MySQL, MariaDB and SQLite, and the two reads that most kinds need."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -9,27 +10,34 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Integer,
     String,
     TableClause,
+    and_,
     case,
     column,
     func,
+    or_,
     select,
     table,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import Grouping
 from sqlalchemy.sql.functions import FunctionElement
 
 from checks.base import SAMPLE, Finding, Scalar
-from checks.catalog import Column
+from checks.catalog import Column, estimated_rows
 
 WHITE_SPACE = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
 )
 """The characters with Unicode's White_Space property (https://www.unicode.org/reports/tr44/)."""
+
+COUNTED_ROWS = 100_000
+"""Estimated rows up to which a table is counted by checks that themselves read less than it."""
 
 LONGEST_TEXT = 200
 """Characters of a database value that a finding shows; a longer one is cut and fingerprinted."""
@@ -152,6 +160,34 @@ def _only_white_space_sqlite(element: only_white_space, compiler: SQLCompiler, *
     return f"TRIM({compiler.process(element.clauses, **kw)}, '{WHITE_SPACE}') = ''"
 
 
+ALTERNATIVES = 100
+"""Alternatives of one OR: SQLite takes a tree of depth 1000 at most."""
+
+
+def labelled(name: str, values: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+    """Columns `name_0`, `name_1`, …."""
+    return [value.label(f"{name}_{number}") for number, value in enumerate(values)]
+
+
+def among(
+    columns: Sequence[ColumnElement[Any]], keys: Sequence[tuple[Scalar, ...]]
+) -> ColumnElement[bool]:
+    """Whether columns hold one of these keys; NULL is a value."""
+    if len(columns) == 1 and all(value is not None for (value,) in keys):
+        return columns[0].in_([value for (value,) in keys])
+    matches = [
+        and_(*(c.is_not_distinct_from(value) for c, value in zip(columns, key, strict=True)))
+        for key in keys
+    ]
+    blocks = [matches[n : n + ALTERNATIVES] for n in range(0, len(matches), ALTERNATIVES)]
+    return or_(*(Grouping(or_(*block)) for block in blocks))
+
+
+def numbered(rows: FromClause, name: str) -> list[ColumnElement[Any]]:
+    """The columns that `labelled` named so."""
+    return [column for column in rows.c if str(column.key).startswith(f"{name}_")]
+
+
 def rows_of(name: str, columns: Iterable[str]) -> TableClause:
     """A table with just the columns that a statement needs."""
     return table(name, *(column(each) for each in dict.fromkeys(columns)))
@@ -176,6 +212,14 @@ def scalar(value: object) -> Scalar:
     return f"{text[:START_OF_LONG]}… [{len(text)} characters, sha256 {digest}]"
 
 
+_ABRIDGED = re.compile(r"… \[\d+ characters, sha256 [0-9a-f]{16}\]$")
+
+
+def is_abridged(value: object) -> bool:
+    """Whether a value was cut by `scalar`, so that its row cannot be found by it."""
+    return isinstance(value, str) and _ABRIDGED.search(value) is not None
+
+
 def counted(condition: ColumnElement[bool], label: str) -> ColumnElement[int]:
     """The number of rows for which a condition is true; 0 for an empty table."""
     return func.coalesce(func.sum(case((condition, 1), else_=0)), 0).label(label)
@@ -186,6 +230,15 @@ def row_total(connection: Connection, name: str) -> int:
     return int(connection.scalar(select(func.count()).select_from(table(name))) or 0)
 
 
+def row_estimate(connection: Connection, name: str) -> int:
+    """Rows of a table: exact up to `COUNTED_ROWS`, beyond that the catalog's estimate.
+
+    To count a large table takes longer than the questions that an index answers.
+    """
+    estimate = estimated_rows(connection, name)
+    return estimate if estimate and estimate > COUNTED_ROWS else row_total(connection, name)
+
+
 def sample_rows(
     connection: Connection,
     rows: TableClause,
@@ -194,6 +247,7 @@ def sample_rows(
     *,
     violations: int,
     found: Mapping[str, Column],
+    magnitude: Callable[[dict[str, Scalar]], int] = lambda _: 1,
 ) -> tuple[Finding, ...]:
     """The first `SAMPLE` of so many violating rows, in primary-key order, each as a finding.
 
@@ -208,7 +262,7 @@ def sample_rows(
     findings = []
     for row in connection.execute(statement).mappings():
         seen = {name: scalar(value) for name, value in row.items()}
-        message = describe(seen)
+        message, size = describe(seen), magnitude(seen)
         key = {primary_key.name: seen.pop(primary_key.name)}
-        findings.append(Finding(key, message, seen))
+        findings.append(Finding(key, message, seen, size))
     return tuple(findings)

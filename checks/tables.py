@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from checks import catalog
-from checks.base import Check, Finding, Result, Sources
+from checks.base import EVERYTHING, Check, Finding, Result, Sources, Window
 
 _BASE_TABLES = ("BASE TABLE", "SYSTEM VERSIONED")
 
@@ -15,7 +15,7 @@ class Tables(Check):
     kind: Literal["tables"] = "tables"
     retired: bool = False
 
-    def run(self, sources: Sources) -> Result:
+    def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Look the name up among all tables and views of the database."""
         with sources.snapshot(self.database) as connection:
             existing = catalog.objects(connection)

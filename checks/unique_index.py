@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from checks import catalog
-from checks.base import Check, Finding, Result, Sources
+from checks.base import EVERYTHING, Check, Finding, Result, Sources, Window
 from checks.types import Columns, Identifier
 
 
@@ -25,7 +25,7 @@ class UniqueIndex(Check):
         """The columns of the key."""
         return {self.table: self.columns}
 
-    def run(self, sources: Sources) -> Result:
+    def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Read every index of the table whole and look for one that proves the key."""
         with sources.snapshot(self.database) as connection:
             catalog.require(connection, self.table, self.columns)

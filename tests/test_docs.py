@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
+from inspect import isabstract
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from typer.main import get_command
 from checks import KINDS
 from checks.base import Check
 from checks.facts import TableFacts
+from checks.pairing import Pairing
 from worker import settings
 from worker.cli import app
 from worker.metrics import Metrics
@@ -45,11 +47,19 @@ def kind_of(check: type[Check]) -> str:
     return kind
 
 
+def _concrete(check: type[Check]) -> Iterator[type[Check]]:
+    """Every class below it that can be made."""
+    for each in check.__subclasses__():
+        if not isabstract(each):
+            yield each
+        yield from _concrete(each)
+
+
 def test_every_file_with_a_check_is_registered() -> None:
     """Each subclass of Check in `checks/` is in AnyCheck, and its file bears its kind's name."""
     for path in (ROOT / "checks").glob("*.py"):
         import_module(f"checks.{path.stem}" if path.stem != "__init__" else "checks")
-    ours = {each for each in Check.__subclasses__() if each.__module__.startswith("checks.")}
+    ours = {each for each in _concrete(Check) if each.__module__.startswith("checks.")}
     assert ours == set(KINDS)
     for check in KINDS:
         assert check.__module__ == f"checks.{kind_of(check)}"
@@ -62,6 +72,8 @@ def test_every_kind_has_its_tests_and_its_section(check: type[Check]) -> None:
     kind = kind_of(check)
     assert (ROOT / "tests" / "checks" / f"test_{kind}.py").exists()
     described = section("checks.md", kind)
+    if issubclass(check, Pairing):
+        described += section("checks.md", "What reference and posting share")
     inherited = set(Check.model_fields) - {"table"}
     for field in set(check.model_fields) - inherited:
         assert f"`{field}`" in described, f"field {field} of {kind}"
@@ -132,6 +144,9 @@ def test_every_default_is_told_right() -> None:
     }
     assert defaults["port"] == str(settings.HttpSettings().port)
     assert defaults["complete"] == settings.ScheduleSettings().complete
+    assert defaults["overlap"] == "10m"
+    assert settings.ScheduleSettings().overlap.seconds == 600
+    assert int(defaults["overlap_rows"]) == settings.ScheduleSettings().overlap_rows
     assert defaults["time_limit"] == "30s"
     assert settings.DatabaseSettings(url="sqlite:///x").time_limit.seconds == 30
     assert defaults["connect_timeout"] == "5s"
@@ -187,9 +202,8 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         other = page.parent / name if name else page
         assert other.exists(), target
         if anchor:
-            assert re.search(
-                rf"^#+ {re.escape(anchor)}$", other.read_text(encoding="utf-8"), re.MULTILINE
-            ), target
+            headings = re.findall(r"^#+ (.*)$", other.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {each.lower().replace(" ", "-") for each in headings}, target
 
 
 def test_the_paths_in_the_architecture_exist() -> None:

@@ -13,6 +13,12 @@ from worker.state import Change, Transition
 FINDINGS_LOGGED = 3
 """Findings that a run's line repeats; the rest are in the state and on the command line."""
 
+QUIET = {
+    *(Change.FINDING_RESOLVED, Change.FINDING_ACKNOWLEDGED, Change.FINDING_UNACKNOWLEDGED),
+    Change.CHECK_RECOVERED,
+}
+"""Changes that are no cause for concern."""
+
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
@@ -45,8 +51,8 @@ def log_transitions(transitions: Iterable[Transition]) -> None:
             fields |= {"finding": each.finding_id, "key": each.key}
         if each.message:
             fields["message"] = each.message
-        bad = each.change not in (Change.FINDING_RESOLVED, Change.CHECK_RECOVERED)
-        _log.log(30 if bad else 20, each.change.value, **fields)
+        level = 20 if each.change in QUIET else 30
+        _log.log(level, each.change.value, **fields, **each.details)
 
 
 def shown(finding: Finding) -> dict[str, Any]:

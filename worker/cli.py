@@ -1,26 +1,28 @@
 """The command line `reconciler`."""
 
+import os
+import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from enum import IntEnum, StrEnum
-from fnmatch import fnmatchcase
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from checks.base import Check, CheckError
-from checks.catalog import nearest
-from worker import config, demo, log, schema, show
+from checks.base import Check, CheckError, Window
+from worker import demo, faults, findings, injector, log, schema, show
 from worker import report as audit_report
-from worker.config import Config, ConfigError
+from worker.config import Config
 from worker.run import Outcome, Run, execute
 from worker.service import Worker, serve
 from worker.sources import Databases
-from worker.state import StateError
+from worker.state import NoStateError, StateError, record, visit
+from worker.terminal import ConfigPath, Exit, Format, chosen, errors, fail, load
+from worker.windows import everything
 
 app = typer.Typer(
     name="reconciler",
@@ -31,40 +33,13 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
-
-_errors = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-class Exit(IntEnum):
-    """Exit codes of every command."""
-
-    OK = 0
-    VIOLATIONS = 1
-    USAGE = 2
-    COULD_NOT_TELL = 3
-
-
-class CheckFormat(StrEnum):
-    """How `check` prints."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
-ConfigPath = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        help="The configuration file. Default: $RECONCILER_CONFIG, else ./config.toml.",
-        show_default=False,
-    ),
-]
+app.add_typer(findings.app, name="findings")
 
 
 @app.command()
 def run(config_path: ConfigPath = None) -> None:
     """Run the worker: schedule the checks, serve metrics and health, log what is found."""
-    _serve(config_path, _load(config_path))
+    _serve(config_path, load(config_path))
 
 
 @app.command(name="demo")
@@ -72,18 +47,31 @@ def run_demo(
     config_path: ConfigPath = None,
     build_only: Annotated[bool, typer.Option("--build-only", help="Do not run.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Build it anew.")] = False,
+    with_faults: Annotated[
+        bool, typer.Option("--faults", help="Break and mend it, so that findings come and go.")
+    ] = False,
 ) -> None:
     """Build the embedded demo ledger at the configured SQLite file, and run the worker on it."""
-    current = _load(config_path)
+    if with_faults:  # in the environment, because a reload reads the configuration again
+        os.environ.setdefault("RECONCILER_SCHEDULE__EVERY", injector.EVERY)
+    current = load(config_path)
     settings = current.settings.databases[current.settings.main_database]
     if settings.parsed.get_backend_name() != "sqlite":
-        _fail(Exit.USAGE, "the demo needs a SQLite URL; the configured database is no demo")
+        fail(Exit.USAGE, "the demo needs a SQLite URL; the configured database is no demo")
     path = Path(settings.parsed.database or "")
+    if with_faults and path.exists() and not demo.is_built_here(path):
+        fail(Exit.USAGE, f"{path} was not built by this demo, and is left as it is")
     if fresh or not path.exists():
         demo.build(path)
-        _errors.print(f"Built the demo ledger {path}", markup=False)
+        errors.print(f"Built the demo ledger {path}", markup=False)
+    elif with_faults or faults.is_left_in(path):
+        try:
+            faults.mend(path)
+        except sqlite3.Error as error:
+            fail(Exit.COULD_NOT_TELL, f"cannot write {path}: {error}")
+        errors.print(f"Built the demo ledger {path} anew", markup=False)
     if not build_only:
-        _serve(config_path, current)
+        _serve(config_path, current, partial(injector.serve, path) if with_faults else serve)
 
 
 @app.command()
@@ -96,20 +84,20 @@ def check(
     complete: Annotated[
         bool, typer.Option("--complete", help="Read everything, not only what is new.")
     ] = False,
-    output: Annotated[CheckFormat, typer.Option("--format")] = CheckFormat.TABLE,
+    output: Annotated[Format, typer.Option("--format")] = Format.TABLE,
 ) -> None:
     """Run checks once, now. Exit code: 0 all pass, 1 violations, 2 usage, 3 could not tell."""
-    _ = complete  # no kind reads less than everything so far
-    current = _load(config_path)
-    chosen = _chosen(current, names or [])
+    current = load(config_path)
+    asked = chosen(current, names or [])
+    windows = _windows(current, asked, complete=complete)
     with _sources(current) as sources, _progress() as progress:
-        task = progress.add_task("checks", total=len(chosen))
+        task = progress.add_task("checks", total=len(asked))
         runs = []
-        for each in chosen:
+        for each in asked:
             progress.update(task, description=each.name)
-            runs.append(execute(each, sources))
+            runs.append(execute(each, sources, windows[each.name]))
             progress.advance(task)
-    if output is CheckFormat.JSON:
+    if output is Format.JSON:
         sys.stdout.write(log.dump(show.as_json(runs)) + "\n")
     else:
         show.print_table(runs)
@@ -131,7 +119,7 @@ def report(
     config_path: ConfigPath = None,
 ) -> None:
     """Run every check once and write the audit report. Exit codes are those of `check`."""
-    current = _load(config_path)
+    current = load(config_path)
     with _sources(current) as sources, _progress() as progress:
         task = progress.add_task("checks", total=len(current.checks))
         made = audit_report.collect(
@@ -152,15 +140,15 @@ def config_check(
     ] = False,
 ) -> None:
     """Read the configuration and report every mistake. Exit code 2 when there is one."""
-    current = _load(config_path)
+    current = load(config_path)
     if connect:
         with _sources(current) as sources:
             try:
                 problems = schema.compare(current, sources)
             except CheckError as error:
-                _fail(Exit.COULD_NOT_TELL, str(error))
+                fail(Exit.COULD_NOT_TELL, str(error))
         for problem in problems:
-            _errors.print(str(problem), markup=False)
+            errors.print(str(problem), markup=False)
         if problems:
             raise typer.Exit(Exit.USAGE)
     tables = len(current.settings.tables)
@@ -172,6 +160,22 @@ def main() -> None:
     app()
 
 
+def _windows(current: Config, checks: Iterable[Check], *, complete: bool) -> Mapping[str, Window]:
+    """What the worker's next run of each check would read; everything where nobody knows."""
+    whole = everything(current.settings)
+    windows = dict.fromkeys((each.name for each in checks), whole)
+    try:
+        with visit(current.settings.state.parsed) as state:
+            windows = {each.name: record.window(state, each, whole) for each in checks}
+    except NoStateError:
+        pass  # no worker has run yet
+    except StateError as error:
+        errors.print(f"reconciler: the state cannot be read ({error}): reads all", markup=False)
+    if complete:
+        return {name: replace(window, cursor=None) for name, window in windows.items()}
+    return windows
+
+
 def _exit_code(runs: list[Run]) -> Exit:
     match show.overall(runs):
         case Outcome.PASS:
@@ -181,26 +185,14 @@ def _exit_code(runs: list[Run]) -> Exit:
     return Exit.COULD_NOT_TELL
 
 
-def _chosen(current: Config, patterns: list[str]) -> list[Check]:
-    known = [each.name for each in current.checks]
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in known):
-            _fail(Exit.USAGE, f"no check is named {pattern}{nearest(pattern, known)}")
-    return [
-        each
-        for each in current.checks
-        if not patterns or any(fnmatchcase(each.name, pattern) for pattern in patterns)
-    ]
-
-
 def _progress() -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        console=_errors,
+        console=errors,
         transient=True,
-        disable=not _errors.is_terminal,
+        disable=not errors.is_terminal,
     )
 
 
@@ -220,24 +212,21 @@ def _write(text: str, path: Path | None) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        _fail(Exit.USAGE, f"cannot write {path}: {error.strerror}")
+        fail(Exit.USAGE, f"cannot write {path}: {error.strerror}")
 
 
-def _load(path: Path | None) -> Config:
+def _serve(
+    path: Path | None,
+    current: Config,
+    how: Callable[[Path | None, Config, Callable[[Worker], None]], None] = serve,
+) -> None:
     try:
-        return config.load(path)
-    except ConfigError as error:
-        _fail(Exit.USAGE, str(error))
-
-
-def _serve(path: Path | None, current: Config) -> None:
-    try:
-        serve(path, current, _announce)
+        how(path, current, _announce)
     except StateError as error:
-        _fail(Exit.COULD_NOT_TELL, str(error))
+        fail(Exit.COULD_NOT_TELL, str(error))
     except OSError as error:
         http = current.settings.http
-        _fail(Exit.USAGE, f"cannot listen on {http.host}:{http.port}: {error.strerror}")
+        fail(Exit.USAGE, f"cannot listen on {http.host}:{http.port}: {error.strerror}")
 
 
 def _announce(worker: Worker) -> None:
@@ -247,8 +236,3 @@ def _announce(worker: Worker) -> None:
         ("/readyz", "has every check run"),
     ):
         typer.echo(f"  {worker.web.address}{path:<9} {what}")
-
-
-def _fail(code: Exit, message: str) -> NoReturn:
-    _errors.print(f"reconciler: {message}", markup=False)
-    raise typer.Exit(code)

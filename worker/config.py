@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from checks import KINDS, any_check
 from checks.base import Check
 from checks.catalog import nearest
+from checks.facts import FILLED
 from worker.settings import Override, Schedule, Settings, Timetable
 
 PREFIX = "RECONCILER_"
@@ -152,12 +153,10 @@ def _plan(
     document: Mapping[str, Any], settings: Settings | None, problems: list[Problem]
 ) -> Iterator[PlannedCheck]:
     if settings is None:
-        declared = document.get("checks")
-        for number, raw in enumerate(declared if isinstance(declared, list) else ()):
-            _declared_check(raw, number, None, problems)
+        list(_declared_checks(document, None, problems))  # for its problems
         return
     planned: dict[str, PlannedCheck] = {}
-    for place, check, every in _all_checks(settings, problems):
+    for place, check, every in _all_checks(document, settings, problems):
         if check.name in planned:
             problems.append(Problem(place, f"a second check is named {check.name}"))
         elif check.database not in settings.databases:
@@ -170,58 +169,94 @@ def _plan(
 
 
 def _all_checks(
-    settings: Settings, problems: list[Problem]
+    document: Mapping[str, Any], settings: Settings, problems: list[Problem]
 ) -> Iterator[tuple[str, Check, Schedule | None]]:
     for name, facts in settings.tables.items():
         for check in facts.checks(name, facts.database or settings.main_database):
             yield f"tables.{name}", check, None
-    for number, raw in enumerate(settings.checks):
-        if made := _declared_check(raw, number, settings, problems):
-            check, every = made
-            yield f"checks[{number}]", check, every
+    yield from _declared_checks(document, settings, problems)
 
 
-def _declared_check(
-    raw: object, number: int, settings: Settings | None, problems: list[Problem]
-) -> tuple[Check, Schedule | None] | None:
-    """A check of `[[checks]]`; what the facts of its table say is filled in where it is silent."""
-    place = f"checks[{number}]"
-    if not isinstance(raw, dict):
-        problems.append(Problem(place, "not a table"))
+def _declared_checks(
+    document: Mapping[str, Any], settings: Settings | None, problems: list[Problem]
+) -> Iterator[tuple[str, Check, Schedule | None]]:
+    """The checks of `[[checks]]`, also when the settings themselves hold mistakes."""
+    declared, tables = document.get("checks"), document.get("tables")
+    facts = tables if isinstance(tables, dict) else {}
+    for number, raw in enumerate(declared if isinstance(declared, list) else ()):
+        place = f"checks[{number}]"
+        if not isinstance(raw, dict):
+            problems.append(Problem(place, "not a table"))
+            continue
+        given = {name: value for name, value in raw.items() if name != "every"}
+        if settings:
+            own = settings.tables.get(str(raw.get("table")))
+            given.setdefault("database", (own and own.database) or settings.main_database)
+        every = _own_schedule(raw, number, problems)
+        filled = _filled(given, facts)
+        try:
+            check = any_check.validate_python({**given, **filled.values})
+        except ValidationError as error:
+            problems += _problems_of_check(error, number, given, filled, settings)
+        else:
+            yield place, check, every
+
+
+def _own_schedule(raw: Mapping[str, Any], number: int, problems: list[Problem]) -> Schedule | None:
+    if raw.get("every") is None:
         return None
-    fields = dict(raw)
-    every = fields.pop("every", None)
-    kind = fields.get("kind")
-    facts = settings.tables.get(str(fields.get("table"))) if settings else None
-    if settings:
-        fields.setdefault("database", (facts and facts.database) or settings.main_database)
-    if facts and facts.primary_key and _takes_primary_key(kind):
-        fields.setdefault("primary_key", facts.primary_key)
-    schedule: Schedule | None = None
     try:
-        if every is not None:
-            schedule = Timetable.model_validate({"every": every}).every
+        return Timetable.model_validate({"every": raw["every"]}).every
     except ValidationError as error:
         problems.extend(_problems(error, "checks", number))
-    try:
-        return any_check.validate_python(fields), schedule
-    except ValidationError as error:
-        # The discriminator is a step of pydantic's path, not of the file's.
-        found = _problems(error, "checks", number)
-        tagged = f"{place}.{kind}"
-        for problem in found:
-            if problem.place == f"{tagged}.primary_key" and settings is None:
-                continue
-            shown = problem.place.replace(tagged, place, 1)
-            problems.append(Problem(shown, problem.message))
         return None
 
 
-def _takes_primary_key(kind: object) -> bool:
-    return any(
-        "primary_key" in each.model_fields and each.model_fields["kind"].default == kind
-        for each in KINDS
-    )
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    """What the facts of the tables that a check reads say of the fields on which it is silent."""
+
+    values: Mapping[str, Any]
+    facts: Mapping[str, str]
+    """Each field that facts can fill in, with the fact: `tables.orders.primary_key`."""
+
+
+def _filled(given: Mapping[str, Any], facts: Mapping[str, Any]) -> _Filled:
+    """Fill in a check. The facts are as the file states them: they are validated with the check."""
+    kind = next((k for k in KINDS if k.model_fields["kind"].default == given.get("kind")), None)
+    values, sources = {}, {}
+    for naming, prefix in {"table": "", **kind.beside}.items() if kind else ():
+        table = str(given.get(naming))
+        stated = facts.get(table)
+        for field, fact in FILLED.items():
+            name = prefix + field
+            if kind and name in kind.model_fields and name not in given:
+                sources[name] = f"tables.{table}.{fact}"
+                if isinstance(stated, dict) and fact in stated:
+                    values[name] = stated[fact]
+    return _Filled(values, sources)
+
+
+def _problems_of_check(
+    error: ValidationError,
+    number: int,
+    given: Mapping[str, Any],
+    filled: _Filled,
+    settings: Settings | None,
+) -> Iterator[Problem]:
+    """The mistakes of a check, without those that are told where its tables' facts are."""
+    place = f"checks[{number}]"
+    tagged = f"{place}.{given.get('kind')}"
+    for problem in _problems(error, "checks", number):
+        # The discriminator is a step of pydantic's path, not of the file's.
+        shown = problem.place.replace(tagged, place, 1)
+        field = shown.removeprefix(f"{place}.")
+        if settings is None and field in filled.values:
+            continue
+        message = problem.message
+        if field in filled.facts and message == _PLAIN_WORDS["missing"]:
+            message = f"is missing, and so is {filled.facts[field]}"
+        yield Problem(shown, message)
 
 
 def _overridden(

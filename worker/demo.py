@@ -21,6 +21,9 @@ Row = dict[str, Any]  # times stay datetimes until rows() hands them out
 Subject = tuple[int, str]  # an account and an asset
 Movement = tuple[datetime, Subject, int, str, str]  # time, subject, amount, kind, rest of the key
 
+APPLICATION_ID = int.from_bytes(b"rcdl")
+"""Stands in the header of every file built here: no other file is ever written to."""
+
 BEIJING = timezone(timedelta(hours=8))
 OPENED = datetime(2025, 12, 1, 9, tzinfo=BEIJING)
 AUDITED = datetime(2026, 1, 5, 12, tzinfo=BEIJING)
@@ -87,21 +90,42 @@ def build(path: pathlib.Path) -> None:
     # A folder, not just a file, so that SQLite's own journal is cleared away with it.
     with tempfile.TemporaryDirectory(prefix=".demo-", dir=path.parent) as folder:
         draft = pathlib.Path(folder, path.name)
-        _fill(draft)
+        with contextlib.closing(sqlite3.connect(draft)) as database:
+            fill(database)
         # SQLite would replay what an old file left behind into the new one.
         for suffix in ("-journal", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         draft.replace(path)
 
 
-def _fill(path: pathlib.Path) -> None:
+def is_built_here(path: pathlib.Path) -> bool:
+    """Whether a file is a demo ledger, and not somebody's own; only its header is looked at."""
+    return header(path)[0] == APPLICATION_ID
+
+
+def header(path: pathlib.Path) -> tuple[int, int]:
+    """SQLite's application_id and user_version of a file, zeros when it is none of SQLite's.
+
+    Read past SQLite, which cannot open a file that a killed process left in the middle of a write.
+    """
+    try:
+        with path.open("rb") as file:
+            first = file.read(72)
+    except OSError:
+        return 0, 0
+    if not first.startswith(b"SQLite format 3\0"):
+        return 0, 0
+    return int.from_bytes(first[68:72]), int.from_bytes(first[60:64])
+
+
+def fill(database: sqlite3.Connection) -> None:
+    """Write the ledger into an empty database."""
     schema = resources.files("worker").joinpath("demo_ledger.sql").read_text(encoding="utf-8")
-    with contextlib.closing(sqlite3.connect(path)) as database:
-        database.executescript(f"BEGIN;\n{schema}")
-        for table, row in ((table, row) for table, found in rows().items() for row in found):
-            marks = ", ".join(f":{column}" for column in row)
-            database.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", row)
-        database.commit()
+    database.executescript(f"BEGIN;\nPRAGMA application_id = {APPLICATION_ID};\n{schema}")
+    for table, row in ((table, row) for table, found in rows().items() for row in found):
+        marks = ", ".join(f":{column}" for column in row)
+        database.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", row)
+    database.commit()
 
 
 def _row(columns: str, *values: object) -> Row:

@@ -40,6 +40,7 @@ CREATE TABLE account_asset_balances (
   CONSTRAINT account_asset_balances_ibfk_1 FOREIGN KEY (account_id) REFERENCES accounts (account_id)
 );
 CREATE UNIQUE INDEX uk_account_asset_campaign ON account_asset_balances (account_id, asset_code, campaign_id);
+CREATE INDEX idx_account_asset_balances_asset_code ON account_asset_balances (asset_code);
 
 CREATE TABLE asset_transactions (
   transaction_id bigint NOT NULL,
@@ -58,6 +59,10 @@ CREATE TABLE asset_transactions (
   CONSTRAINT asset_transactions_account_fk FOREIGN KEY (account_id) REFERENCES accounts (account_id)
 );
 CREATE UNIQUE INDEX uk_idempotency_key ON asset_transactions (idempotency_key);
+CREATE INDEX idx_business_type_time ON asset_transactions (business_type, created_at);
+CREATE INDEX idx_asset_code_time ON asset_transactions (asset_code, created_at);
+CREATE INDEX idx_account_asset_time ON asset_transactions (account_id, asset_code, created_at);
+CREATE INDEX idx_lottery_session_id ON asset_transactions (lottery_session_id);
 
 CREATE TABLE api_idempotency_requests (
   request_id bigint NOT NULL,
@@ -77,6 +82,8 @@ CREATE TABLE api_idempotency_requests (
   PRIMARY KEY (request_id)
 );
 CREATE UNIQUE INDEX idempotency_key ON api_idempotency_requests (idempotency_key);
+CREATE INDEX idx_user_created ON api_idempotency_requests (user_id, created_at);
+CREATE INDEX idx_status_expires ON api_idempotency_requests (status, expires_at);
 
 CREATE TABLE item_instances (
   item_instance_id bigint NOT NULL,
@@ -145,6 +152,9 @@ CREATE TABLE lottery_draws (
   PRIMARY KEY (draw_id)
 );
 CREATE UNIQUE INDEX uk_lottery_draws_idempotency_key ON lottery_draws (idempotency_key);
+CREATE INDEX idx_lottery_draws_asset_tx_id ON lottery_draws (asset_transaction_id);
+CREATE INDEX idx_lottery_draws_session_id ON lottery_draws (lottery_session_id);
+CREATE INDEX idx_created_at ON lottery_draws (created_at);
 
 CREATE TABLE consumption_records (
   record_id bigint NOT NULL,
@@ -162,6 +172,8 @@ CREATE TABLE consumption_records (
   PRIMARY KEY (record_id)
 );
 CREATE UNIQUE INDEX uk_consumption_records_idempotency_key ON consumption_records (idempotency_key);
+CREATE INDEX idx_consumption_records_reward_tx_id ON consumption_records (reward_transaction_id);
+CREATE INDEX idx_status_created ON consumption_records (status, created_at);
 
 CREATE TABLE exchange_records (
   record_id bigint NOT NULL,
@@ -181,6 +193,7 @@ CREATE TABLE exchange_records (
 CREATE UNIQUE INDEX order_no ON exchange_records (order_no);
 CREATE UNIQUE INDEX uk_order_no ON exchange_records (order_no);
 CREATE UNIQUE INDEX uk_exchange_records_idempotency_key ON exchange_records (idempotency_key);
+CREATE INDEX idx_exchange_records_debit_tx_id ON exchange_records (debit_transaction_id);
 
 CREATE TABLE market_listings (
   listing_id bigint NOT NULL,
@@ -222,3 +235,4 @@ CREATE TABLE trade_orders (
   PRIMARY KEY (order_id)
 );
 CREATE UNIQUE INDEX uk_trade_orders_idempotency_key ON trade_orders (idempotency_key);
+CREATE INDEX idx_trade_orders_listing_id ON trade_orders (listing_id);

@@ -14,7 +14,9 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from worker.settings import LogSettings
 
-_DECEPTIVE = re.compile("[\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_DECEPTIVE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+)
 """Characters that begin a line, reverse it, hide or command a terminal: written as \\uNNNN."""
 
 QUIET = ("apscheduler", "uvicorn", "sqlalchemy", "asyncio")
@@ -102,7 +104,11 @@ def _nested_as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> E
 
 def dump(value: object, **_options: object) -> str:
     """Valid JSON on one line for anything: no bare NaN, and Decimal as an exact number's text."""
-    text = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False)
+    return harmless(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False))
+
+
+def harmless(text: str) -> str:
+    """A text on one line that commands no terminal: its control characters are spelled out."""
     return _DECEPTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

@@ -17,7 +17,7 @@ from prometheus_client.exposition import choose_encoder
 from checks.base import Check
 from worker.run import Outcome, Run, Scope
 from worker.sources import Identity
-from worker.state import FindingState, LastRun
+from worker.state import Counts, FindingState, LastRun
 
 _OF_CHECK = ("check", "kind", "table", "severity")
 _OF_DATABASE = (
@@ -70,7 +70,7 @@ class Metrics:
         )
         self.findings = gauge(
             "findings",
-            "Unresolved findings that are kept, by state; a failed run leaves them as they are.",
+            "Unresolved findings by state, unlisted ones included; a failed run leaves them.",
             *_OF_CHECK,
             "state",
         )
@@ -128,8 +128,8 @@ class Metrics:
             for outcome in Outcome:
                 self.runs.labels(check.name, outcome)
             remembered = last.get(check.name)
-            if remembered and remembered.completed_at:
-                self._completed(check, Scope.COMPLETE, remembered.completed_at)
+            for scope, when in (remembered.completed if remembered else {}).items():
+                self._completed(check, scope, when)
 
     def observe(self, run: Run) -> None:
         """Say what a run saw, or withdraw what the one before it said."""
@@ -143,17 +143,16 @@ class Metrics:
             return
         self.violations.labels(*_labels(check)).set(result.violations)
         self.examined.labels(check.name).inc(result.examined)
-        ended = run.started_at + timedelta(seconds=run.seconds)
-        self._completed(check, run.scope, ended)
+        self._completed(check, run.scope, run.ended_at)
         if check.kind == "row_count":
             self.table_rows.labels(check.table).set(result.examined)
 
-    def count_findings(
-        self, checks: Iterable[Check], counts: Mapping[tuple[str, FindingState], int]
-    ) -> None:
+    def count_findings(self, checks: Iterable[Check], counts: Counts) -> None:
         """Say how many findings the state holds; zero is said, too."""
         for check in checks:
-            for state in (FindingState.OPEN, FindingState.CONFIRMED):
+            for state in FindingState:
+                if state is FindingState.RESOLVED:
+                    continue
                 number = counts.get((check.name, state), 0)
                 self.findings.labels(*_labels(check), state).set(number)
 

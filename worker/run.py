@@ -2,10 +2,10 @@
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from checks.base import Check, CheckError, Result, RunStopped, Sources
+from checks.base import EVERYTHING, Check, CheckError, Result, RunStopped, Sources, Window
 
 
 class Outcome(StrEnum):
@@ -40,23 +40,30 @@ class Run:
     permanent: bool = False
     """Whether running it again cannot help until somebody changes something."""
     scope: Scope = Scope.COMPLETE
+    """How much it read; of a run that did not complete, how much it was to read."""
 
     @property
     def completed(self) -> bool:
         """Whether it answered the check's question."""
         return self.result is not None
 
+    @property
+    def ended_at(self) -> datetime:
+        """UTC."""
+        return self.started_at + timedelta(seconds=self.seconds)
 
-def execute(check: Check, sources: Sources) -> Run:
+
+def execute(check: Check, sources: Sources, window: Window = EVERYTHING) -> Run:
     """Run a check. Never raises: what goes wrong is the run's outcome."""
     started_at, start = datetime.now(UTC), time.monotonic()
+    asked = Scope.COMPLETE if window.cursor is None else Scope.INCREMENTAL
 
-    def ended(outcome: Outcome, **fields: object) -> Run:
+    def ended(outcome: Outcome, scope: Scope = asked, **fields: object) -> Run:
         seconds = time.monotonic() - start
-        return Run(check, outcome, started_at, seconds, **fields)  # type: ignore[arg-type]
+        return Run(check, outcome, started_at, seconds, scope=scope, **fields)  # type: ignore[arg-type]
 
     try:
-        result = _answer(check, sources)
+        result = _answer(check, sources, window)
     except RunStopped as stopped:
         return ended(Outcome.SKIPPED, error=str(stopped))
     except CheckError as error:
@@ -64,17 +71,18 @@ def execute(check: Check, sources: Sources) -> Run:
     except Exception as error:  # noqa: BLE001 - the one place: a fault in one check stops no other
         # The exception's text may hold row data; its type and place do not.
         return ended(Outcome.ERROR, error=f"fault in the check: {_where(error)}", permanent=True)
-    return ended(Outcome.FAIL if result.violations else Outcome.PASS, result=result)
+    read = Scope.COMPLETE if result.complete else Scope.INCREMENTAL
+    return ended(Outcome.FAIL if result.violations else Outcome.PASS, read, result=result)
 
 
-def _answer(check: Check, sources: Sources) -> Result:
+def _answer(check: Check, sources: Sources, window: Window) -> Result:
     """Ask once, and once more when what got in the way is likely to be over."""
     try:
-        return check.run(sources)
+        return check.run(sources, window)
     except CheckError as error:
         if not error.retry:
             raise
-    return check.run(sources)
+    return check.run(sources, window)
 
 
 def _where(error: Exception) -> str:

@@ -64,18 +64,23 @@ class Scheduler:
     def __init__(
         self,
         config: Config,
-        run: Callable[[Check], None],
+        run: Callable[[Check, bool], None],
         identify: Callable[[str], None],
         missed: Callable[[Check, str, int], None],
         all_ran: Callable[[], None] = lambda: None,
     ) -> None:
-        """`all_ran` is called once, when every check with an interval has run."""
+        """`run` is told whether to read everything.
+
+        `all_ran` is called once, when every check with an interval has run.
+        """
         self._run = run
         self._missed = missed
         self._all_ran = all_ran
         self._zone = ZoneInfo(config.settings.timezone)
         self._checks = {check.name: check for check in config.checks}
         self._running = {name: threading.Lock() for name in self._checks}
+        self._owed_complete: set[str] = set()
+        """Checks whose complete run fell due while another run of them was going on."""
         self._first_run_due = set(self._checks)
         self._first_runs = threading.Lock()
         self._beat = time.monotonic()
@@ -111,6 +116,11 @@ class Scheduler:
         """The time between two runs of each check; of a cron line, the longest such time."""
         return self._intervals
 
+    @property
+    def complete_gap(self) -> timedelta:
+        """The longest time between two complete runs of a check, as configured."""
+        return self._complete_gap
+
     def complaint(self) -> str | None:
         """Why the process should be restarted, or None. Does not depend on any database."""
         now = time.monotonic()
@@ -129,6 +139,7 @@ class Scheduler:
     def _plan(self, config: Config, identify: Callable[[str], None]) -> None:
         now = datetime.now(UTC)
         complete = config.settings.schedule.complete
+        self._complete_gap = self._interval(complete, now)
         self._intervals: dict[str, timedelta] = {}
         self._triggers: dict[str, BaseTrigger] = {}
         self._scheduler.add_job(self._on_beat, Every(timedelta(seconds=HEARTBEAT), "heartbeat"))
@@ -147,18 +158,17 @@ class Scheduler:
             self._triggers[check.name] = self._trigger(every, check.name)
             self._add(check, check.name, every, now)
             self._add(check, check.name + _COMPLETE, complete, None)
+            if not isinstance(every, timedelta):
+                self._first_run_due.discard(check.name)
 
     def _add(self, check: Check, job: str, every: Schedule, first: datetime | None) -> None:
         options: dict[str, Any] = {}
-        if isinstance(every, timedelta):
-            if first:
-                options["next_run_time"] = first
-        elif not job.endswith(_COMPLETE):
-            self._first_run_due.discard(check.name)
+        if first and isinstance(every, timedelta):
+            options["next_run_time"] = first
         self._scheduler.add_job(
             self._run_once,
             self._trigger(every, job),
-            args=[check],
+            args=[check, job.endswith(_COMPLETE)],
             id=job,
             executor=check.database,
             **options,
@@ -172,13 +182,18 @@ class Scheduler:
     def _interval(self, every: Schedule, now: datetime) -> timedelta:
         return every if isinstance(every, timedelta) else _longest_gap(every, self._zone, now)
 
-    def _run_once(self, check: Check) -> None:
+    def _run_once(self, check: Check, complete: bool) -> None:  # noqa: FBT001 - APScheduler passes it
         lock = self._running[check.name]
         if not lock.acquire(blocking=False):
-            self._missed(check, "overlap", 1)
+            if complete:  # the next run of the check makes up for it
+                self._owed_complete.add(check.name)
+            else:
+                self._missed(check, "overlap", 1)
             return
         try:
-            self._run(check)
+            owed = check.name in self._owed_complete
+            self._owed_complete.discard(check.name)
+            self._run(check, complete or owed)
         finally:
             lock.release()
             self._note_first_run(check)

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 
+from sqlalchemy import Connection
+
 from checks import catalog
+from checks.base import Check
+from checks.window import cursor_complaints
 from worker.config import Config, Problem
 from worker.sources import Database, Databases
 
 
 def compare(config: Config, sources: Databases) -> list[Problem]:
-    """Every table and column that the configuration names and the database lacks.
+    """What the configuration names and a database lacks, and what in it fits no check.
 
     Raises CheckError when a database cannot be read.
     """
@@ -16,28 +20,57 @@ def compare(config: Config, sources: Databases) -> list[Problem]:
 
 
 def _compare(config: Config, database: Database) -> Iterator[Problem]:
-    with database.snapshot() as connection:
-        existing = catalog.objects(connection)
-        for place, table, names in _named(config, database.name):
-            if table not in existing:
-                suggestion = catalog.nearest(table, existing)
-                yield Problem(place, f"the database has no table {table}{suggestion}")
-                continue
-            columns = catalog.columns(connection, table)
-            for name in names:
-                if name in columns:
-                    continue
-                suggestion = catalog.nearest(name, columns)
-                yield Problem(place, f"table {table} has no column {name}{suggestion}")
-
-
-def _named(config: Config, database: str) -> Iterator[tuple[str, str, Iterable[str]]]:
     settings = config.settings
-    for name, facts in settings.tables.items():
-        if (facts.database or settings.main_database) == database and not facts.retired:
-            yield f"tables.{name}", name, sorted(facts.names)
-    derived = len(config.plan) - len(settings.checks)
+    with database.snapshot() as connection:
+        schema = _Schema(connection)
+        for name, facts in settings.tables.items():
+            if (facts.database or settings.main_database) != database.name or facts.retired:
+                continue
+            place = f"tables.{name}"
+            yield from schema.missing(place, name, sorted(facts.names))
+            if facts.cursor:
+                for complaint in cursor_complaints(connection, name, facts.cursor):
+                    yield Problem(f"{place}.cursor", complaint)
+        for place, check in _placed(config):
+            if check.database == database.name:
+                yield from _problems_of(check, place, schema)
+
+
+def _placed(config: Config) -> Iterator[tuple[str, Check]]:
+    """Every check that is declared; those that follow from facts need no more than these."""
+    derived = len(config.plan) - len(config.settings.checks)
     for number, planned in enumerate(config.plan[derived:]):
-        if planned.check.database == database:
-            for table, names in planned.check.needs.items():
-                yield f"checks[{number}]", table, names
+        yield f"checks[{number}]", planned.check
+
+
+def _problems_of(check: Check, place: str, schema: "_Schema") -> Iterator[Problem]:
+    missing = [
+        problem
+        for table, names in check.needs.items()
+        for problem in schema.missing(place, table, names)
+    ]
+    yield from missing
+    if not missing:
+        yield from (Problem(place, each) for each in check.complaints(schema.connection))
+
+
+class _Schema:
+    """The tables and columns of one database, each table looked up once."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._tables = catalog.objects(connection)
+        self._columns: dict[str, tuple[str, ...]] = {}
+
+    def missing(self, place: str, table: str, names: Iterable[str]) -> Iterator[Problem]:
+        """A problem for the table if it is not there, or for each column that is not."""
+        if table not in self._tables:
+            suggestion = catalog.nearest(table, self._tables)
+            yield Problem(place, f"the database has no table {table}{suggestion}")
+            return
+        if table not in self._columns:
+            self._columns[table] = tuple(catalog.columns(self.connection, table))
+        for name in names:
+            if name not in self._columns[table]:
+                suggestion = catalog.nearest(name, self._columns[table])
+                yield Problem(place, f"table {table} has no column {name}{suggestion}")

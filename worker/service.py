@@ -19,6 +19,7 @@ from worker.schedule import Scheduler
 from worker.sources import Databases, Identity
 from worker.state import State, Transition
 from worker.web import Web
+from worker.windows import Windows
 
 LONGEST_GOODBYE = 9.0
 """Seconds from SIGTERM until the process ends even if a thread of it hangs."""
@@ -95,16 +96,20 @@ class Worker:
         self._scheduler = Scheduler(
             current, self._run, self._identify, self._on_missed, self._on_all_ran
         )
+        scheduler = self._scheduler
+        self._windows = Windows(
+            current.settings, self._state, scheduler.intervals, scheduler.complete_gap
+        )
         names = [check.name for check in current.checks]
         if forgotten := self._state.forget_checks_except(names):
             _log.warning("findings_forgotten", findings=forgotten, why="checks not configured")
-        self.metrics.plan(current.checks, self._scheduler.intervals, self._state.last_runs())
+        self.metrics.plan(current.checks, scheduler.intervals, self._state.last_runs())
         self.metrics.count_findings(current.checks, self._state.counts())
 
-    def _run(self, check: Check) -> None:
-        """The flow of one run, one way: outcome, state, metrics, log."""
+    def _run(self, check: Check, complete: bool) -> None:  # noqa: FBT001 - a callback
+        """The flow of one run, one way: window, outcome, state, metrics, log."""
         sources = self._sources
-        run = execute(check, sources)
+        run = execute(check, sources, self._windows.of(check, complete=complete))
         with self._saying:
             transitions = self._keep(run) if self._still_asks(sources) else ()
         alerts.log_run(run)

@@ -129,6 +129,8 @@ class DatabaseSettings(UrlTable):
     time_limit: Duration = timedelta(seconds=30)
     """The longest one run may read."""
     connect_timeout: Duration = timedelta(seconds=5)
+    temporary_table_mb: int = Field(default=256, ge=16, le=4096)
+    """The most memory, in MiB, that the server may take for a temporary table of one run."""
 
     @model_validator(mode="after")
     def _supported(self) -> Self:
@@ -172,6 +174,11 @@ class ScheduleSettings(Timetable):
     every: Schedule = timedelta(seconds=30)
     complete: Schedule = "0 3 * * *"
     """When every check runs once more and reads everything."""
+    overlap: Duration = timedelta(minutes=10)
+    """The longest a transaction of the application may last: rows may still appear before the
+    cursor for so long."""
+    overlap_rows: int = Field(default=10_000, ge=0)
+    """The last rows of a table, which every incremental run reads again."""
 
 
 class HttpSettings(Table):

@@ -1,8 +1,11 @@
-"""Runs as `reconciler check` shows them: a table for people, one JSON object for programs."""
+"""How the command line shows runs and findings: tables for people, JSON for programs."""
 
 import sys
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +13,13 @@ from rich.text import Text
 
 from worker import alerts, log
 from worker.run import Outcome, Run
+from worker.state import FindingState
+
+FINDINGS_PRINTED = 20
+"""Findings of each check that the table of `check` lists; JSON has all that a run returned."""
+
+LONGEST_MESSAGE = 100
+"""Characters of a message in the list of findings."""
 
 
 def as_json(runs: list[Run]) -> dict[str, Any]:
@@ -49,7 +59,7 @@ def overall(runs: list[Run]) -> Outcome:
 def print_table(runs: list[Run]) -> None:
     """Print a line a run, then what each run found, then the totals, to standard output."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("check", "outcome", "severity"):
+    for heading in ("check", "outcome", "severity", "scope"):
         table.add_column(heading, no_wrap=heading != "check", overflow="fold")
     for heading in ("examined", "violations", "seconds"):
         table.add_column(heading, justify="right")
@@ -60,18 +70,90 @@ def print_table(runs: list[Run]) -> None:
             each.check.name,
             Text(each.outcome, style=colours.get(each.outcome, "bold yellow")),
             each.check.severity,
+            each.scope,
             str(result.examined) if result else "-",
             str(result.violations) if result else "-",
             f"{each.seconds:.3f}",
         )
-    # Names are whole in a pipe, whatever a terminal would be wide.
-    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+    console = _console(160)
     console.print(table, soft_wrap=False)
     for each in runs:
         _print_details(console, each)
     counts = Counter(each.outcome for each in runs)
     summary = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
     console.print(f"\n{len(runs)} checks: {summary}", markup=False)
+
+
+def print_findings(
+    found: list[dict[str, Any]], zone: ZoneInfo, unlisted: Mapping[str, int]
+) -> None:
+    """Print a line a finding, and how many violations of its check have none."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("id", "state", "severity"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("check", "message", "first seen", "times", "until", "author"):
+        table.add_column(
+            heading, overflow="fold", justify="right" if heading == "times" else "left"
+        )
+    for each in found:
+        table.add_row(*(Text(log.harmless(cell)) for cell in _cells(each, zone)))
+    console = _console(250)
+    if found:
+        console.print(table, soft_wrap=False)
+    for check, number in unlisted.items():
+        if number:
+            console.print(f"{check}: … and {number} more that are not listed", markup=False)
+    states = Counter(each["state"] for each in found)
+    summary = [f"{states[state]} {state}" for state in FindingState if states[state]]
+    console.print(f"{len(found)} findings" + (f": {', '.join(summary)}" if summary else ""))
+
+
+def print_finding(
+    found: Mapping[str, Any], history: Iterable[Mapping[str, Any]], zone: ZoneInfo
+) -> None:
+    """Print everything that is known of a finding."""
+    shown = {name: value for name, value in found.items() if value is not None}
+    evidence, acknowledged = shown.pop("evidence"), shown.pop("acknowledged", None)
+    for name in ("first_seen", "last_seen", "resolved_at"):
+        if name in shown:
+            shown[name] = time_in(shown[name], zone)
+    lines = [*_fields(shown), "evidence", *_fields(evidence, "  ")]
+    if acknowledged:
+        times = {name: time_in(acknowledged[name], zone) for name in ("at", "until")}
+        lines += ["acknowledged", *_fields(acknowledged | times, "  ")]
+    lines.append("history")
+    for each in history:
+        said = (time_in(each["at"], zone), each["change"], each["author"], each["detail"])
+        lines.append("  " + "  ".join(filter(None, said)))
+    console = _console(160)
+    for line in lines:
+        console.print(log.harmless(line), markup=False)
+
+
+def time_in(moment: str, zone: ZoneInfo) -> str:
+    """A moment, given as ISO text, in a time zone and with its offset."""
+    return datetime.fromisoformat(moment).astimezone(zone).isoformat(" ", "seconds")
+
+
+def _cells(each: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
+    acknowledged, message = each["acknowledged"] or {}, each["message"]
+    if len(message) > LONGEST_MESSAGE:
+        message = message[: LONGEST_MESSAGE - 1] + "…"
+    yield from (each["id"][:12], each["state"], each["severity"] or "-", each["check"], message)
+    yield time_in(each["first_seen"], zone)
+    yield str(each["times_seen"])
+    yield time_in(acknowledged["until"], zone) if acknowledged else ""
+    yield acknowledged.get("author", "")
+
+
+def _fields(fields: Mapping[str, Any], indent: str = "") -> Iterable[str]:
+    for name, value in fields.items():
+        yield f"{indent}{name}: {value if isinstance(value, str) else log.dump(value)}"
+
+
+def _console(width: int) -> Console:
+    # Names are whole in a pipe, whatever a terminal would be wide.
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else width)
 
 
 def _print_details(console: Console, each: Run) -> None:
@@ -81,9 +163,11 @@ def _print_details(console: Console, each: Run) -> None:
         return
     for note in each.result.notes:
         console.print(f"\n{each.check.name}: note: {note}", markup=False)
-    for finding in each.result.findings:
+    listed = each.result.findings[:FINDINGS_PRINTED]
+    for finding in listed:
         shown = log.dump({"key": finding.key, **finding.evidence})
-        console.print(f"\n{each.check.name}: {finding.message}\n  {shown}", markup=False)
-    left_out = each.result.violations - len(each.result.findings)
+        message = log.harmless(finding.message)
+        console.print(f"\n{each.check.name}: {message}\n  {shown}", markup=False)
+    left_out = each.result.violations - len(listed)
     if left_out > 0:
         console.print(f"  … and {left_out} more", markup=False)

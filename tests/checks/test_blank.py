@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from checks import blank
-from checks.base import CheckError, Result
+from checks.base import SAMPLE, CheckError, Result
 from checks.sql import WHITE_SPACE, rows_of
 from tests.checks.ledgers import Ledger, keys, messages, on_mysql, on_servers
 
@@ -156,7 +156,7 @@ def test_index_probes_equal_a_full_scan(
     result = run(ledger)
     counts = {"null": len(nulls), "empty": len(empty), "white_space": len(spaces)}
     assert result.measures == counts
-    assert keys(result) == [{"id": n} for n in sorted(nulls + empty + spaces)[:20]]
+    assert keys(result) == [{"id": n} for n in sorted(nulls + empty + spaces)[:SAMPLE]]
 
 
 @pytest.mark.parametrize("column", ["bigint", "datetime", "decimal(10,2)", "varbinary(10)"])
@@ -181,12 +181,12 @@ def test_primary_key_itself_may_be_blank(ledger: Ledger) -> None:
 
 
 def test_sample_is_bounded_and_the_count_is_exact(ledger: Ledger) -> None:
-    """Of a thousand blank keys twenty are shown and all are counted."""
+    """Of too many blank keys some are shown and all are counted."""
     ledger.sql(TABLE)
-    ledger.insert("t", "id, k", [(n, " " * (n % 3)) for n in range(999)] + [(999, None)])
+    ledger.insert("t", "id, k", [(n, " " * (n % 3)) for n in range(SAMPLE + 8)] + [(-1, None)])
     result = run(ledger)
-    assert (result.violations, len(result.findings)) == (1000, 20)
-    assert result.measures == {"null": 1, "empty": 333, "white_space": 666}
+    assert (result.violations, len(result.findings)) == (SAMPLE + 9, SAMPLE)
+    assert result.measures == {"null": 1, "empty": 336, "white_space": 672}
 
 
 @pytest.mark.parametrize(

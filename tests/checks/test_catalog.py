@@ -49,8 +49,8 @@ def test_columns_are_in_order(ledger: Ledger) -> None:
         assert catalog.columns(connection, "tt") == {}
     assert list(found) == ["z", "a", "id"]
     assert (found["z"], found["a"]) == (
-        Column("varchar(9)", nullable=False),
-        Column("char(3)", nullable=True),
+        Column("varchar(9)", nullable=False, collation=found["z"].collation),
+        Column("char(3)", nullable=True, collation=found["a"].collation),
     )
     assert [column.is_text for column in found.values()] == [True, True, False]
 
@@ -62,6 +62,41 @@ def test_character_set_is_known(ledger: Ledger) -> None:
     with ledger.sources.snapshot("ledger") as connection:
         found = catalog.columns(connection, "t")
     assert [column.charset for column in found.values()] == ["utf8mb4", "latin1", "utf8mb4"]
+
+
+@on_servers
+def test_collation_is_known(ledger: Ledger) -> None:
+    """The collation of a text column is the column's own; what is no text has none."""
+    ledger.sql("CREATE TABLE t (a varchar(9) COLLATE utf8mb4_bin, b int, c datetime)")
+    with ledger.sources.snapshot("ledger") as connection:
+        found = catalog.columns(connection, "t")
+    assert [column.collation for column in found.values()] == ["utf8mb4_bin", None, None]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "reason"),
+    [
+        ("bigint(20)", "int unsigned", None),
+        ("bigint", "DECIMAL(38, 0)", None),
+        ("INTEGER", "varchar(50)", "INTEGER against varchar(50)"),
+        ("enum('a')", "tinyint(1)", "enum('a') against tinyint(1)"),
+        ("varchar(50)", "text", None),
+        ("datetime", "varchar(50)", None),
+    ],
+)
+def test_texts_and_numbers_are_unlike(one: str, other: str, reason: str | None) -> None:
+    """Numbers of any width and sign are alike; a text is unlike a number."""
+    pair = Column(one, nullable=False), Column(other, nullable=True)
+    assert catalog.unlike(*pair) == reason
+    assert (catalog.unlike(*reversed(pair)) is None) is (reason is None)
+
+
+def test_texts_of_other_collations_are_unlike() -> None:
+    """Texts are alike under one collation, whatever their lengths."""
+    one = Column("varchar(50)", nullable=False, collation="utf8mb4_unicode_ci")
+    other = Column("varchar(99)", nullable=False, collation="utf8mb4_bin")
+    assert catalog.unlike(one, one) is None
+    assert catalog.unlike(one, other) == "utf8mb4_unicode_ci against utf8mb4_bin"
 
 
 def test_indexes_are_read_whole(ledger: Ledger) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from checks.base import CheckError, Result
+from checks.base import SAMPLE, CheckError, Result
 from checks.condition import MOST_TALLIED
 from tests.checks.ledgers import Ledger, keys, messages, on_servers
 
@@ -141,13 +141,14 @@ def test_tally_is_bounded(ledger: Ledger) -> None:
 
 
 def test_sample_is_bounded_and_the_count_is_exact(ledger: Ledger) -> None:
-    """Of a thousand violating rows the first twenty are shown and all are counted."""
+    """Of too many violating rows the first are shown and all are counted."""
+    most = SAMPLE + 9
     ledger.sql(ITEMS)
     ledger.insert("t", "id, status", [(n, "x" * n) for n in range(1, 21)])
-    ledger.insert("t", "id", [(n,) for n in range(21, 1001)])
+    ledger.insert("t", "id", [(n,) for n in range(21, most + 1)])
     result = run(ledger, "status = 'y'")
-    assert (result.violations, result.examined) == (1000, 1000)
-    assert keys(result) == [{"id": n} for n in range(1, 21)]
+    assert (result.violations, result.examined) == (most, most)
+    assert keys(result) == [{"id": n} for n in range(1, SAMPLE + 1)]
 
 
 def test_long_evidence_is_cut_and_fingerprinted(ledger: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,8 +10,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, event
 
 from checks import catalog, grouping
-from checks.base import CheckError, Result
-from checks.sql import rows_of
+from checks.base import SAMPLE, CheckError, Result
+from checks.duplicates import GROUPS_IN_FULL
 from tests.checks.ledgers import Ledger, keys, ledger_on, messages, on_mysql, on_servers
 from tests.servers import Database, Flavour, Server
 
@@ -271,14 +272,27 @@ def test_key_of_any_type_is_reported(
 
 
 def test_sample_is_bounded_and_the_count_is_exact(ledger: Ledger) -> None:
-    """Of a thousand groups twenty are shown; all are counted, and the sample says it is none."""
+    """Of too many groups some are shown; all are counted, and the sample says it is not whole."""
+    groups = SAMPLE + 10
     ledger.sql(TABLE)
-    ledger.insert("t", "id, k", [(n, f"k{n % 1000:04}") for n in range(2000)])
+    ledger.insert("t", "id, k", [(n, f"k{n % groups:05}") for n in range(2 * groups)])
     result = run(ledger)
-    assert (result.violations, len(result.findings)) == (1000, 20)
-    assert result.measures["surplus_rows"] == 1000
+    assert (result.violations, len(result.findings)) == (groups, SAMPLE)
+    assert result.measures["surplus_rows"] == groups
     assert not result.sample_is_whole
-    assert row_ids(result) == [(n, n + 1000) for n in range(20)]
+    assert row_ids(result) == [(n, n + groups) for n in range(SAMPLE)]
+
+
+def test_group_is_called_the_same_wherever_it_stands_in_the_sample(ledger: Ledger) -> None:
+    """Its key is spelled as in its first row, whether or not its rows are looked up one by one."""
+    groups = GROUPS_IN_FULL + 5
+    ledger.sql(TABLE)
+    ledger.insert("t", "id, k", [(n, f"k{n % groups:05}") for n in range(2 * groups)])
+    before = keys(run(ledger))
+    ledger.insert("t", "id, k", [(n, f"k{groups - 1:05}") for n in range(2 * groups, 3 * groups)])
+    after = keys(run(ledger))
+    assert after[0] == before[-1]
+    assert sorted(map(repr, before)) == sorted(map(repr, after))
 
 
 def test_large_group_hides_no_other(ledger: Ledger) -> None:
@@ -378,9 +392,27 @@ def test_small_table_is_not_hashed(ledger: Ledger) -> None:
     ledger.insert("t", "id, k", [(n, f"key {n}") for n in range(3000)])
     ledger.sql("ANALYZE TABLE t")
     with ledger.sources.snapshot("ledger") as connection:
-        rows = rows_of("t", ("id", "k"))
         found = catalog.columns(connection, "t")
-        assert grouping.candidates(connection, rows, ("k",), found) is rows
+        assert not grouping.goes_by_hash(connection, "t", ("k",), found)
+
+
+@pytest.mark.parametrize("alike", [1, 2, 3, 4])
+@pytest.mark.parametrize("pair", [(), (0, 1), (1, 2), (0, 2)], ids=str)
+@on_servers
+def test_keys_that_share_a_hash_by_chance_are_told_apart(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, alike: int, pair: tuple[int, ...]
+) -> None:
+    """However many keys share a hash, two rows are duplicates only if their keys are equal."""
+
+    def code(rows: Any, *_: object) -> Any:
+        return rows.c.id.op("DIV")(alike)
+
+    monkeypatch.setattr(grouping, "_code", code)
+    ledger.sql(TABLE)
+    doubled = {12 + n: "same" for n in pair if n < alike}
+    ledger.insert("t", "id, k", [(n, doubled.get(n, f"key {n}")) for n in range(24)])
+    result = _hashed(ledger, "k")
+    assert row_ids(result) == ([tuple(doubled)] if len(doubled) > 1 else [])
 
 
 ALPHABET = "aAbB \t\xa0\xe9\xdf\u0301\u200b\u3000\u5238\U0001f600\U0001f4b0%'\\\0"
@@ -487,10 +519,11 @@ def test_duplicates_under_an_index_that_lies(
         result = run(ledger, *columns)
     assert index.violations == 0  # the database says that all is well
     assert result.violations == len(doubled) > 0
-    assert len(result.findings) == min(len(doubled), 20)
+    assert len(result.findings) == len(doubled)
     for finding in result.findings:
         key = str(finding.key["k"]).lower()
         assert finding.evidence["row_ids"] == doubled[key]
+    for finding in result.findings[:GROUPS_IN_FULL]:
         # The index would lead to only one of the two.
         assert len(_spellings(Result(0, 0, (finding,)))) == 2
 

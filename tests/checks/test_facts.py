@@ -1,5 +1,7 @@
 """Facts of a table, and the checks that follow from them."""
 
+from datetime import UTC, datetime
+
 import pytest
 from pydantic import ValidationError
 
@@ -91,13 +93,14 @@ def test_names_are_all_columns_that_are_said_to_exist() -> None:
             "primary_key": "id",
             "cursor": "seq",
             "written_at": "at",
+            "pending": "state = 'draft' AND id > 0",
             "columns": {"k": "int"},
             "retired_columns": ["old"],
             "keys": [{"columns": ["a", "b"]}],
             "non_negative": ["free"],
         }
     )
-    assert facts.names == {"id", "seq", "at", "k", "a", "b", "free"}
+    assert facts.names == {"id", "seq", "at", "state", "k", "a", "b", "free"}
 
 
 @pytest.mark.parametrize(
@@ -108,6 +111,8 @@ def test_names_are_all_columns_that_are_said_to_exist() -> None:
         ({"primary_key": "id", "colums": {}}, "Extra inputs are not permitted"),
         ({"primary_key": "a-b"}, "a name is 1 to 64 letters"),
         ({"primary_key": "id", "keys": [{"columns": []}]}, "at least 1 item"),
+        ({"primary_key": "id", "pending": "a = 1"}, "pending needs cursor"),
+        ({"primary_key": "id", "since": datetime(2026, 1, 2, tzinfo=UTC)}, "since needs written"),
     ],
 )
 def test_facts_that_make_no_sense_are_refused(facts: dict[str, object], message: str) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from checks.base import CheckError
+from checks.base import SAMPLE, CheckError
 from tests.checks.ledgers import Ledger, keys, messages, on_servers
 
 TABLE = "CREATE TABLE t (id bigint PRIMARY KEY, free bigint, frozen bigint)"
@@ -43,12 +43,14 @@ def test_only_the_declared_columns_count(ledger: Ledger) -> None:
 
 
 def test_sample_is_bounded_and_the_count_is_exact(ledger: Ledger) -> None:
-    """Of a thousand negative rows the first twenty by id are shown and all are counted."""
+    """Of too many negative rows the first by id are shown and all are counted."""
+    most = SAMPLE + 7
     ledger.sql(TABLE)
-    ledger.insert("t", "id, free", [(2**53 + n, -n) for n in range(1000, 0, -1)])
+    ledger.insert("t", "id, free", [(2**53 + n, -n) for n in range(most, 0, -1)])
     result = ledger.run("non_negative", "t", columns=["free"], primary_key="id")
-    assert (result.violations, result.measures) == (1000, {"free": 1000})
-    assert keys(result) == [{"id": 2**53 + n} for n in range(1, 21)]
+    assert (result.violations, result.measures) == (most, {"free": most})
+    assert keys(result) == [{"id": 2**53 + n} for n in range(1, SAMPLE + 1)]
+    assert [finding.magnitude for finding in result.findings[:3]] == [1, 2, 3]
     assert not result.sample_is_whole
 
 

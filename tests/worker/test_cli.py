@@ -9,8 +9,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.servers import Database, load_schema
-from worker import demo
+from worker import config, demo
 from worker.cli import app
+from worker.run import execute
+from worker.sources import Databases
+from worker.state import State
+from worker.windows import everything
 
 FIELDS = {
     *(
@@ -141,7 +145,9 @@ def test_checks_are_chosen_by_pattern() -> None:
 def test_the_table_is_for_people(ledger: Path) -> None:
     """The table shows outcomes, and below it each finding with its evidence and each note."""
     corrupt(ledger, "UPDATE account_asset_balances SET frozen_amount = -5 WHERE balance_id = 3")
-    result = reconciler("check", "account_asset_balances.*", "exchange_records.unique_index.*")
+    result = reconciler(
+        *("check", "account_asset_balances.non_negative", "exchange_records.unique_index.*")
+    )
     assert result.exit_code == 1
     assert (
         "account_asset_balances.non_negative: account_asset_balances: negative frozen_amount"
@@ -149,7 +155,7 @@ def test_the_table_is_for_people(ledger: Path) -> None:
     )
     assert '"balance_id": 3' in result.stdout
     assert "note: redundant unique indexes: order_no, uk_order_no" in result.stdout
-    assert result.stdout.endswith("\n9 checks: 8 pass, 1 fail\n")
+    assert result.stdout.endswith("\n3 checks: 2 pass, 1 fail\n")
 
 
 @pytest.mark.usefixtures("ledger")
@@ -166,10 +172,12 @@ def test_a_broken_configuration_is_code_2(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("ledger")
 def test_config_check_says_how_much_it_read() -> None:
     """A configuration without mistakes is confirmed by its counts, with --connect too."""
+    current = config.load()
+    counts = f"{len(current.checks)} checks on {len(current.settings.tables)} tables"
     for arguments in (["config", "check"], ["config", "check", "--connect"]):
         result = reconciler(*arguments)
         assert result.exit_code == 0
-        assert result.stdout == "81 checks on 13 tables: no mistake found\n"
+        assert result.stdout == f"{counts}: no mistake found\n"
 
 
 def test_a_renamed_column_is_found_with_its_new_name(
@@ -233,3 +241,62 @@ def test_the_demo_never_touches_a_server(monkeypatch: pytest.MonkeyPatch) -> Non
     result = reconciler("demo", "--build-only")
     assert result.exit_code == 2
     assert "the demo needs a SQLite URL" in result.stderr
+
+
+FROZEN = "account_asset_balances.non_negative"
+
+
+def test_the_table_lists_no_more_than_a_screenful(ledger: Path) -> None:
+    """People see twenty findings of a check and how many more there are; programs see them all."""
+    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30)"
+    corrupt(
+        ledger,
+        "CREATE TABLE dirty AS SELECT * FROM account_asset_balances LIMIT 1",
+        f"{many} INSERT INTO dirty SELECT d.* FROM dirty d, n",
+        "UPDATE dirty SET frozen_amount = -1, balance_id = 1000 + rowid, asset_code = 'A' || rowid",
+        "INSERT INTO account_asset_balances SELECT * FROM dirty",
+    )
+    table = reconciler("check", FROZEN).stdout
+    assert table.count("negative frozen_amount") == 20
+    assert "… and 11 more" in table
+    _, answer = checked(FROZEN)
+    assert len(answer["checks"][0]["findings"]) == 31
+
+
+@pytest.mark.usefixtures("ledger")
+def test_check_makes_no_state(tmp_path: Path) -> None:
+    """`check` keeps nothing: without a state it reads everything, and leaves no file."""
+    before = sorted(path.name for path in tmp_path.iterdir())
+    _, answer = checked()
+    assert {each["scope"] for each in answer["checks"]} == {"complete"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+@pytest.mark.usefixtures("ledger")
+def test_check_reads_as_the_next_run_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a state, `check` reads from the stored cursor; with --complete it reads everything."""
+    monkeypatch.setenv("RECONCILER_SCHEDULE__OVERLAP_ROWS", "1")  # the demo is small
+    current, name = config.load(), "lottery_draws.lottery_session_id"
+    (check,) = [each for each in current.checks if each.name == name]
+    sources, state = Databases(current.settings.databases), State(current.settings.state.parsed)
+    run = execute(check, sources, everything(current.settings))
+    assert run.result is not None
+    assert run.result.cursor is not None
+    state.record(run)
+    sources.close()
+    stored = state.window(check, everything(current.settings))
+    for arguments, scope in (((), "incremental"), (("--complete",), "complete")):
+        _, answer = checked(name, *arguments)
+        assert answer["checks"][0]["scope"] == scope
+    assert state.window(check, everything(current.settings)) == stored
+    state.close()
+
+
+@pytest.mark.usefixtures("ledger")
+def test_check_reads_everything_when_the_state_cannot_be_read(tmp_path: Path) -> None:
+    """A state that is damaged is left as it is, said, and costs nothing but time."""
+    (tmp_path / "reconciler-state.db").write_bytes(b"no database" * 1000)
+    result = reconciler("check", FROZEN)
+    assert result.exit_code == 0
+    assert "the state cannot be read (file is not a database)" in result.stderr
+    assert (tmp_path / "reconciler-state.db").read_bytes() == b"no database" * 1000

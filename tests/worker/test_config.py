@@ -1,7 +1,7 @@
 """The configuration: read strictly, refused with every mistake at its place."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.condition import Condition
+from checks.reference import Reference
+from checks.stuck import Stuck
 from checks.types import Severity, parse_duration
 from worker import config
 from worker.config import Config, ConfigError
@@ -72,7 +74,90 @@ def test_a_check_takes_the_primary_key_of_its_table(tmp_path: Path) -> None:
     assert check.database == "ledger"
 
 
+def test_facts_fill_in_what_a_check_leaves_out(tmp_path: Path) -> None:
+    """The facts of the table, and those of a table beside it, reach the fields that are theirs."""
+    text = VALID + 'cursor = "id"\nwritten_at = "placed_at"\n' + REFERENCE
+    check = load(tmp_path, text).checks[-1]
+    assert isinstance(check, Reference)
+    assert (check.primary_key, check.cursor, check.written_at) == ("line_id", "line_id", "made_at")
+    assert check.pending
+    assert check.pending.source == "code = 'draft'"
+    assert check.since == datetime(2026, 1, 2, 12, 24, 20, tzinfo=UTC)
+    assert check.parent_primary_key == check.parent_cursor == "id"
+    assert check.parent_written_at == "placed_at"
+
+
+def test_a_check_may_say_otherwise(tmp_path: Path) -> None:
+    """What a check says itself is not replaced by a fact."""
+    own = 'primary_key = "own_id"\nparent_written_at = "at"\nwritten_at = "own_at"\n'
+    text = VALID + 'written_at = "placed_at"\n' + REFERENCE + own
+    check = load(tmp_path, text).checks[-1]
+    assert isinstance(check, Reference)
+    assert (check.primary_key, check.written_at) == ("own_id", "own_at")
+    assert check.parent_written_at == "at"
+
+
+def test_a_state_begins_when_its_row_was_written(tmp_path: Path) -> None:
+    """`stuck` takes the time of its table's rows unless it names another."""
+    text = VALID + 'written_at = "placed_at"\n' + STUCK
+    check = load(tmp_path, text).checks[-1]
+    assert isinstance(check, Stuck)
+    assert check.entered_at == "placed_at"
+    check = load(tmp_path, text + 'entered_at = "locked_at"\n').checks[-1]
+    assert isinstance(check, Stuck)
+    assert check.entered_at == "locked_at"
+
+
+def test_a_mistake_in_a_fact_is_told_once(tmp_path: Path) -> None:
+    """A fact that is wrong is told at its place, and not again for each check that it fills in."""
+    text = VALID + "cursor = '1st'\n" + REFERENCE + STUCK + "entered_at = 'at'\n"
+    assert [line.split(":")[0] for line in mistakes(tmp_path, text)] == ["tables.orders.cursor"]
+
+
+def test_a_mistake_elsewhere_hides_no_fact(tmp_path: Path) -> None:
+    """Facts fill in checks also when another setting is wrong, so that nothing else is missed."""
+    text = VALID + "[http]\nport = 99999\n" + REFERENCE
+    text += CONDITION
+    assert [line.split(":")[0] for line in mistakes(tmp_path, text)] == [
+        "http.port",
+        "checks[1].expression",
+    ]
+
+
+def test_the_overlap_has_a_default(tmp_path: Path) -> None:
+    """How far an incremental run looks back is a setting."""
+    schedule = load(tmp_path, VALID).settings.schedule
+    assert (schedule.overlap, schedule.overlap_rows) == (timedelta(minutes=10), 10_000)
+    text = VALID + "[schedule]\noverlap = '1h'\noverlap_rows = 0\n"
+    schedule = load(tmp_path, text).settings.schedule
+    assert (schedule.overlap, schedule.overlap_rows) == (timedelta(hours=1), 0)
+
+
 CONDITION = '\n[[checks]]\nname = "c"\nkind = "condition"\ntable = "orders"\n'
+
+STUCK = """
+[[checks]]
+name = "s"
+kind = "stuck"
+table = "orders"
+when = "code = 'new'"
+longer_than = "1m"
+"""
+
+REFERENCE = """
+[tables.lines]
+primary_key = "line_id"
+cursor = "line_id"
+written_at = "made_at"
+pending = "code = 'draft'"
+since = 2026-01-02T20:24:20+08:00
+[[checks]]
+name = "r"
+kind = "reference"
+table = "lines"
+columns = ["order_id"]
+parent = "orders"
+"""
 
 ONE_MISTAKE = {
     "unknown section": (VALID + "[colour]\n", "colour: unknown key"),
@@ -173,7 +258,7 @@ ONE_MISTAKE = {
         (
             "checks[0]: Input tag 'dup' found using 'kind' does not match any of the expected tags:"
             " 'tables', 'columns', 'unique_index', 'duplicates', 'blank', 'non_negative',"
-            " 'condition', 'row_count'"
+            " 'condition', "
         ),
     ),
     "expression": (
@@ -183,7 +268,39 @@ ONE_MISTAKE = {
     "expression missing": (VALID + CONDITION, "checks[0].expression: is missing"),
     "undeclared table": (
         VALID + CONDITION.replace("orders", "other") + 'expression = "id > 0"\n',
-        "checks[0].primary_key: is missing",
+        "checks[0].primary_key: is missing, and so is tables.other.primary_key",
+    ),
+    "facts without a time": (
+        VALID + STUCK,
+        "checks[0].entered_at: is missing, and so is tables.orders.written_at",
+    ),
+    "undeclared table beside": (
+        VALID + REFERENCE.replace('parent = "orders"', 'parent = "other"'),
+        "checks[0].parent_primary_key: is missing, and so is tables.other.primary_key",
+    ),
+    "pending without cursor": (
+        VALID + "pending = 'code IS NULL'\n",
+        "tables.orders: pending needs cursor: only along it rows are left behind",
+    ),
+    "since without a time": (
+        VALID + "since = 2026-01-02T20:24:20\n",
+        "tables.orders: since needs written_at: it says which rows are older",
+    ),
+    "pending that is no condition": (
+        VALID + "cursor = 'id'\npending = 'sleep(9)'\n",
+        "tables.orders.pending: not allowed in a condition: SLEEP(9)",
+    ),
+    "since that is no time": (
+        VALID + "written_at = 'at'\nsince = 'yesterday'\n",
+        "tables.orders.since: a date and time without quotes: 2026-01-02T20:24:20+08:00",
+    ),
+    "overlap": (
+        VALID + "[schedule]\noverlap = '0s'\n",
+        "schedule.overlap: a duration is a whole number above 0 and a unit: 30s, 5m, 1h, 7d",
+    ),
+    "overlap in rows": (
+        VALID + "[schedule]\noverlap_rows = -1\n",
+        "schedule.overlap_rows: Input should be greater than or equal to 0",
     ),
     "same name": (
         VALID + CONDITION.replace('"c"', '"orders.tables"') + 'expression = "id > 0"\n',

@@ -8,10 +8,21 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from checks.base import Check, CheckError, Finding, Result, RunStopped, Sources
-from worker.run import Outcome, execute
+from checks.base import (
+    EVERYTHING,
+    Check,
+    CheckError,
+    Finding,
+    Result,
+    RunStopped,
+    Sources,
+    Window,
+)
+from worker.run import Outcome, Scope, execute
 
 CANARY = "row-data-canary"
+WINDOWS: list[Window] = []
+"""What the checks of this module were given, the latest last."""
 
 
 class NoSources:
@@ -30,9 +41,10 @@ class Scripted(Check):
     kind: str = "scripted"
     answer: Callable[[], Result]
 
-    def run(self, sources: Sources) -> Result:
+    def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Give the answer."""
         _ = sources
+        WINDOWS.append(window)
         return self.answer()
 
 
@@ -80,6 +92,38 @@ def test_other_trouble_is_not_tried_again() -> None:
 
     assert execute(check(answer), NoSources()).outcome is Outcome.ERROR
     assert asked == [1]
+
+
+@pytest.mark.parametrize(
+    ("cursor", "complete", "scope"),
+    [
+        (None, True, Scope.COMPLETE),
+        ({"id": 7}, False, Scope.INCREMENTAL),
+        ({"id": 7}, True, Scope.COMPLETE),  # the check found that its cursor is of no use
+    ],
+)
+def test_scope_is_what_was_read(
+    cursor: dict[str, int] | None, scope: Scope, *, complete: bool
+) -> None:
+    """A check gets its window, at the retry too, and the run's scope is what the check read."""
+    window, left = Window(cursor=cursor), [CheckError("altered", retry=True)]
+
+    def answer() -> Result:
+        if left:
+            raise left.pop()
+        return Result(1, 0, complete=complete)
+
+    assert execute(check(answer), NoSources(), window).scope is scope
+    assert WINDOWS[-2:] == [window, window]
+
+
+@pytest.mark.parametrize(
+    ("cursor", "scope"), [(None, Scope.COMPLETE), ({"id": 7}, Scope.INCREMENTAL)]
+)
+def test_scope_of_a_run_that_could_not_tell(cursor: dict[str, int] | None, scope: Scope) -> None:
+    """Without an answer, the scope is what was to be read."""
+    run = execute(raising(CheckError("away")), NoSources(), Window(cursor=cursor))
+    assert run.scope is scope
 
 
 def test_run_tells_when_it_was() -> None:

@@ -64,6 +64,8 @@ class Runs:
 
     def __init__(self) -> None:
         self.started: list[tuple[str, float]] = []
+        self.complete: list[bool] = []
+        """Of each run, whether it was to read everything."""
         self.missed: list[tuple[str, str, int]] = []
         self.slow: dict[str, threading.Event] = {}
         """A run of such a check lasts until its event is set."""
@@ -72,9 +74,10 @@ class Runs:
         self._now: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def run(self, check: Check) -> None:
+    def run(self, check: Check, complete: bool) -> None:  # noqa: FBT001 - a callback
         """Be the run of a check."""
         with self._lock:
+            self.complete.append(complete)
             self.started.append((check.name, time.monotonic()))
             self._now[check.name] = self._now.get(check.name, 0) + 1
             most = max(self.most_at_once.get(check.name, 0), self._now[check.name])
@@ -106,7 +109,7 @@ def scheduler(runs: Runs) -> Iterator[Callable[..., Scheduler]]:
     """
     made: list[Scheduler] = []
 
-    def make(zone: str = "UTC", **plan: Any) -> Scheduler:
+    def make(zone: str = "UTC", complete: str = "0 3 * * *", **plan: Any) -> Scheduler:
         planned = tuple(
             PlannedCheck(
                 RowCount(name=name, table="t", database="other" if "other" in name else "ledger"),
@@ -115,7 +118,9 @@ def scheduler(runs: Runs) -> Iterator[Callable[..., Scheduler]]:
             for name, every in plan.items()
         )
         databases = {name: {"url": f"sqlite:///{name}.db"} for name in ("ledger", "other")}
-        settings = Settings.model_validate({"timezone": zone, "databases": databases})
+        settings = Settings.model_validate(
+            {"timezone": zone, "databases": databases, "schedule": {"complete": complete}}
+        )
         config = Config(settings, planned)
         made.append(Scheduler(config, runs.run, lambda _: None, runs.note_missed))
         return made[-1]
@@ -190,6 +195,37 @@ def test_slow_check_leaves_a_thread_of_its_database(scheduler: Plan, runs: Runs)
     scheduler(slow=FAST, quick=FAST).start()
     wait_until(lambda: runs.count("quick") >= 4, 10, "the quick one runs")
     assert runs.count("slow") == 1
+
+
+def test_a_complete_run_is_asked_for(scheduler: Plan, runs: Runs) -> None:
+    """The runs of the complete schedule are told to read everything, the others are not."""
+    planned = scheduler(a=FAST)
+    planned.start()
+    wait_until(lambda: runs.count("a") >= 2, 5, "regular runs")
+    planned._scheduler.modify_job("a#complete", next_run_time=datetime.now(UTC))
+    wait_until(lambda: True in runs.complete, 5, "the complete run")
+    before = runs.count("a")
+    wait_until(lambda: runs.count("a") >= before + 2, 5, "regular runs again")
+    assert runs.complete.count(True) == 1
+
+
+def test_a_complete_run_is_not_lost_over_an_overlap(scheduler: Plan, runs: Runs) -> None:
+    """A complete run that falls due while its check runs is made up for by the next run."""
+    runs.slow["a"] = threading.Event()
+    planned = scheduler(a=FAST)
+    planned.start()
+    wait_until(lambda: runs.count("a") == 1, 5, "the slow run")
+    planned._scheduler.modify_job("a#complete", next_run_time=datetime.now(UTC))
+    wait_until(lambda: "a" in planned._owed_complete, 5, "it is remembered")
+    runs.slow["a"].set()
+    wait_until(lambda: runs.count("a") >= 3, 5, "the next runs")
+    assert runs.complete[:3] == [False, True, False]
+
+
+def test_the_gap_between_complete_runs(scheduler: Plan) -> None:
+    """The longest time between two complete runs is known, for an interval as for a cron line."""
+    assert scheduler(complete="6h", a=SECOND).complete_gap == timedelta(hours=6)
+    assert scheduler(complete="0 3 * * mon-fri", a=SECOND).complete_gap == timedelta(days=3)
 
 
 def test_pause_is_one_run_and_counted(scheduler: Plan, runs: Runs) -> None:

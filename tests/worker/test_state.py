@@ -1,33 +1,31 @@
 """The state: what a run changes, what a restart remembers, and what a broken disk does."""
 
+import json
 import sqlite3
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import event, make_url
 
-from checks.base import Finding, Result
-from checks.row_count import RowCount
+from checks.base import EVERYTHING, Finding
 from tests.servers import Database
-from worker.run import Outcome, Run
-from worker.state import Change, FindingState, State, StateError, finding_id, record, store
-
-CHECK = RowCount(name="orders.row_count", table="orders")
-
-
-def run_of(*keys: object, violations: int | None = None) -> Run:
-    """A completed run that saw a finding for each of these keys."""
-    findings = tuple(Finding({"id": key}, f"row {key}", {"rows": 2}) for key in keys)  # type: ignore[dict-item]
-    result = Result(100, len(keys) if violations is None else violations, findings)
-    outcome = Outcome.FAIL if result.violations else Outcome.PASS
-    return Run(CHECK, outcome, datetime.now(UTC), 0.1, result)
-
-
-def failed_run() -> Run:
-    """A run that could not tell."""
-    return Run(CHECK, Outcome.ERROR, datetime.now(UTC), 0.1, error="database ledger: away")
+from tests.worker.states import (
+    CHECK,
+    acknowledge,
+    changes,
+    confirmed,
+    counted,
+    failed_run,
+    found,
+    rows,
+    run_of,
+    withdraw,
+)
+from worker.run import Outcome, Scope
+from worker.state import Change, State, StateError, finding_id, record, store, tables
 
 
 @pytest.fixture
@@ -48,75 +46,6 @@ def state(path: Path) -> Iterator[State]:
 def _retry_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait before a state that failed is tried again."""
     monkeypatch.setattr(store, "RETRY_AFTER", 0.0)
-
-
-def changes(state: State, run: Run) -> list[Change]:
-    """What a run changed, by name."""
-    return [each.change for each in state.record(run)]
-
-
-def confirmed(state: State) -> int:
-    """How many findings count as confirmed."""
-    return state.counts().get((CHECK.name, FindingState.CONFIRMED), 0)
-
-
-def test_a_finding_is_told_once_and_resolved_once(state: State) -> None:
-    """A violation that stays makes one transition, and one more when it is mended."""
-    assert changes(state, run_of(1)) == [Change.FINDING_CONFIRMED]
-    assert changes(state, run_of(1)) == []
-    assert changes(state, run_of()) == [Change.FINDING_RESOLVED]
-    assert changes(state, run_of()) == []
-
-
-def test_a_known_finding_does_not_hide_a_new_one(state: State) -> None:
-    """A second violation of the same check is told although the first one stays."""
-    state.record(run_of(1))
-    (transition,) = state.record(run_of(1, 2))
-    assert transition.key == {"id": 2}
-    assert confirmed(state) == 2
-
-
-def test_a_run_that_could_not_tell_resolves_nothing(state: State) -> None:
-    """An error leaves findings as they are, and is told on its edges."""
-    state.record(run_of(1))
-    assert changes(state, failed_run()) == [Change.CHECK_FAILED]
-    assert changes(state, failed_run()) == []
-    assert confirmed(state) == 1
-    assert changes(state, run_of()) == [Change.CHECK_RECOVERED, Change.FINDING_RESOLVED]
-
-
-def test_what_a_sample_leaves_out_is_not_resolved(state: State) -> None:
-    """While there are more violations than the sample holds, absence proves nothing."""
-    state.record(run_of(1, 2))
-    assert changes(state, run_of(3, violations=500)) == [Change.FINDING_CONFIRMED]
-    assert confirmed(state) == 3
-    assert sorted(changes(state, run_of(3))) == [Change.FINDING_RESOLVED] * 2
-
-
-def test_confirmation_waits_for_as_many_runs_as_the_check_says(
-    state: State, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With two confirmations a finding is open first and confirmed by the second run."""
-    monkeypatch.setattr(RowCount, "confirmations", 2)
-    assert changes(state, run_of(1)) == [Change.FINDING_OPENED]
-    assert state.counts() == {(CHECK.name, FindingState.OPEN): 1}
-    assert changes(state, run_of(1)) == [Change.FINDING_CONFIRMED]
-    assert state.counts() == {(CHECK.name, FindingState.CONFIRMED): 1}
-
-
-def test_a_finding_that_comes_back_is_told_again(state: State) -> None:
-    """A resolved finding that is seen again opens a new life."""
-    for run in (run_of(1), run_of()):
-        state.record(run)
-    assert changes(state, run_of(1)) == [Change.FINDING_CONFIRMED]
-
-
-def test_findings_are_bounded(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many findings a check has over time, the state keeps a limited number."""
-    monkeypatch.setattr(record, "FINDINGS_KEPT", 5)
-    for first in range(0, 40, 4):
-        state.record(run_of(*range(first, first + 4), violations=1000))
-    assert confirmed(state) <= 5
 
 
 def test_runs_are_bounded(state: State, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,8 +75,7 @@ def test_last_completed_survives_failed_runs(state: State) -> None:
     state.record(failed_run())
     last = state.last_runs()[CHECK.name]
     assert last.outcome is Outcome.ERROR
-    assert last.completed_at is not None
-    assert abs((last.completed_at - run.started_at).total_seconds() - 0.1) < 0.01
+    assert abs((last.completed[Scope.COMPLETE] - run.ended_at).total_seconds()) < 0.01
 
 
 def test_commits_are_durable(state: State, path: Path) -> None:
@@ -172,7 +100,7 @@ def test_a_later_version_is_left_alone(path: Path) -> None:
         raw.execute("UPDATE schema_version SET version = 99")
     raw.close()
     before = path.read_bytes()
-    with pytest.raises(StateError, match="schema version 99, this worker knows 1"):
+    with pytest.raises(StateError, match="schema version 99, this worker knows 2"):
         State(make_url(f"sqlite:///{path}"))
     assert path.read_bytes() == before
 
@@ -239,18 +167,273 @@ def test_a_locked_file_delays_no_second_run(state: State, path: Path) -> None:
 
 
 def test_any_sqlalchemy_url_serves(ledger_database: Database) -> None:
-    """The state may live in MySQL or MariaDB: same transitions, exact times."""
-    state = State(ledger_database.url.set(drivername="mysql+pymysql"))
+    """The state may live in MySQL or MariaDB: same transitions, exact times and amounts."""
+    url = ledger_database.url.set(drivername="mysql+pymysql")
+    state = State(url)
     assert state.failure is None
-    run = run_of(1)
+    run = run_of(found(1, 2**80), cursor={"id": 7})
     assert changes(state, run) == [Change.FINDING_CONFIRMED]
-    assert changes(state, run_of()) == [Change.FINDING_RESOLVED]
+    acknowledge(url, 1)
+    assert changes(state, run) == [Change.FINDING_ACKNOWLEDGED]
+    assert changes(state, run_of(found(1, 2**80 + 1))) == [Change.FINDING_REOPENED]
+    acknowledge(url, 1)
+    withdraw(url, 1)
+    last = run_of(cursor={"id": 8})
+    assert changes(state, last) == [Change.FINDING_UNACKNOWLEDGED, Change.FINDING_RESOLVED]
     state.close()
-    again = State(ledger_database.url.set(drivername="mysql+pymysql"))
-    completed = again.last_runs()[CHECK.name].completed_at
-    assert completed is not None
+    again = State(url)
+    assert again.window(CHECK, EVERYTHING).cursor == {"id": 8}
+    completed = again.last_runs()[CHECK.name].completed[Scope.COMPLETE]
     assert abs((completed - run.started_at).total_seconds()) < 5
     again.close()
+
+
+VERSION_1 = """
+    CREATE TABLE schema_version (version INTEGER NOT NULL PRIMARY KEY);
+    INSERT INTO schema_version VALUES (1);
+    CREATE TABLE runs (id INTEGER NOT NULL PRIMARY KEY, check_name VARCHAR(200) NOT NULL,
+      outcome VARCHAR(10) NOT NULL, scope VARCHAR(12) NOT NULL, started_at DOUBLE NOT NULL,
+      seconds DOUBLE NOT NULL, examined INTEGER, violations INTEGER, error TEXT);
+    CREATE INDEX runs_of_check ON runs (check_name, id);
+    INSERT INTO runs
+      VALUES (1, 'orders.row_count', 'fail', 'complete', 1700000000, 0.5, 9, 2, NULL);
+    CREATE TABLE findings (id VARCHAR(32) NOT NULL PRIMARY KEY, check_name VARCHAR(200) NOT NULL,
+      state VARCHAR(12) NOT NULL, "key" TEXT NOT NULL, message TEXT NOT NULL,
+      evidence TEXT NOT NULL, first_seen DOUBLE NOT NULL, last_seen DOUBLE NOT NULL,
+      times_seen INTEGER NOT NULL);
+    CREATE INDEX findings_of_check ON findings (check_name, state);
+"""
+"""What version 0.1.0 made of an empty file."""
+
+
+@pytest.fixture
+def old(path: Path) -> Path:
+    """A state of version 1 with two findings: one confirmed, one resolved."""
+    with sqlite3.connect(path) as raw:
+        raw.executescript(VERSION_1)
+        for key, stage in ((1, "confirmed"), (2, "resolved")):
+            values = (
+                finding_id(CHECK.name, found(key)),
+                CHECK.name,
+                stage,
+                json.dumps({"id": key}),
+            )
+            times = (1.7e9, 1.7e9 + 60, 3)
+            insert = "INSERT INTO findings VALUES (?, ?, ?, ?, 'm', '{}', ?, ?, ?)"
+            raw.execute(insert, (*values, *times))
+    raw.close()
+    return path
+
+
+def test_a_state_of_version_1_goes_on(old: Path) -> None:
+    """Findings, runs and times of the version before are kept, and nothing is told again."""
+    url = make_url(f"sqlite:///{old}")
+    state = State(url)
+    assert state.failure is None
+    assert confirmed(state) == 1
+    completed = state.last_runs()[CHECK.name].completed
+    assert {scope: at.timestamp() for scope, at in completed.items()} == {
+        Scope.COMPLETE: 1700000000.5
+    }
+    assert state.window(CHECK, EVERYTHING).known == ({"id": 1},)
+    # What is acknowledged before it was ever measured is as bad as it is seen next.
+    acknowledge(url, 1)
+    assert changes(state, run_of(found(1, 50))) == [Change.FINDING_ACKNOWLEDGED]
+    assert changes(state, run_of(found(1, 51))) == [Change.FINDING_REOPENED]
+    assert rows(url)[1]["first_seen"] == 1.7e9
+    state.close()
+
+
+def test_an_upgrade_that_was_cut_short_is_finished(old: Path) -> None:
+    """An upgrade of which some steps are done already, as MySQL may leave it, does the rest."""
+    with sqlite3.connect(old) as raw:
+        raw.execute("ALTER TABLE findings ADD COLUMN magnitude TEXT")
+    raw.close()
+    state = State(make_url(f"sqlite:///{old}"))
+    assert (state.failure, confirmed(state)) == (None, 1)
+    assert changes(state, run_of()) == [Change.FINDING_RESOLVED]
+    state.close()
+
+
+def test_an_upgrade_on_a_server(ledger_database: Database) -> None:
+    """Version 1 on MySQL and MariaDB is brought up to date, too."""
+    with ledger_database.connect() as connection, connection.cursor() as cursor:
+        of_mysql = VERSION_1.replace('"key"', "`key`").replace(
+            "runs (id INTEGER", "runs (id INTEGER AUTO_INCREMENT"
+        )
+        for statement in of_mysql.strip().split(";")[:-1]:
+            cursor.execute(statement)
+        cursor.execute("COMMIT")
+    state = State(ledger_database.url.set(drivername="mysql+pymysql"))
+    assert state.failure is None
+    assert changes(state, run_of(1)) == [Change.FINDING_CONFIRMED]
+    assert state.failure is None
+    state.close()
+
+
+def test_a_run_goes_on_where_the_one_before_ended(state: State) -> None:
+    """The cursor of the latest completed run and all unresolved findings go into the next run."""
+    state.record(run_of(1, 2, cursor={"id": 7}))
+    state.record(failed_run())
+    window = state.window(CHECK, EVERYTHING)
+    assert window.cursor == {"id": 7}
+    assert sorted(each["id"] for each in window.known) == [1, 2]  # type: ignore[type-var]
+    state.record(run_of(1))
+    assert state.window(CHECK, EVERYTHING).cursor is None
+
+
+def test_a_changed_check_reads_everything(state: State) -> None:
+    """The cursor of another definition of the check is not used."""
+    state.record(run_of(cursor={"id": 7}))
+    changed = CHECK.model_copy(update={"at_least": 1})
+    assert state.window(changed, EVERYTHING).cursor is None
+    assert state.window(CHECK, EVERYTHING).cursor == {"id": 7}
+
+
+def test_a_check_that_left_reads_everything_when_it_comes_back(state: State) -> None:
+    """What was forgotten with a check is found again."""
+    state.record(run_of(1, cursor={"id": 7}))
+    state.forget_checks_except([])
+    assert state.window(CHECK, EVERYTHING) == EVERYTHING
+
+
+def test_no_cursor_beyond_what_was_written_down(state: State) -> None:
+    """A run that saw more than its sample holds leaves no cursor: the next reads everything."""
+    state.record(run_of(1, violations=5, cursor={"id": 7}))
+    assert state.window(CHECK, EVERYTHING).cursor is None
+
+
+def test_findings_and_cursor_are_stored_together(state: State, path: Path) -> None:
+    """A transaction that fails at the cursor leaves neither it nor the findings in the file."""
+    state.record(run_of(1, cursor={"id": 7}))
+
+    def full(*arguments: Any) -> None:
+        if arguments[2].startswith("INSERT INTO cursors"):
+            raise OSError("no space left on device")
+
+    event.listen(state._engine, "before_cursor_execute", full)
+    assert changes(state, run_of(1, 2, cursor={"id": 9})) == [Change.FINDING_CONFIRMED]
+    assert state.failure == "no space left on device"
+    assert state.window(CHECK, EVERYTHING).cursor == {"id": 9}  # in memory it goes on
+    with sqlite3.connect(path) as raw:
+        assert raw.execute("SELECT count(*) FROM findings").fetchone() == (1,)
+        assert raw.execute('SELECT "cursor" FROM cursors').fetchone() == ('{"id": 7}',)
+        assert raw.execute("SELECT count(*) FROM runs").fetchone() == (1,)
+    raw.close()
+    event.remove(state._engine, "before_cursor_execute", full)
+    state.record(run_of(1, 2, cursor={"id": 9}))
+    assert set(rows(state._url)) == {1, 2}
+
+
+def test_both_scopes_are_remembered(state: State) -> None:
+    """When a run last read everything outlives the incremental ones after it, and a restart."""
+    complete, incremental = run_of(cursor={"id": 1}), run_of(cursor={"id": 2}, complete=False)
+    for run in (complete, incremental, failed_run()):
+        state.record(run)
+    again = State(state._url)
+    completed = again.last_runs()[CHECK.name].completed
+    for run in (complete, incremental):
+        assert abs((completed[run.scope] - run.ended_at).total_seconds()) < 0.01
+    again.close()
+
+
+def test_many_failed_runs_forget_nothing(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that is away for long takes neither the last answer nor what was unlisted."""
+    monkeypatch.setattr(record, "RUNS_KEPT", 3)
+    state.record(run_of(1, violations=9))
+    for _ in range(5):
+        state.record(failed_run())
+    assert confirmed(state) == 9
+    assert Scope.COMPLETE in state.last_runs()[CHECK.name].completed
+
+
+Away = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def away(state: State) -> Away:
+    """Within `away()` the state's file cannot be written by the worker, but by others."""
+
+    def refuse(*_: Any) -> None:
+        raise OSError("away")
+
+    @contextmanager
+    def failing() -> Iterator[None]:
+        event.listen(state._engine, "begin", refuse)
+        yield
+        event.remove(state._engine, "begin", refuse)
+
+    return failing
+
+
+def test_acknowledged_while_the_worker_cannot_read_it(state: State, away: Away) -> None:
+    """What others decide while the worker is on its memory alone holds after it recovered."""
+    state.record(run_of(1, 2))
+    with away():
+        state.record(run_of(1, 2))
+        assert state.failure
+        acknowledge(state._url, 1)
+    assert changes(state, run_of(1, 2, 3)) == [
+        Change.FINDING_ACKNOWLEDGED,
+        Change.FINDING_CONFIRMED,
+    ]
+    assert counted(state) == {"confirmed": 2, "acknowledged": 1}
+    stored = rows(state._url)
+    assert (stored[1]["ack_author"], stored[1]["times_seen"]) == ("ann", 3)
+    assert counted(State(state._url)) == counted(state)
+
+
+def test_withdrawn_while_the_worker_cannot_read_it(state: State, away: Away) -> None:
+    """An acknowledgement that was taken back meanwhile does not come back from memory."""
+    state.record(run_of(1))
+    acknowledge(state._url, 1)
+    state.record(run_of(1))
+    with away():
+        state.record(run_of(1))
+        withdraw(state._url, 1)
+    assert changes(state, run_of(1)) == [Change.FINDING_UNACKNOWLEDGED]
+    assert counted(state) == {"confirmed": 1}
+
+
+def test_mended_while_the_state_was_away(state: State, away: Away) -> None:
+    """What was seen to be mended stays resolved, whoever acknowledged it meanwhile."""
+    state.record(run_of(1))
+    with away():
+        assert changes(state, run_of()) == [Change.FINDING_RESOLVED]
+        acknowledge(state._url, 1)
+    state.record(run_of())
+    assert rows(state._url)[1]["state"] == "resolved"
+    assert counted(state) == {}
+
+
+def test_a_start_without_the_state_loses_nothing_of_it(state: State, path: Path) -> None:
+    """What a state holds that could not be read at the start is there after it recovered."""
+    state.record(run_of(1, 2, cursor={"id": 3}))
+    acknowledge(state._url, 2)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    again = State(state._url)
+    assert again.failure == "database is locked"
+    again.record(run_of(1))
+    other.execute("ROLLBACK")
+    other.close()
+    assert changes(again, run_of(1, 2)) == [Change.FINDING_ACKNOWLEDGED]
+    assert counted(again) == {"confirmed": 1, "acknowledged": 1}
+    stored = rows(state._url)
+    assert stored[1]["times_seen"] == 3
+    assert stored[1]["first_seen"] < stored[1]["last_seen"]
+    again.close()
+
+
+def test_the_shadow_is_the_same_as_the_database(state: State) -> None:
+    """After each run the memory knows what the database knows: that is what it falls back on."""
+    state.record(run_of(1, 2, cursor={"id": 3}))
+    acknowledge(state._url, 1)
+    state.record(run_of(1, 2, 4, cursor={"id": 4}))
+    with state._engine.begin() as stored, state._memory.begin() as memory:
+        for table in tables.KEPT:
+            every = table.select().order_by(*table.primary_key.columns)
+            assert memory.execute(every).all() == stored.execute(every).all() != []
 
 
 def test_the_identity_of_a_finding_is_stable() -> None:

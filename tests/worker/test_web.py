@@ -16,7 +16,7 @@ from checks.row_count import RowCount
 from tests.servers import wait_until
 from worker import web as web_module
 from worker.metrics import Metrics
-from worker.run import Outcome, Run
+from worker.run import Outcome, Run, Scope
 from worker.settings import HttpSettings
 from worker.sources import Identity
 from worker.state import FindingState, LastRun
@@ -46,7 +46,7 @@ def metrics() -> Metrics:
     now = datetime.now(UTC)
     metrics = Metrics()
     intervals = {each.name: timedelta(seconds=30) for each in CHECKS}
-    metrics.plan(CHECKS, intervals, {"t.key": LastRun(Outcome.PASS, now)})
+    metrics.plan(CHECKS, intervals, {"t.key": LastRun(Outcome.PASS, {Scope.INCREMENTAL: now})})
     for check in CHECKS:
         metrics.observe(Run(check, Outcome.PASS, now, 0.1, Result(examined=5, violations=0)))
         metrics.missed.labels(check.name, "pause").inc()

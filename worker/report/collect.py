@@ -13,6 +13,7 @@ from worker.report import schema, sections
 from worker.report.model import CheckRow, Conclusion, Connection, Report, Unknown
 from worker.run import Outcome, Run, execute
 from worker.sources import Database, Databases
+from worker.windows import everything
 
 
 def collect(
@@ -23,10 +24,10 @@ def collect(
     Never raises CheckError: what could not be told is in the report.
     """
     started_at = datetime.now(UTC)
-    runs = []
+    runs, window = [], everything(config.settings)
     for check in config.checks:
         before(check)
-        runs.append(execute(check, sources))
+        runs.append(execute(check, sources, window))
     read = [_read(config, database, runs) for database in sources]
     unknown = tuple(_unknown(runs, read))
     connections = tuple(each.connection for each in read)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from checks.base import Check
 from checks.blank import Blank
 from checks.columns import Columns
 from checks.condition import Condition
@@ -72,7 +71,7 @@ def others(runs: Iterable[Run]) -> Iterator[OtherRow]:
     """A row for each check that no other section shows, of whatever kind."""
     for run in runs:
         if not _has_section(run):
-            yield OtherRow(**_common(run), kind=run.check.kind, question=_question(run.check))
+            yield OtherRow(**_common(run), kind=run.check.kind, question=run.check.rule)
 
 
 def _has_section(run: Run) -> bool:
@@ -81,19 +80,8 @@ def _has_section(run: Run) -> bool:
         return check.tally is not None
     if isinstance(check, RowCount):
         # Without bounds it only counts, and the table's row shows what it counted.
-        return _question(check) is None and run.outcome is Outcome.PASS
+        return check.rule is None and run.outcome is Outcome.PASS
     return isinstance(check, IN_SCHEMA_SECTIONS + IN_ROW_SECTIONS)
-
-
-def _question(check: Check) -> str | None:
-    match check:
-        case Condition():
-            return check.expression.source
-        case RowCount(at_least=least, at_most=None) if least:
-            return f"rows >= {least}"
-        case RowCount(at_least=least, at_most=most) if most is not None:
-            return f"{least} <= rows <= {most}"
-    return None
 
 
 def _common(run: Run) -> dict[str, Any]:

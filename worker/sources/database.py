@@ -206,12 +206,11 @@ class Databases:
 
 
 def _server(settings: DatabaseSettings) -> Server:
-    server = SQLite if settings.parsed.get_backend_name() == "sqlite" else MySQL
-    return server(
-        settings.parsed,
-        settings.time_limit.total_seconds(),
-        settings.connect_timeout.total_seconds(),
-    )
+    limit, connect = settings.time_limit, settings.connect_timeout
+    url, seconds = settings.parsed, (limit.total_seconds(), connect.total_seconds())
+    if url.get_backend_name() == "sqlite":
+        return SQLite(url, *seconds)
+    return MySQL(url, *seconds, settings.temporary_table_mb)
 
 
 def _engine(server: Server) -> Engine:

@@ -105,10 +105,13 @@ class MySQL:
 
     begin = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 
-    def __init__(self, url: URL, limit: float, connect_timeout: float) -> None:
+    def __init__(
+        self, url: URL, limit: float, connect_timeout: float, temporary_table_mb: int
+    ) -> None:
         """`limit` and `connect_timeout` are seconds."""
         self.url = url.set(drivername="mysql+pymysql", port=url.port or 3306)
         self._limit = limit
+        self._temporary_table = temporary_table_mb << 20
         self._connect_timeout = connect_timeout
         self._one_stop = threading.Lock()
         self._lock = threading.Lock()
@@ -211,6 +214,9 @@ class MySQL:
             f"{transaction}_read_only": 1,
             "time_zone": "+00:00",
             "lock_wait_timeout": LOCK_WAIT,
+            # What does not fit is sorted on disk, several times as long.
+            "tmp_table_size": self._temporary_table,
+            "max_heap_table_size": self._temporary_table,
         }
         if is_mariadb:
             settings["max_statement_time"] = self._limit

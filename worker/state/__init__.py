@@ -1,15 +1,22 @@
-"""Runs and findings, kept so that a restart forgets nothing."""
+"""Runs, findings and cursors, kept so that a restart forgets nothing."""
 
-from worker.state.record import Change, LastRun, Transition, finding_id
-from worker.state.store import State
-from worker.state.tables import FindingState, StateError
+from worker.state.changes import Change, Transition, finding_id
+from worker.state.decisions import Acknowledgement, UnknownFindingError
+from worker.state.record import Counts, LastRun
+from worker.state.store import State, visit
+from worker.state.tables import FindingState, NoStateError, StateError
 
 __all__ = [
+    "Acknowledgement",
     "Change",
+    "Counts",
     "FindingState",
     "LastRun",
+    "NoStateError",
     "State",
     "StateError",
     "Transition",
+    "UnknownFindingError",
     "finding_id",
+    "visit",
 ]

@@ -2,48 +2,25 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from checks.base import Finding, Result
+from checks.base import Check, Result, Window
 from worker.log import dump
-from worker.run import Outcome, Run
-from worker.state.tables import FindingState, findings, runs, unresolved
+from worker.run import Outcome, Run, Scope
+from worker.state import life
+from worker.state.changes import Change, Transition
+from worker.state.tables import FindingState, Row, cursors, findings, put, runs, unresolved
 
 RUNS_KEPT = 100
 """Runs kept of each check."""
 
-FINDINGS_KEPT = 1000
-"""Unresolved findings kept of each check; the violation count is exact all the same."""
-
-RESOLVED_KEPT = 30 * 86400
-"""Seconds for which a resolved finding is kept."""
-
-
-class Change(StrEnum):
-    """What a transition is; also the name of its log event."""
-
-    FINDING_OPENED = "finding_opened"
-    FINDING_CONFIRMED = "finding_confirmed"
-    FINDING_RESOLVED = "finding_resolved"
-    CHECK_FAILED = "check_failed"
-    CHECK_RECOVERED = "check_recovered"
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """A finding or a check changed state."""
-
-    change: Change
-    run: Run
-    finding_id: str | None = None
-    message: str | None = None
-    key: Mapping[str, Any] | None = None
+Counts = Mapping[tuple[str, FindingState], int]
+"""How many unresolved findings each check has, by state; what is unlisted is among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +28,117 @@ class LastRun:
     """What is remembered of a check's runs."""
 
     outcome: Outcome
-    completed_at: datetime | None
-    """When a run last answered the check's question."""
-
-
-def finding_id(check: str, finding: Finding) -> str:
-    """A finding's stable identity: 32 hex digits from its check's name and its key."""
-    identity = dump([check, sorted(finding.key.items())])
-    return hashlib.sha256(identity.encode()).hexdigest()[:32]
+    completed: Mapping[Scope, datetime]
+    """When a run of each scope last answered the check's question."""
 
 
 def record(connection: Connection, run: Run) -> tuple[Transition, ...]:
-    """Remember a run and its findings; tell what changed by it.
+    """Remember a run, its findings and how far it read; tell what changed by it.
 
     A finding is resolved only by a completed run that no longer sees it, and whose sample holds
     every violation; a run that could not tell leaves all findings as they were.
     """
-    name, result = run.check.name, run.result
     before = connection.scalar(
-        select(runs.c.outcome).where(runs.c.check_name == name).order_by(runs.c.id.desc()).limit(1)
+        select(runs.c.outcome)
+        .where(runs.c.check_name == run.check.name)
+        .order_by(runs.c.id.desc())
+        .limit(1)
     )
+    _write_run(connection, run)
+    transitions = (*_edges(run, before), *life.follow(connection, run))
+    if run.result:
+        _write_cursor(connection, run, run.result)
+    return transitions
+
+
+def window(connection: Connection, check: Check, fresh: Window) -> Window:
+    """`fresh`, with what the runs before left: where to go on, and what they found.
+
+    A cursor of another definition of the check is none.
+    """
+    row = _cursor_row(connection, check.name)
+    keys = connection.scalars(
+        select(findings.c.key)
+        .where(findings.c.check_name == check.name, unresolved)
+        .order_by(findings.c.first_seen, findings.c.id)
+    )
+    fits = row["cursor"] is not None and row["fingerprint"] == fingerprint(check)
+    return replace(
+        fresh,
+        cursor=json.loads(row["cursor"]) if fits else None,
+        known=tuple(json.loads(key) for key in keys),
+    )
+
+
+def fingerprint(check: Check) -> str:
+    """What a check's definition comes to; any change of it makes another."""
+    return hashlib.sha256(repr(check).encode()).hexdigest()
+
+
+def counts(connection: Connection) -> Counts:
+    """How many unresolved findings each check has, by state, the unlisted ones included."""
+    statement = (
+        select(findings.c.check_name, findings.c.state, func.count())
+        .where(unresolved)
+        .group_by(findings.c.check_name, findings.c.state)
+    )
+    found = {(name, FindingState(state)): n for name, state, n in connection.execute(statement)}
+    for name, recent in connection.execute(select(cursors.c.check_name, cursors.c.unlisted)):
+        numbers = json.loads(recent) if recent else [0]
+        lasting = min(numbers)
+        for state, more in (
+            (FindingState.CONFIRMED, lasting),
+            (FindingState.OPEN, numbers[-1] - lasting),
+        ):
+            if more:
+                found[name, state] = found.get((name, state), 0) + more
+    return found
+
+
+def unlisted(connection: Connection) -> Mapping[str, int]:
+    """How many violations of each check the latest completed run saw beyond the findings."""
+    rows = connection.execute(select(cursors.c.check_name, cursors.c.unlisted))
+    return {name: json.loads(recent)[-1] for name, recent in rows if recent}
+
+
+def last_runs(connection: Connection) -> dict[str, LastRun]:
+    """The latest run of each check, and when one of each scope was last completed."""
+    completed = {
+        row["check_name"]: {
+            scope: datetime.fromtimestamp(row[_at(scope)], UTC)
+            for scope in Scope
+            if row[_at(scope)] is not None
+        }
+        for row in connection.execute(select(cursors)).mappings()
+    }
+    latest = select(func.max(runs.c.id)).group_by(runs.c.check_name)
+    rows = connection.execute(
+        select(runs.c.check_name, runs.c.outcome).where(runs.c.id.in_(latest))
+    )
+    return {name: LastRun(Outcome(outcome), completed.get(name, {})) for name, outcome in rows}
+
+
+def checks_except(connection: Connection, names: Iterable[str]) -> set[str]:
+    """The checks of which something is remembered, without these."""
+    found = {*connection.scalars(select(findings.c.check_name).where(unresolved).distinct())}
+    return (found | {*connection.scalars(select(cursors.c.check_name))}) - set(names)
+
+
+def forget(connection: Connection, names: Iterable[str], at: float) -> int:
+    """Resolve all findings of these checks, and read everything should they come back."""
+    gone = list(names)
+    rows = connection.execute(
+        select(findings).where(unresolved, findings.c.check_name.in_(gone)).with_for_update()
+    )
+    left = [dict(row) for row in rows.mappings()]
+    life.finish(connection, left, at, "check not configured")
+    nothing = {"cursor": None, "unlisted": None}
+    connection.execute(update(cursors).where(cursors.c.check_name.in_(gone)).values(nothing))
+    return len(left)
+
+
+def _write_run(connection: Connection, run: Run) -> None:
+    name, result = run.check.name, run.result
     connection.execute(
         insert(runs).values(
             check_name=name,
@@ -83,113 +151,48 @@ def record(connection: Connection, run: Run) -> tuple[Transition, ...]:
             error=run.error,
         )
     )
-    _prune_runs(connection, name)
-    transitions = []
-    if run.outcome is Outcome.ERROR and before != Outcome.ERROR:
-        transitions.append(Transition(Change.CHECK_FAILED, run, message=run.error))
-    if run.completed and before == Outcome.ERROR:
-        transitions.append(Transition(Change.CHECK_RECOVERED, run))
-    if result:
-        transitions += _record_findings(connection, run, result)
-    return tuple(transitions)
-
-
-def _record_findings(connection: Connection, run: Run, result: Result) -> Iterator[Transition]:
-    name, now = run.check.name, run.started_at.timestamp()
-    known = {
-        row.id: row
-        for row in connection.execute(
-            select(findings).where(findings.c.check_name == name, unresolved)
-        )
-    }
-    seen = {finding_id(name, finding): finding for finding in result.findings}
-    for identity, finding in seen.items():
-        row = known.get(identity)
-        if row is None and len(known) + len(seen) > FINDINGS_KEPT:
-            continue
-        times = row.times_seen + 1 if row else 1
-        confirmed = times >= run.check.confirmations
-        values = {
-            "state": FindingState.CONFIRMED if confirmed else FindingState.OPEN,
-            "message": finding.message,
-            "evidence": dump(finding.evidence),
-            "last_seen": now,
-            "times_seen": times,
-        }
-        if row:
-            connection.execute(update(findings).where(findings.c.id == identity).values(values))
-        else:
-            _open_finding(connection, identity, run, finding, values)
-        if row is None or (confirmed and row.state == FindingState.OPEN):
-            change = Change.FINDING_CONFIRMED if confirmed else Change.FINDING_OPENED
-            yield Transition(change, run, identity, finding.message, finding.key)
-    connection.execute(
-        delete(findings).where(
-            findings.c.check_name == name,
-            findings.c.state == FindingState.RESOLVED,
-            findings.c.last_seen < now - RESOLVED_KEPT,
-        )
-    )
-    # What a sample leaves out may still be wrong.
-    for identity in known.keys() - seen.keys() if result.sample_is_whole else ():
-        row = known[identity]
-        connection.execute(
-            update(findings)
-            .where(findings.c.id == identity)
-            .values(state=FindingState.RESOLVED, last_seen=now)
-        )
-        yield Transition(Change.FINDING_RESOLVED, run, identity, row.message, json.loads(row.key))
-
-
-def _open_finding(
-    connection: Connection, identity: str, run: Run, finding: Finding, values: dict[str, Any]
-) -> None:
-    connection.execute(delete(findings).where(findings.c.id == identity))  # resolved before
-    connection.execute(
-        insert(findings).values(
-            id=identity,
-            check_name=run.check.name,
-            key=dump(finding.key),
-            first_seen=run.started_at.timestamp(),
-            **values,
-        )
-    )
-
-
-def _prune_runs(connection: Connection, name: str) -> None:
-    oldest_kept = (
-        select(runs.c.id)
-        .where(runs.c.check_name == name)
-        .order_by(runs.c.id.desc())
-        .limit(1)
-        .offset(RUNS_KEPT - 1)
-    )
-    if (oldest := connection.scalar(oldest_kept)) is not None:
+    ids = select(runs.c.id).where(runs.c.check_name == name).order_by(runs.c.id.desc())
+    oldest = connection.scalar(ids.limit(1).offset(RUNS_KEPT - 1))
+    if oldest is not None:
         connection.execute(delete(runs).where(runs.c.check_name == name, runs.c.id < oldest))
 
 
-def counts(connection: Connection) -> dict[tuple[str, FindingState], int]:
-    """How many unresolved findings each check has, by state."""
-    statement = (
-        select(findings.c.check_name, findings.c.state, func.count())
-        .where(unresolved)
-        .group_by(findings.c.check_name, findings.c.state)
-    )
-    return {(name, FindingState(state)): n for name, state, n in connection.execute(statement)}
+def _edges(run: Run, before: str | None) -> Iterator[Transition]:
+    if run.outcome is Outcome.ERROR and before != Outcome.ERROR:
+        yield Transition(Change.CHECK_FAILED, run, message=run.error)
+    if run.completed and before == Outcome.ERROR:
+        yield Transition(Change.CHECK_RECOVERED, run)
 
 
-def last_runs(connection: Connection) -> dict[str, LastRun]:
-    """The latest run of each check."""
-    latest = select(func.max(runs.c.id)).group_by(runs.c.check_name)
-    completed = (
-        select(runs.c.check_name, func.max(runs.c.started_at + runs.c.seconds))
-        .where(runs.c.outcome.in_([Outcome.PASS, Outcome.FAIL]))
-        .group_by(runs.c.check_name)
-    )
-    times = {
-        name: datetime.fromtimestamp(time, UTC) for name, time in connection.execute(completed)
+def _write_cursor(connection: Connection, run: Run, result: Result) -> None:
+    """Remember how far a completed run read, unless it saw more than was written down."""
+    kept = result.cursor is not None and life.result_is_kept(result)
+    row = _cursor_row(connection, run.check.name) | {
+        "fingerprint": fingerprint(run.check),
+        "cursor": dump(result.cursor) if kept else None,
+        _at(run.scope): run.ended_at.timestamp(),
     }
-    rows = connection.execute(
-        select(runs.c.check_name, runs.c.outcome).where(runs.c.id.in_(latest))
+    row["unlisted"] = _unlisted(connection, run, result, row["unlisted"])
+    put(connection, cursors, [row])
+
+
+def _unlisted(connection: Connection, run: Run, result: Result, before: str | None) -> str:
+    """Violations without a finding, of as many runs as it takes to confirm them."""
+    name, needed = run.check.name, run.check.confirmations
+    listed = connection.scalar(
+        select(func.count()).where(findings.c.check_name == name, unresolved)
     )
-    return {name: LastRun(Outcome(outcome), times.get(name)) for name, outcome in rows}
+    more = max(0, result.violations - (listed or 0))
+    recent = [*[0] * needed, *json.loads(before or "[]"), more]
+    return json.dumps(recent[-needed:])
+
+
+def _cursor_row(connection: Connection, name: str) -> Row:
+    row = connection.execute(select(cursors).where(cursors.c.check_name == name)).mappings().first()
+    nothing: dict[str, Any] = dict.fromkeys(cursors.columns.keys())
+    return dict(row) if row else nothing | {"check_name": name}
+
+
+def _at(scope: Scope) -> str:
+    """The column of a scope's latest completed run."""
+    return f"{scope}_at"

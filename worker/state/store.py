@@ -3,19 +3,22 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, update
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
+from checks.base import Check, Window
 from worker.run import Run
-from worker.state import record, tables
-from worker.state.record import LastRun, Transition
-from worker.state.tables import FindingState, StateError
+from worker.state import merge, record, tables
+from worker.state.changes import Transition
+from worker.state.record import Counts, LastRun
+from worker.state.tables import NoStateError, StateError
 
 T = TypeVar("T")
 
@@ -55,45 +58,57 @@ class State:
             raise
 
     def record(self, run: Run) -> tuple[Transition, ...]:
-        """Remember a run and its findings; tell what changed by it."""
-        return self._do(lambda connection: record.record(connection, run))
+        """Remember a run, its findings and how far it read, all or nothing; tell what changed."""
+        return self._write(lambda connection: record.record(connection, run), [run.check.name])
 
-    def counts(self) -> dict[tuple[str, FindingState], int]:
-        """How many unresolved findings each check has, by state."""
-        return self._do(record.counts)
+    def window(self, check: Check, fresh: Window) -> Window:
+        """`fresh`, with what the runs before left: where to go on, and what they found."""
+        return self._read(lambda memory: record.window(memory, check, fresh))
 
-    def last_runs(self) -> dict[str, LastRun]:
-        """The latest run of each check."""
-        return self._do(record.last_runs)
+    def counts(self) -> Counts:
+        """How many unresolved findings each check has, by state, the unlisted ones included."""
+        return self._read(record.counts)
+
+    def last_runs(self) -> Mapping[str, LastRun]:
+        """The latest run of each check, and when one of each scope was last completed."""
+        return self._read(record.last_runs)
 
     def forget_checks_except(self, names: Iterable[str]) -> int:
         """Resolve the findings of checks that are no longer configured; tells how many."""
-        statement = (
-            update(tables.findings)
-            .where(tables.unresolved, tables.findings.c.check_name.not_in(list(names)))
-            .values(state=FindingState.RESOLVED)
-        )
-        return self._do(lambda connection: connection.execute(statement).rowcount)
+        gone = self._read(lambda memory: record.checks_except(memory, names))
+        if not gone:
+            return 0
+        now = time.time()
+        return self._write(lambda connection: record.forget(connection, gone, now), gone)
 
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
         self._memory.dispose()
 
-    def _do(self, work: Callable[[Connection], T]) -> T:
-        """Work on the database and on its shadow; on the shadow alone while the database fails."""
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        """Ask the shadow: it knows all that the worker wrote, and nobody else finds anything."""
+        with self._lock, self._memory.begin() as memory:
+            return work(memory)
+
+    def _write(self, work: Callable[[Connection], T], checks: Collection[str]) -> T:
+        """Change what is remembered of some checks: in the database, and then in its shadow.
+
+        On the shadow alone while the database fails.
+        """
         with self._lock:
             if self.failure:
                 self._try_to_recover()
             if not self.failure:
                 try:
-                    with self._engine.begin() as connection:
+                    # The shadow commits last: it never knows what the database does not.
+                    with self._memory.begin() as memory, self._engine.begin() as connection:
                         answer = work(connection)
+                        for check in checks:
+                            tables.mirror(connection, memory, check)
                 except (SQLAlchemyError, OSError) as error:
                     self._fail(error)
                 else:
-                    with self._memory.begin() as memory:
-                        work(memory)
                     return answer
             with self._memory.begin() as memory:
                 return work(memory)
@@ -103,18 +118,38 @@ class State:
         self._retry_at = time.monotonic() + RETRY_AFTER
 
     def _try_to_recover(self) -> None:
-        """Bring the database up to what the shadow knows."""
+        """Bring the database and its shadow up to what either of them knows."""
         if time.monotonic() < self._retry_at:
             return
         try:
             self.set_aside = _set_corrupt_file_aside(self._url, self._engine) or self.set_aside
             with self._engine.begin() as connection, self._memory.begin() as memory:
                 tables.prepare(connection)
-                tables.copy(memory, connection)
+                merge.merge(memory, connection)
+                tables.copy(connection, memory)
         except (SQLAlchemyError, OSError, StateError) as error:
             self._fail(error)
         else:
             self.failure = None
+
+
+@contextmanager
+def visit(url: URL) -> Iterator[Connection]:
+    """One transaction of another process than the worker's; it commits unless something raises.
+
+    Raises StateError when there is no state of this version, or when it does not work.
+    """
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        raise NoStateError(f"there is no state yet at {url.database}; the worker makes it")
+    engine = _engine(url)
+    try:
+        with engine.begin() as connection:
+            tables.require(connection)
+            yield connection
+    except (SQLAlchemyError, OSError) as error:
+        raise StateError(_reason(error)) from None
+    finally:
+        engine.dispose()
 
 
 def _engine(url: URL) -> Engine:
@@ -126,12 +161,18 @@ def _engine(url: URL) -> Engine:
         @event.listens_for(engine, "connect")
         def _durable(raw: sqlite3.Connection, _record: object) -> None:
             try:
+                raw.isolation_level = None  # or the driver begins late, and commits before DDL
                 raw.execute("PRAGMA busy_timeout = 2000")
                 raw.execute("PRAGMA journal_mode = WAL")
                 raw.execute("PRAGMA synchronous = FULL")
             except sqlite3.Error:
                 raw.close()  # the pool never saw it
                 raise
+
+        @event.listens_for(engine, "begin")
+        def _alone(connection: Connection) -> None:
+            # Nobody writes between what a transaction reads and what it writes.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 

@@ -1,9 +1,13 @@
-"""The tables of the state, and how they are made and copied."""
+"""The tables of the state: how they are made, brought up to date, written and copied."""
 
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from itertools import islice
+from typing import Any
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Double,
     Index,
@@ -13,12 +17,21 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    func,
     insert,
+    inspect,
     select,
+    text,
+    update,
 )
 
-SCHEMA_VERSION = 1
-"""Counted up whenever a table changes; a state of another version is left alone."""
+SCHEMA_VERSION = 2
+"""Counted up whenever a table changes. Earlier ones are brought up to date, later ones refused."""
+
+BATCH = 500
+"""Rows named in one statement."""
+
+Row = dict[str, Any]
 
 
 class FindingState(StrEnum):
@@ -26,6 +39,7 @@ class FindingState(StrEnum):
 
     OPEN = "open"
     CONFIRMED = "confirmed"
+    ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
 
 
@@ -45,6 +59,16 @@ runs = Table(
     Column("error", Text),
     Index("runs_of_check", "check_name", "id"),
 )
+cursors = Table(  # one row a check: how far it has read, and what outlives its runs
+    "cursors",
+    metadata,
+    Column("check_name", String(200), primary_key=True),
+    Column("fingerprint", String(64)),  # of the definition that the cursor belongs to
+    Column("cursor", Text),
+    Column("complete_at", Double),  # end of the latest completed run of each scope
+    Column("incremental_at", Double),
+    Column("unlisted", Text),  # JSON list: violations beyond the findings, of the latest runs
+)
 findings = Table(
     "findings",
     metadata,
@@ -57,8 +81,36 @@ findings = Table(
     Column("first_seen", Double, nullable=False),
     Column("last_seen", Double, nullable=False),
     Column("times_seen", Integer, nullable=False),
+    # Since version 2. Magnitudes are text: they outgrow 64 bits.
+    Column("magnitude", Text),
+    Column("confirmed_at", Double),
+    Column("resolved_at", Double),
+    Column("ack_author", String(100)),
+    Column("ack_reason", Text),
+    Column("acked_at", Double),
+    Column("ack_until", Double),
+    Column("acked_magnitude", Text),
+    Column("acked_problem", Text),
+    Column("decided_at", Double),  # of the latest acknowledging, its withdrawal or its end
+    Column("untold", String(32)),  # a decision of another process that the log has not told yet
     Index("findings_of_check", "check_name", "state"),
 )
+events = Table(
+    "finding_events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("check_name", String(200), nullable=False),
+    Column("finding_id", String(32), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("change", String(32), nullable=False),
+    Column("author", String(100)),
+    Column("detail", Text),
+    Index("events_of_finding", "finding_id", "id"),
+    Index("events_of_check", "check_name", "id"),
+)
+
+KEPT = (runs, cursors, findings, events)
+"""Everything that is remembered; each of these tables has a `check_name`."""
 
 unresolved = findings.c.state != FindingState.RESOLVED
 
@@ -67,21 +119,107 @@ class StateError(Exception):
     """The state cannot be used at all: another version, or not to be reached."""
 
 
+class NoStateError(StateError):
+    """There is no state yet."""
+
+
 def prepare(connection: Connection) -> None:
-    """Create the tables in an empty database. Raises StateError for a state of another version."""
+    """Create the tables, or bring those of an earlier version up to date; every row stays.
+
+    Raises StateError for a state of a later version, which is not touched.
+    """
+    version = _version(connection)
+    if version is not None and version > SCHEMA_VERSION:
+        raise StateError(_other_version(version))
     metadata.create_all(connection)
-    version = connection.scalar(select(versions.c.version))
-    if version is None:
+    if version == 1:
+        _upgrade_from_1(connection)
+    if version != SCHEMA_VERSION:
+        connection.execute(delete(versions))
         connection.execute(insert(versions).values(version=SCHEMA_VERSION))
-    elif version != SCHEMA_VERSION:
-        raise StateError(
-            f"the state has schema version {version}, this worker knows {SCHEMA_VERSION}"
-        )
+
+
+def require(connection: Connection) -> None:
+    """Raise StateError unless there is a state of this version; for whoever only visits."""
+    version = _version(connection)
+    if version is None:
+        raise NoStateError("there is no state yet; the worker makes it")
+    if version < SCHEMA_VERSION:
+        raise StateError(f"{_other_version(version)}; the worker brings it up to date as it starts")
+    if version > SCHEMA_VERSION:
+        raise StateError(_other_version(version))
+
+
+def put(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write whole rows, in place of those with the same primary key."""
+    written = [dict(row) for row in rows]
+    key = next(iter(table.primary_key.columns))
+    remove(connection, table, [row[key.name] for row in written])
+    if written:
+        connection.execute(insert(table), written)
+
+
+def remove(connection: Connection, table: Table, keys: Iterable[object]) -> None:
+    """Delete the rows with these primary keys."""
+    key = next(iter(table.primary_key.columns))
+    waiting = iter(keys)
+    while batch := list(islice(waiting, BATCH)):
+        connection.execute(delete(table).where(key.in_(batch)))
+
+
+def mirror(source: Connection, target: Connection, check: str) -> None:
+    """Make what the target remembers of a check the same as the source."""
+    for table in KEPT:
+        of_check = table.c.check_name == check
+        theirs, ours = (_by_key(each, table, of_check) for each in (source, target))
+        remove(target, table, ours.keys() - theirs.keys())
+        put(target, table, (row for key, row in theirs.items() if ours.get(key) != row))
 
 
 def copy(source: Connection, target: Connection) -> None:
-    """Make the target's runs and findings those of the source."""
-    for table in (runs, findings):
+    """Make everything that the target remembers the same as the source."""
+    for table in KEPT:
         target.execute(delete(table))
         if rows := [dict(row) for row in source.execute(select(table)).mappings()]:
             target.execute(insert(table), rows)
+
+
+def _by_key(
+    connection: Connection, table: Table, condition: ColumnElement[bool]
+) -> dict[object, Row]:
+    key = next(iter(table.primary_key.columns)).name
+    rows = connection.execute(select(table).where(condition).order_by(table.c[key])).mappings()
+    return {row[key]: dict(row) for row in rows}
+
+
+def _version(connection: Connection) -> int | None:
+    if not inspect(connection).has_table(versions.name):
+        return None
+    return connection.scalar(select(versions.c.version))
+
+
+def _other_version(version: int) -> str:
+    return f"the state has schema version {version}, this worker knows {SCHEMA_VERSION}"
+
+
+def _upgrade_from_1(connection: Connection) -> None:
+    """Any step may have been done before: MySQL commits each ALTER TABLE by itself."""
+    present = {column["name"] for column in inspect(connection).get_columns(findings.name)}
+    for column in findings.columns:
+        if column.name not in present:
+            type_name = column.type.compile(connection.dialect)
+            connection.execute(text(f"ALTER TABLE findings ADD COLUMN {column.name} {type_name}"))
+    for state, moment, when in (
+        (FindingState.CONFIRMED, findings.c.confirmed_at, findings.c.first_seen),
+        (FindingState.RESOLVED, findings.c.resolved_at, findings.c.last_seen),
+    ):
+        connection.execute(update(findings).where(findings.c.state == state).values({moment: when}))
+    # In version 1 every run read everything.
+    completed = (
+        select(runs.c.check_name, func.max(runs.c.started_at + runs.c.seconds))
+        .where(runs.c.outcome.in_(["pass", "fail"]))
+        .group_by(runs.c.check_name)
+    )
+    connection.execute(delete(cursors))
+    columns = [cursors.c.check_name, cursors.c.complete_at]
+    connection.execute(insert(cursors).from_select(columns, completed))

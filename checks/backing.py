@@ -1,0 +1,231 @@
+"""`backing`: what holds a frozen amount explains it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from math import ceil
+from operator import add
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    Subquery,
+    case,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    union_all,
+)
+
+from checks import catalog, joining
+from checks.base import (
+    EVERYTHING,
+    SAMPLE,
+    Check,
+    CheckError,
+    Finding,
+    Result,
+    Scalar,
+    Sources,
+    Window,
+)
+from checks.expression import Expression, FarExpression
+from checks.sql import as_bytes, labelled, numbered, rows_of, scalar
+from checks.types import Columns, Identifier, Severity
+
+Built = ColumnElement[Any]
+Found = Mapping[str, Mapping[str, catalog.Column]]
+
+
+class Holder(BaseModel):
+    """Rows of one table that hold an amount: frozen orders, active listings."""
+
+    model_config = Check.model_config | {"arbitrary_types_allowed": True}
+
+    table: Identifier
+    by: Columns
+    """Whose amount it is: a column for each part of the check's own `by`."""
+    amount: Identifier
+    when: Expression
+    """Which rows hold."""
+
+
+class Backing(Check):
+    """Whether, for each owner, an amount of one table is the sum of what other tables hold.
+
+    NULL amounts count as 0. A part of `by` that is NULL names no owner: such an amount is explained
+    by nothing, and such a holder explains nothing.
+    """
+
+    model_config = Check.model_config | {"arbitrary_types_allowed": True}
+
+    kind: Literal["backing"] = "backing"
+    severity: Severity = Severity.CRITICAL
+    confirmations: int = Field(default=2, ge=1, le=100)
+    amount: Identifier
+    by: Annotated[tuple[FarExpression, ...], Field(min_length=1)]
+    """Whose amount it is; may name columns of the tables in `through`: `accounts.user_id`."""
+    through: Mapping[Identifier, Mapping[Identifier, Identifier]] = {}
+    """See `joining.Through`."""
+    holders: Annotated[tuple[Holder, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        for part in self.by:
+            joining.refuse_unjoined(part, self.through)
+        for holder in self.holders:
+            if len(holder.by) != len(self.by):
+                raise ValueError(
+                    f"by of holder {holder.table} has {len(holder.by)} parts, that of the check has"
+                    f" {len(self.by)}"
+                )
+        return self
+
+    @property
+    def rule(self) -> str | None:
+        """The sums that are equal."""
+        tables = " and ".join(dict.fromkeys(each.table for each in self.holders))
+        return f"SUM({self.amount}) = what {tables} hold"
+
+    @property
+    def needs(self) -> Mapping[str, tuple[str, ...]]:
+        """The columns of the amounts' table, of those joined to it, and of the holders."""
+        needed = joining.needed(self.table, self.through, self.by)
+        needed[self.table].append(self.amount)
+        for each in self.holders:
+            names = (*each.by, each.amount, *each.when.columns)
+            needed.setdefault(each.table, []).extend(names)
+        return {table: tuple(dict.fromkeys(names)) for table, names in needed.items()}
+
+    def complaints(self, connection: Connection) -> Iterator[str]:
+        """Columns that cannot be compared, and joins that could count an amount twice."""
+        yield from joining.complaints(connection, self.table, self.through)
+        found = {table: catalog.columns(connection, table) for table in self.needs}
+        for holder in self.holders:
+            for part, name in zip(self.by, holder.by, strict=True):
+                own, other = self._plain(part, found), found[holder.table][name]
+                if own and (reason := catalog.unlike(own, other)):
+                    place = part.source if "." in part.source else f"{self.table}.{part.source}"
+                    yield f"{place} cannot be compared with {holder.table}.{name}: {reason}"
+
+    def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
+        """Sum both sides for each owner, in one statement, and compare."""
+        with sources.snapshot(self.database) as connection:
+            found = {t: catalog.require(connection, t, names) for t, names in self.needs.items()}
+            if complaint := next(self.complaints(connection), None):
+                raise CheckError(complaint, permanent=True)
+            entries = self._entries()
+            examined = int(connection.scalar(select(func.count()).select_from(entries)) or 0)
+            unequal = self._unequal(entries, found)
+            groups = connection.execute(unequal.limit(SAMPLE + 1)).mappings().all()
+            violations = len(groups)
+            if violations > SAMPLE:
+                every = select(func.count()).select_from(unequal.order_by(None).subquery())
+                violations = int(connection.scalar(every) or 0)
+        return Result(examined, violations, tuple(map(self._finding, groups[:SAMPLE])))
+
+    @property
+    def _sides(self) -> tuple[str, ...]:
+        """The tables of amounts, by their number in `side`: the check's own, and the holders'."""
+        return ("", *dict.fromkeys(each.table for each in self.holders))
+
+    @property
+    def _joined_by(self) -> tuple[str, ...]:
+        """The columns that tell apart rows without an owner: those by which they are joined."""
+        return tuple(dict.fromkeys(name for on in self.through.values() for name in on.values()))
+
+    def _plain(self, part: FarExpression, found: Found) -> catalog.Column | None:
+        """What the catalog says of a part of `by` that is just a column."""
+        if part.columns != (part.source.replace("`", "").strip(),):
+            return None
+        table, _, column = part.columns[0].rpartition(".")
+        return found[table or self.table].get(column)
+
+    def _entries(self) -> Subquery:
+        """Every amount that counts, with its owner (`by_n`) and the number of its table (`side`).
+
+        Where the owner is not known, `apart` and `joined_n` keep amounts from being added up.
+        """
+        return union_all(self._own(), *(self._held(each) for each in self.holders)).subquery("e")
+
+    def _own(self) -> Select[Any]:
+        rows = rows_of(self.table, self.needs[self.table]).alias("own")
+        source, column = joining.join(rows, self.through, self.needs, outer=True)
+        owner = [part.over(column) for part in self.by]
+        amount, names = rows.c[self.amount], self._joined_by
+        return (
+            self._entry(owner, 0, amount, [rows.c[name] for name in names])
+            .select_from(source)
+            .where(amount != 0)
+        )
+
+    def _held(self, holder: Holder) -> Select[Any]:
+        rows = rows_of(holder.table, self.needs[holder.table])
+        owner, side = [rows.c[name] for name in holder.by], self._sides.index(holder.table)
+        joined = [null() for _ in self._joined_by]
+        return self._entry(owner, side, rows.c[holder.amount], joined).where(holder.when.on(rows))
+
+    def _entry(
+        self, owner: Sequence[Built], side: int, amount: Built, joined: Sequence[Built]
+    ) -> Select[Any]:
+        unknown = or_(*(part.is_(None) for part in owner))
+        return select(
+            *labelled("by", owner),
+            literal(side).label("side"),
+            amount.label("amount"),
+            case((unknown, side)).label("apart"),
+            *labelled("joined", [case((unknown, each)) for each in joined]),
+        )
+
+    def _unequal(self, entries: Subquery, found: Found) -> Select[Any]:
+        """The owners whose two sides differ, each with the sum of each table's amounts."""
+        owner = numbered(entries, "by")
+        groups = (*owner, entries.c.apart, *numbered(entries, "joined"))
+        sums = [
+            func.sum(case((entries.c.side == side, entries.c.amount), else_=0))
+            for side in range(len(self._sides))
+        ]
+        spelled = [
+            self._spelled(each, part, found) for each, part in zip(owner, self.by, strict=True)
+        ]
+        return (
+            select(*labelled("key", spelled), *groups[len(owner) :], *labelled("sum", sums))
+            .group_by(*groups)
+            .having(sums[0] != reduce(add, sums[1:]))
+            .order_by(*groups)
+        )
+
+    def _spelled(self, column: Built, part: FarExpression, found: Found) -> Built:
+        """One of the spellings that the collation takes for equal, always the same."""
+        described = self._plain(part, found)
+        return func.min(as_bytes(column) if described and described.is_text else column)
+
+    def _finding(self, group: RowMapping) -> Finding:
+        own, *held = (group[f"sum_{side}"] for side in range(len(self._sides)))
+        off = own - sum(held)
+        key = self._key(group)
+        owner = ", ".join(f"{name} {value}" for name, value in key.items())
+        sums = dict(zip(self._sides[1:], map(scalar, held), strict=True))
+        holders = ", ".join(f"{table} {amount}" for table, amount in sums.items())
+        problem, verb = (
+            ("unexplained", "is not explained by") if off > 0 else ("overheld", "does not cover")
+        )
+        return Finding(
+            key,
+            f"{self.table}: {self.amount} {scalar(own)} of {owner} {verb} {holders}",
+            {"problem": problem, self.amount: scalar(own), **sums},
+            magnitude=ceil(abs(off)),
+        )
+
+    def _key(self, group: RowMapping) -> dict[str, Scalar]:
+        key = {part.source: scalar(group[f"key_{n}"]) for n, part in enumerate(self.by)}
+        if group["apart"]:
+            key["held_in"] = self._sides[group["apart"]]
+        elif group["apart"] == 0:
+            key |= {name: scalar(group[f"joined_{n}"]) for n, name in enumerate(self._joined_by)}
+        return key

@@ -1,0 +1,416 @@
+"""What `reference` and `posting` have in common: rows of one table, and the rows they answer to.
+
+The near side is the table that is blamed, the far side the one it refers to. A near row, or a group
+of them, is right when there is a far row with the right key that agrees in all that is compared.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    RowMapping,
+    Select,
+    TableClause,
+    and_,
+    func,
+    not_,
+    select,
+    true,
+)
+
+from checks import catalog, joining, moments
+from checks.base import (
+    EVERYTHING,
+    SAMPLE,
+    Check,
+    CheckError,
+    Finding,
+    Result,
+    Scalar,
+    Sources,
+    Window,
+)
+from checks.expression import Expression, FarExpression
+from checks.joining import Lookup, Through, join, needed, refuse_unjoined
+from checks.moments import Settle, Since
+from checks.pairing_findings import far_findings, near_findings
+from checks.sql import among, labelled, numbered, rows_of
+from checks.types import Identifier, Severity
+from checks.window import Followed, Reading, cursor_complaints
+
+Built = ColumnElement[Any]
+Catalog = Mapping[str, Mapping[str, catalog.Column]]
+Key = tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Far:
+    """The far side: how its rows are named, chosen, followed and dated."""
+
+    role: str
+    """What this side is called in fields and findings."""
+    table: str
+    primary_key: str
+    cursor: str | None
+    written_at: str | None
+    key: tuple[str, ...]
+    """The columns by which a near row names it."""
+    when: FarExpression | None
+    """Which rows may be named, and have to be when both directions are asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One run: its snapshot and when that was, and what is to be read."""
+
+    connection: Connection
+    at: datetime
+    window: Window
+    found: Catalog
+    near: Reading
+    far: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """One question of a run."""
+
+    names: tuple[str, ...]
+    """The names in the keys of its findings."""
+    violating: Callable[[Sequence[Key]], list[Select[Any]]]
+    """Statements that between them give the key of each violation once; takes the known keys."""
+    describe: Callable[[Sequence[Key]], list[Finding]]
+
+    def look(self, moment: Moment) -> tuple[list[Finding], int]:
+        """The findings, and the exact number of violations."""
+        keys = (key for key in moment.window.known if set(key) == set(self.names))
+        known = [tuple(key[name] for name in self.names) for key in keys]
+        wrong: list[Key] = []
+        violations = 0
+        for statement in self.violating(known):
+            rows = moment.connection.execute(statement.limit(SAMPLE + 1)).all()
+            number = len(rows)
+            if number > SAMPLE:
+                counted = select(func.count()).select_from(statement.order_by(None).subquery())
+                number = int(moment.connection.scalar(counted) or 0)
+            wrong += [tuple(row) for row in rows[:SAMPLE]]
+            violations += number
+        return self.describe(wrong[:SAMPLE]) if wrong else [], violations
+
+
+class Pairing(Check):
+    """A check of near rows against far rows, in one direction or both."""
+
+    model_config = Check.model_config | {"arbitrary_types_allowed": True}
+
+    severity: Severity = Severity.CRITICAL
+    confirmations: int = 2
+    primary_key: Identifier
+    cursor: Identifier | None = None
+    written_at: Identifier | None = None
+    pending: Expression | None = None
+    """Rows for which it holds may still change; an incremental run never moves past them."""
+    settle: Settle = timedelta(seconds=10)
+    since: Since | None = None
+    equal: Mapping[Expression, FarExpression] = {}
+    """What agrees: an expression of the near side, and one of the far side."""
+    through: Through = Field(default_factory=dict)
+    """Tables joined to the far side: `{ accounts = { account_id = "account_id" } }` joins each far
+    row with the account whose `account_id` it holds."""
+    reverse: bool = False
+    """Whether every far row that may be named has to be."""
+
+    @property
+    @abstractmethod
+    def far(self) -> Far:
+        """The far side."""
+
+    @property
+    @abstractmethod
+    def near_columns(self) -> tuple[str, ...]:
+        """Columns of the near side that this kind needs, beyond those of the common fields."""
+
+    @abstractmethod
+    def expects(self, rows: FromClause) -> ColumnElement[bool]:
+        """Whether a near row has to have its far row."""
+
+    @abstractmethod
+    def keys(self, rows: FromClause) -> list[Built]:
+        """What a near row's far row has in `far.key`."""
+
+    @abstractmethod
+    def named_by(self, far: FromClause, rows: FromClause, found: Catalog) -> ColumnElement[bool]:
+        """Whether a far row is named by a near row, so put that an index of the latter serves."""
+
+    @abstractmethod
+    def problem(self, row: RowMapping, found: Catalog) -> tuple[str, str]:
+        """What is wrong with a near row, in a word and in a sentence; see `_described`."""
+
+    @abstractmethod
+    def reverse_problem(self, *, is_named: bool) -> tuple[str, str]:
+        """What is wrong with a far row that no near row names as it should."""
+
+    def allows(self, rows: FromClause) -> ColumnElement[bool]:
+        """Whether a near row may be named by a far row."""
+        _ = rows
+        return true()
+
+    def directions(self, moment: Moment) -> Iterator[Direction]:
+        """The questions of a run."""
+        yield Direction(
+            self.key_names,
+            lambda known: self._unmatched(moment, known),
+            lambda keys: near_findings(self, moment, keys),
+        )
+        if self.reverse:
+            yield Direction(
+                (self.far_key_name,),
+                lambda known: self._unnamed(moment, known),
+                lambda keys: far_findings(self, moment, keys),
+            )
+
+    def remarks(self, found: Catalog) -> Iterator[str]:
+        """What is no violation and yet worth saying."""
+        _ = found
+        yield from ()
+
+    @model_validator(mode="after")
+    def _knows_times(self) -> Self:
+        sides = [("written_at", self.table, self.written_at)]
+        if self.reverse:
+            far = self.far
+            sides.append((f"{far.role}_written_at", far.table, far.written_at))
+        for field, table, column in sides:
+            if column is None and (self.settle or self.since):
+                raise ValueError(
+                    f"{field} is missing: settle and since need the time at which a row of {table}"
+                    ' was written; settle = "0s" judges every row at once'
+                )
+        for each in self._of_far_side:
+            refuse_unjoined(each, self.through)
+        return self
+
+    @property
+    def _of_far_side(self) -> tuple[FarExpression, ...]:
+        return (*self.far_values, *filter(None, (self.far.when,)))
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """The names in the key of a finding of the near side."""
+        return (self.primary_key,)
+
+    @property
+    def far_key_name(self) -> str:
+        """The name in the key of a finding of the far side."""
+        return f"{self.far.table}.{self.far.primary_key}"
+
+    @property
+    def needs(self) -> Mapping[str, tuple[str, ...]]:
+        """The columns of both sides, and of the tables joined to the far side."""
+        far = self.far
+        expressions = (*self.equal, *filter(None, (self.pending,)))
+        columns = [
+            self.primary_key,
+            *filter(None, (self.cursor, self.written_at)),
+            *self.near_columns,
+            *(name for each in expressions for name in each.columns),
+        ]
+        times = filter(None, (far.cursor, far.written_at) if self.reverse else ())
+        found = needed(far.table, self.through, self._of_far_side)
+        found[far.table] += (far.primary_key, *far.key, *times)
+        found[self.table] = [*columns, *found.get(self.table, ())]
+        return {table: tuple(dict.fromkeys(names)) for table, names in found.items()}
+
+    def complaints(self, connection: Connection) -> Iterator[str]:
+        """Cursors that cannot be followed."""
+        if self.cursor:
+            yield from cursor_complaints(connection, self.table, self.cursor)
+        if self.reverse and self.far.cursor:
+            yield from cursor_complaints(connection, self.far.table, self.far.cursor)
+        yield from joining.complaints(connection, self.far.table, self.through)
+        yield from self.mismatches(connection)
+
+    @abstractmethod
+    def mismatches(self, connection: Connection) -> Iterator[str]:
+        """Columns that cannot be compared with each other."""
+
+    def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
+        """Look for near rows without their far row and, if asked, for far rows nobody names."""
+        with sources.snapshot(self.database) as connection:
+            found = {t: catalog.require(connection, t, names) for t, names in self.needs.items()}
+            if complaint := next(self.mismatches(connection), None):
+                raise CheckError(complaint, permanent=True)
+            near, far = self._readings(connection, window)
+            at = moments.now(connection)
+            moment = Moment(connection, at, window, found, near, far)
+            seen = [each.look(moment) for each in self.directions(moment)]
+            rows = self.near_rows()
+            covered = select(func.count()).select_from(rows).where(self._covered(near, rows))
+            examined = int(connection.scalar(covered) or 0)
+        findings = tuple(finding for some, _ in seen for finding in some)
+        violations = sum(number for _, number in seen)
+        left = {"near": near.left, "far": far.left}
+        goes_on = len(findings) == violations <= SAMPLE and any(left.values())
+        return Result(
+            examined,
+            violations,
+            findings[:SAMPLE],
+            notes=(*filter(None, (near.note, far.note)), *self.remarks(found)),
+            complete=near.begin is None and (far.begin is None or not self.reverse),
+            cursor=left if goes_on else None,
+        )
+
+    def near_rows(self) -> TableClause:
+        """The near side's table."""
+        return rows_of(self.table, self.needs[self.table])
+
+    def near(self, moment: Moment, only: Callable[[FromClause], ColumnElement[bool]]) -> FromClause:
+        """Near rows that have to have a far row.
+
+        Of their columns `key_n` identifies, `name_n` names the far row, `value_n` (and `also_n`,
+        where rows are grouped) are the near ends of what is compared.
+        """
+        rows = self.near_rows()
+        values = [each.on(rows) for each in self.equal]
+        return (
+            select(
+                rows.c[self.primary_key].label("key_0"),
+                *labelled("name", self.keys(rows)),
+                *labelled("value", values),
+            )
+            .where(self.expects(rows), self.judged(moment, rows), only(rows))
+            .subquery("near")
+        )
+
+    def judged(self, moment: Moment, rows: FromClause) -> ColumnElement[bool]:
+        """Whether a near row is old enough, and not too old, to be judged."""
+        return self._in_scope(moment, self.table, rows, self.written_at)
+
+    def restricted(
+        self, moment: Moment, reading: Reading, cursor: str | None, key: str, known: Sequence[Key]
+    ) -> list[Callable[[FromClause], ColumnElement[bool]]]:
+        """What is read: all rows of the window, and of the known ones those that are outside."""
+        _ = moment
+        if reading.begin is None or cursor is None:
+            return [lambda _: true()]
+        parts: list[Callable[[FromClause], ColumnElement[bool]]] = [
+            lambda rows: reading.covers(rows.c[cursor])
+        ]
+        if known:
+            parts.append(
+                lambda rows: and_(not_(reading.covers(rows.c[cursor])), among([rows.c[key]], known))
+            )
+        return parts
+
+    def _readings(self, connection: Connection, window: Window) -> tuple[Reading, Reading]:
+        # A row is read until it has settled, which takes longest for one from the near future.
+        window = replace(window, overlap=max(window.overlap, 2 * self.settle))
+        near = Followed(self.table, self.cursor, self.written_at, self.pending)
+        far = Followed(self.far.table, self.far.cursor, self.far.written_at)
+        return (
+            near.read(connection, window, "near"),
+            far.read(connection, window, "far") if self.reverse else Reading(None, None),
+        )
+
+    def _covered(self, reading: Reading, rows: FromClause) -> ColumnElement[bool]:
+        return reading.covers(rows.c[self.cursor] if self.cursor else None)
+
+    def _in_scope(
+        self, moment: Moment, table: str, rows: FromClause, column: str | None
+    ) -> ColumnElement[bool]:
+        if column is None or not (self.settle or self.since):
+            return true()
+        return moments.in_scope(
+            rows.c[column],
+            moment.found[table][column],
+            moment.window.zone,
+            at=moment.at,
+            settle=self.settle,
+            since=self.since,
+        )
+
+    def joined_far(self, *, outer: bool) -> tuple[FromClause, FromClause, Lookup]:
+        """The far side, the same with the tables joined to it, and the columns of both by name."""
+        far = rows_of(self.far.table, self.needs[self.far.table]).alias("far")
+        return far, *join(far, self.through, self.needs, outer=outer)
+
+    def _unmatched(self, moment: Moment, known: Sequence[Key]) -> list[Select[Any]]:
+        """Near rows without a far row that is right in everything."""
+        return [
+            self._without_far(self.near(moment, only))
+            for only in self.restricted(moment, moment.near, self.cursor, self.primary_key, known)
+        ]
+
+    def _without_far(self, near: FromClause) -> Select[Any]:
+        far, source, column = self.joined_far(outer=False)
+        right = and_(self.named(near, column), *self.same(near, column), self.wanted(column))
+        keys = numbered(near, "key")
+        return (
+            select(*keys)
+            .select_from(near.join(source, right, isouter=True))
+            .where(far.c[self.far.primary_key].is_(None))
+            .order_by(*keys)
+        )
+
+    def named(self, near: FromClause, column: Lookup) -> ColumnElement[bool]:
+        """Whether a near row names a far row."""
+        names = zip(self.far.key, numbered(near, "name"), strict=True)
+        return and_(*(column(one) == other for one, other in names))
+
+    def same(self, near: FromClause, column: Lookup) -> list[ColumnElement[bool]]:
+        """For each pair of `equal`, whether its two sides are the same, NULL being one value."""
+        same = []
+        for number, other in enumerate(self.far_values):
+            ends = [near.c[f"value_{number}"]]
+            if f"also_{number}" in near.c:
+                ends.append(near.c[f"also_{number}"])
+            value = other.over(column)
+            same.append(and_(*(end.is_not_distinct_from(value) for end in ends)))
+        return same
+
+    @property
+    def far_values(self) -> tuple[FarExpression, ...]:
+        """The far ends of what is compared."""
+        return tuple(self.equal.values())
+
+    @property
+    def near_values(self) -> tuple[str, ...]:
+        """The near ends of what is compared, as findings call them."""
+        return tuple(each.source for each in self.equal)
+
+    def wanted(self, column: Lookup) -> ColumnElement[bool]:
+        """Whether a far row is one that may be named."""
+        return func.coalesce(self.far.when.over(column), False) if self.far.when else true()
+
+    def _unnamed(self, moment: Moment, known: Sequence[Key]) -> list[Select[Any]]:
+        """Far rows that no near row names which may."""
+        far = self.far
+        return [
+            self._without_near(moment, only)
+            for only in self.restricted(moment, moment.far, far.cursor, far.primary_key, known)
+        ]
+
+    def _without_near(
+        self, moment: Moment, only: Callable[[FromClause], ColumnElement[bool]]
+    ) -> Select[Any]:
+        far, source, column = self.joined_far(outer=True)
+        near = self.near_rows().alias("near")
+        named = and_(self.named_by(far, near, moment.found), self.allows(near))
+        in_scope = self._in_scope(moment, self.far.table, far, self.far.written_at)
+        return (
+            select(far.c[self.far.primary_key].label("key_0"))
+            .select_from(source.join(near, named, isouter=True))
+            .where(self.wanted(column), in_scope, only(far), near.c[self.primary_key].is_(None))
+            .order_by(far.c[self.far.primary_key])
+        )
+
+    def key_columns(self, rows: FromClause) -> list[Built]:
+        """The columns of `key_names`."""
+        return [rows.c[name] for name in self.key_names]

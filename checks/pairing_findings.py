@@ -1,0 +1,110 @@
+"""What a finding of `reference` or `posting` tells: the values of both sides that differ."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from sqlalchemy import RowMapping, select
+
+from checks.base import Evidence, Finding, Scalar
+from checks.sql import among, labelled, numbered, scalar
+
+if TYPE_CHECKING:
+    from checks.pairing import Key, Moment, Pairing
+
+
+def near_findings(check: "Pairing", moment: "Moment", keys: "Sequence[Key]") -> list[Finding]:
+    """A finding for each of these near rows or groups, which have no right far row."""
+    near = check.near(moment, lambda rows: among(check.key_columns(rows), keys))
+    _, source, column = check.joined_far(outer=True)
+    far_key, wanted = column(check.far.primary_key), check.wanted(column)
+    statement = (
+        select(
+            *near.c,
+            far_key.label("far_key"),
+            wanted.label("wanted"),
+            *labelled("far", [each.over(column) for each in check.far_values]),
+            *labelled("same", check.same(near, column)),
+        )
+        .select_from(near.join(source, check.named(near, column), isouter=True))
+        .order_by(*numbered(near, "key"), wanted.desc(), far_key)
+    )
+    rows = moment.connection.execute(statement).mappings()
+    return [_near_finding(check, moment, row) for row in _first_of_each_key(rows)]
+
+
+def far_findings(check: "Pairing", moment: "Moment", keys: "Sequence[Key]") -> list[Finding]:
+    """A finding for each of these far rows, which no near row names as it should."""
+    far, source, column = check.joined_far(outer=True)
+    near = check.near_rows().alias("near")
+    key, near_key = column(check.far.primary_key), near.c[check.primary_key]
+    statement = (
+        select(
+            key.label("key_0"),
+            near_key.label("near_key"),
+            *labelled("name", [column(name) for name in check.far.key]),
+            *labelled("far", [each.over(column) for each in check.far_values]),
+        )
+        .select_from(source.join(near, check.named_by(far, near, moment.found), isouter=True))
+        .where(among([key], keys))
+        .order_by(key, near_key)
+    )
+    rows = moment.connection.execute(statement).mappings()
+    return [_far_finding(check, row) for row in _first_of_each_key(rows)]
+
+
+def _near_finding(check: "Pairing", moment: "Moment", row: RowMapping) -> Finding:
+    problem, message = check.problem(row, moment.found)
+    evidence: dict[str, Evidence] = {"problem": problem, **_far_key(check, row)}
+    is_there = row["far_key"] is not None
+    if is_there:
+        evidence[check.far_key_name] = scalar(row["far_key"])
+        if not row["wanted"] and check.far.when:
+            evidence[f"{check.far.role} not true"] = check.far.when.source
+    off = 0
+    pairs = zip(check.near_values, check.far_values, strict=True)
+    for number, (mine, other) in enumerate(pairs):
+        if row[f"same_{number}"]:
+            continue
+        ours, theirs = scalar(row[f"value_{number}"]), scalar(row[f"far_{number}"])
+        evidence[mine] = ours
+        if is_there:
+            evidence[f"{check.far.role} {other.source}"] = theirs
+        if not any("." in name for name in other.columns):  # an owner's number is no amount
+            off += _distance(ours, theirs)
+    key = (scalar(value) for value in _key_of(row))
+    return Finding(dict(zip(check.key_names, key, strict=True)), message, evidence, max(1, off))
+
+
+def _far_finding(check: "Pairing", row: RowMapping) -> Finding:
+    problem, message = check.reverse_problem(is_named=row["near_key"] is not None)
+    evidence: dict[str, Evidence] = {"problem": problem, **_far_key(check, row)}
+    if row["near_key"] is not None:
+        evidence[check.primary_key] = scalar(row["near_key"])
+    for number, other in enumerate(check.far_values):
+        evidence[f"{check.far.role} {other.source}"] = scalar(row[f"far_{number}"])
+    return Finding({check.far_key_name: scalar(row["key_0"])}, message, evidence)
+
+
+def _far_key(check: "Pairing", row: RowMapping) -> dict[str, Scalar]:
+    return {
+        f"{check.far.role} {name}": scalar(row[f"name_{number}"])
+        for number, name in enumerate(check.far.key)
+    }
+
+
+def _first_of_each_key(rows: Iterable[RowMapping]) -> list[RowMapping]:
+    """Of the several far rows that a key may have, the first, which is as wanted if one is."""
+    first: dict[tuple[object, ...], RowMapping] = {}
+    for row in rows:
+        first.setdefault(_key_of(row), row)
+    return list(first.values())
+
+
+def _key_of(row: RowMapping) -> tuple[object, ...]:
+    return tuple(value for name, value in row.items() if str(name).startswith("key_"))
+
+
+def _distance(one: Scalar, other: Scalar) -> int:
+    """By how much two amounts differ; an amount alone is off by itself, anything else by 0."""
+    whole = [value for value in (one, other) if isinstance(value, int)]
+    return abs(whole[0] - sum(whole[1:])) if whole else 0

@@ -1,0 +1,184 @@
+"""`reference`: a logical foreign key names a row that exists and is the right one."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import model_validator
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    RowMapping,
+    Select,
+    and_,
+    func,
+    or_,
+    select,
+    true,
+    union,
+)
+
+from checks import catalog
+from checks.base import Evidence, Finding
+from checks.expression import Expression, FarExpression
+from checks.pairing import Built, Catalog, Direction, Far, Key, Moment, Pairing
+from checks.sql import among, scalar
+from checks.types import Columns, Identifier
+
+
+class Reference(Pairing):
+    """Whether each row names a row of the parent table that exists and agrees with it.
+
+    A row with a NULL among `columns` names nothing, which is wrong only where `required_when`
+    holds.
+    """
+
+    kind: Literal["reference"] = "reference"
+    beside: ClassVar[Mapping[str, str]] = {"parent": "parent_"}
+    columns: Columns
+    parent: Identifier
+    parent_columns: Columns | None = None
+    """What `columns` name; the parent's primary key unless stated."""
+    parent_primary_key: Identifier
+    parent_cursor: Identifier | None = None
+    parent_written_at: Identifier | None = None
+    parent_when: FarExpression | None = None
+    required_when: Expression | None = None
+    one_to_one: bool = False
+    """Whether no two rows may name the same parent."""
+
+    @model_validator(mode="after")
+    def _as_many_columns(self) -> Self:
+        if len(self.columns) != len(self.far.key):
+            raise ValueError(
+                f"{len(self.columns)} columns cannot name {len(self.far.key)} of {self.parent}"
+            )
+        return self
+
+    @property
+    def far(self) -> Far:
+        """The parent."""
+        return Far(
+            "parent",
+            self.parent,
+            self.parent_primary_key,
+            self.parent_cursor,
+            self.parent_written_at,
+            self.parent_columns or (self.parent_primary_key,),
+            self.parent_when,
+        )
+
+    @property
+    def rule(self) -> str | None:
+        """The columns, and what they name."""
+        names = ", ".join(self.columns)
+        return f"{names} → {self.parent}.{', '.join(self.far.key)}"
+
+    @property
+    def near_columns(self) -> tuple[str, ...]:
+        """The referring columns, and those of the condition."""
+        return (*self.columns, *(self.required_when.columns if self.required_when else ()))
+
+    def expects(self, rows: FromClause) -> ColumnElement[bool]:
+        """A row that names a parent, or has to."""
+        names = and_(*(rows.c[name].is_not(None) for name in self.columns))
+        return (
+            or_(names, self.required_when.over(rows.c.__getitem__)) if self.required_when else names
+        )
+
+    def keys(self, rows: FromClause) -> list[Built]:
+        """The referring columns."""
+        return [rows.c[name] for name in self.columns]
+
+    def named_by(self, far: FromClause, rows: FromClause, _found: Catalog) -> ColumnElement[bool]:
+        """Equality of the columns."""
+        pairs = zip(self.far.key, self.columns, strict=True)
+        return and_(*(far.c[one] == rows.c[other] for one, other in pairs))
+
+    def problem(self, row: RowMapping, _found: Catalog) -> tuple[str, str]:
+        """Missing, dangling or mismatched."""
+        names = ", ".join(self.columns)
+        if any(row[f"name_{number}"] is None for number in range(len(self.columns))):
+            return (
+                "missing",
+                f"{self.table}.{names} is NULL where a row of {self.parent} is required",
+            )
+        if row["far_key"] is None:
+            return "dangling", f"{self.table}.{names} names no row of {self.parent}"
+        return "mismatched", f"{self.table}.{names} names a wrong row of {self.parent}"
+
+    def reverse_problem(self, *, is_named: bool) -> tuple[str, str]:
+        """No row names it."""
+        _ = is_named
+        return "unreferenced", f"no row of {self.table} names this row of {self.parent}"
+
+    def directions(self, moment: Moment) -> Iterator[Direction]:
+        """Also: whether two rows name one parent."""
+        yield from super().directions(moment)
+        if self.one_to_one:
+            yield Direction(
+                tuple(f"{self.parent}.{name}" for name in self.far.key),
+                lambda known: [self._shared(moment, known)],
+                lambda keys: self._describe_shared(moment, keys),
+            )
+
+    def mismatches(self, connection: Connection) -> Iterator[str]:
+        """Columns of unlike types or collations."""
+        mine = catalog.columns(connection, self.table)
+        theirs = catalog.columns(connection, self.parent)
+        for one, other in zip(self.columns, self.far.key, strict=True):
+            if (
+                one in mine
+                and other in theirs
+                and (why := catalog.unlike(mine[one], theirs[other]))
+            ):
+                yield f"{self.table}.{one} cannot be compared with {self.parent}.{other}: {why}"
+
+    def _shared(self, moment: Moment, known: Sequence[Key]) -> Select[Any]:
+        rows = self.near_rows()
+        source: FromClause = rows
+        columns = self.keys(rows)
+        if moment.near.begin is not None and self.cursor:
+            touched: Any = select(*columns).where(moment.near.covers(rows.c[self.cursor]))
+            if known:
+                touched = union(touched, select(*columns).where(among(columns, known)))
+            new = (
+                touched.distinct().subquery("touched") if not known else touched.subquery("touched")
+            )
+            rows = self.near_rows().alias("near")  # type: ignore[assignment]
+            columns = self.keys(rows)
+            same = and_(*(new.c[name] == rows.c[name] for name in self.columns))
+            source = new.join(rows, same)
+        return (
+            select(*columns)
+            .select_from(source)
+            .where(*(each.is_not(None) for each in columns))
+            .where(self.judged(moment, rows) if self.since else true())
+            .group_by(*columns)
+            .having(func.count() > 1)
+            .order_by(*columns)
+        )
+
+    def _describe_shared(self, moment: Moment, keys: Sequence[Key]) -> list[Finding]:
+        rows = self.near_rows()
+        columns, own = self.keys(rows), rows.c[self.primary_key]
+        ends = (
+            func.count().label("rows"),
+            func.min(own).label("first"),
+            func.max(own).label("last"),
+        )
+        statement = select(*columns, *ends).where(among(columns, keys)).group_by(*columns)
+        found = []
+        for row in moment.connection.execute(statement.order_by(*columns)).mappings():
+            named = {
+                f"{self.parent}.{other}": scalar(row[one])
+                for one, other in zip(self.columns, self.far.key, strict=True)
+            }
+            evidence: dict[str, Evidence] = {
+                "problem": "shared",
+                "rows": int(row["rows"]),
+                "row_ids": (scalar(row["first"]), scalar(row["last"])),
+            }
+            message = f"{row['rows']} rows of {self.table} name the same row of {self.parent}"
+            found.append(Finding(named, message, evidence, int(row["rows"]) - 1))
+        return found

@@ -1,0 +1,53 @@
+"""One run after another, as the worker makes them, and a clock that a test sets."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+
+import pytest
+
+from checks import moments
+from checks.base import Result, Scalar, Window
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+"""When a `Clock` starts."""
+
+
+def window_after(
+    result: Result,
+    *,
+    overlap: timedelta = timedelta(),
+    overlap_rows: int = 0,
+    zone: tzinfo = UTC,
+) -> Window:
+    """What a run is given that follows another, by way of the JSON in which that is kept."""
+    known = tuple(dict(finding.key) for finding in result.findings)
+    kept = json.loads(json.dumps([result.cursor, known]))
+    return Window(kept[0], tuple(kept[1]), zone, overlap, overlap_rows)
+
+
+def seen(result: Result) -> list[tuple[dict[str, Scalar], object]]:
+    """Key and problem of each finding."""
+    return [(dict(each.key), each.evidence["problem"]) for each in result.findings]
+
+
+@dataclass
+class Clock:
+    """What the audited database's clock shows."""
+
+    at: datetime = NOON
+
+    def move(self, seconds: float) -> None:
+        """Let time pass."""
+        self.at += timedelta(seconds=seconds)
+
+
+@contextmanager
+def set_clock() -> Iterator[Clock]:
+    """Let runs take the time from a clock that stands still until it is moved."""
+    clock = Clock()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(moments, "now", lambda _connection: clock.at)
+        yield clock

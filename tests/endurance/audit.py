@@ -1,0 +1,176 @@
+"""The worker as a process, on the project's own configuration made quick and its overlap narrow."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from checks.base import Check
+from tests.endurance.faults import Told, told
+from tests.servers import CHECKOUT, Database, wait_until
+from worker import config
+
+RECONCILER = Path(sys.executable).with_name("reconciler")
+STATE = "state.db"
+FOLLOWING = ("reference", "posting", "balance")
+"""The kinds that read along a cursor."""
+
+OVERLAP = "5s"
+
+ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+
+PATIENCE = 90.0
+"""Seconds within which every check runs twice, on two busy cores."""
+
+Line = dict[str, Any]
+
+
+class Audit:
+    """What is the same for every process of a test: configuration, folder, state."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.folder = folder
+        self.lives: list[Life] = []
+        url = database.url.render_as_string(hide_password=False)
+        self.environment = {
+            "RECONCILER_CONFIG": str(CHECKOUT / "config.toml"),
+            "RECONCILER_DATABASES__LEDGER__URL": url,
+            "RECONCILER_STATE__URL": f"sqlite:///{folder / STATE}",
+            "RECONCILER_SCHEDULE__EVERY": "1s",
+            # So that the tables of a test are not small enough to be read whole.
+            "RECONCILER_SCHEDULE__OVERLAP": OVERLAP,
+            "RECONCILER_SCHEDULE__OVERLAP_ROWS": "50",
+            "RECONCILER_HTTP__PORT": "0",
+            "RECONCILER_LOG__FORMAT": "json",
+        }
+        self.checks = config.load(None, self.environment).checks
+
+    @property
+    def names(self) -> set[str]:
+        """Every check."""
+        return {check.name for check in self.checks}
+
+    @property
+    def following(self) -> set[str]:
+        """The checks that read along a cursor."""
+        return {check.name for check in self.checks if check.kind in FOLLOWING}
+
+    @property
+    def settle(self) -> timedelta:
+        """How old the last row must be for every check to judge it."""
+        return max(_settle(check) for check in self.checks)
+
+    @contextmanager
+    def running(self) -> Iterator["Life"]:
+        """A worker, which ends with the block."""
+        life = Life(self.folder / f"log-{len(self.lives)}", self._environ)
+        self.lives.append(life)
+        try:
+            yield life
+        finally:
+            life.kill()
+
+    def let_settle(self, life: "Life", stopped: datetime) -> None:
+        """Wait until every check has seen twice, and judged, all written until then."""
+        moment = stopped + self.settle + timedelta(seconds=1)
+
+        def seen_twice() -> bool:
+            completed = life.completed_since(moment)
+            return all(completed[name] >= 2 for name in self.names)
+
+        seconds = self.settle.total_seconds() + PATIENCE
+        wait_until(seen_twice, seconds, "every check has seen everything twice")
+
+    def findings(self, state: str) -> set[Told]:
+        """What `reconciler findings list` gives of one state."""
+        done = subprocess.run(
+            [RECONCILER, "findings", "list", "--format", "json", "--state", state],
+            env=self._environ,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        found = [told(each["check"], each["key"]) for each in json.loads(done.stdout)]
+        assert len(found) == len({*found})
+        return {*found}
+
+    @property
+    def _environ(self) -> Mapping[str, str]:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("RECONCILER_")}
+        return {**clean, **self.environment}
+
+
+class Life:
+    """One process of the worker, and what it has logged."""
+
+    def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
+        self._log, self._read, self._lines = log, 0, list[Line]()
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [*ENDS_WITH_US, RECONCILER, "run"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=log.parent,
+                env=environment,
+            )
+
+    @property
+    def lines(self) -> list[Line]:
+        """Every whole line that is one of the log; a kill may cut the last."""
+        with self._log.open("rb") as log:
+            log.seek(self._read)
+            new = log.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read += len(whole)
+        spoken = [line for line in whole.decode().splitlines() if not line.startswith("  http://")]
+        assert [line for line in spoken if not line.startswith("{")] == []
+        self._lines += [json.loads(line) for line in spoken]
+        return self._lines
+
+    def events(self, *names: str) -> list[Line]:
+        """The lines of some events."""
+        assert self.process.poll() is None or self.process.returncode < 0, self._log.read_text()
+        return [line for line in self.lines if line["event"] in names]
+
+    def completed_since(self, moment: datetime) -> Counter[str]:
+        """How many runs of each check began after a moment and answered its question."""
+        return Counter(
+            run["check"]
+            for run in self.events("check_run")
+            if run["outcome"] in ("pass", "fail") and _began(run) > moment
+        )
+
+    def confirmed_by_metric(self) -> Mapping[str, int]:
+        """What `/metrics` says of each check's confirmed findings, where it is not 0."""
+        (started,) = self.events("worker_started")
+        text = httpx.get(started["address"] + "/metrics", timeout=10).text
+        families = {each.name: each for each in text_string_to_metric_families(text)}
+        found = families["reconciler_findings"].samples
+        confirmed = [each for each in found if each.labels["state"] == "confirmed"]
+        return {each.labels["check"]: int(each.value) for each in confirmed if each.value}
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.kill()
+        self.process.wait()
+
+
+def _began(run: Line) -> datetime:
+    return datetime.fromisoformat(run["timestamp"]) - timedelta(seconds=run["seconds"])
+
+
+def _settle(check: Check) -> timedelta:
+    settle: timedelta = getattr(check, "settle", timedelta())
+    return settle

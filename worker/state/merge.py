@@ -1,0 +1,59 @@
+"""After the database failed: what the shadow learned meanwhile, and what others wrote meanwhile."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Table, insert, select
+
+from worker.state.life import DECISION, standing
+from worker.state.tables import FindingState, Row, cursors, events, findings, put, runs
+
+
+def merge(shadow: Connection, database: Connection) -> None:
+    """Add to the database what the shadow learned while it was away; nothing is lost of either."""
+    _add_missing(shadow, database, runs, ("check_name", "started_at"))
+    _add_missing(shadow, database, events, ("finding_id", "at", "change"))
+    put(database, cursors, (dict(row) for row in _rows(shadow, cursors).values()))
+    stored = _rows(database, findings)
+    put(
+        database,
+        findings,
+        (_merged(row, stored.get(key)) for key, row in _rows(shadow, findings).items()),
+    )
+
+
+def _add_missing(
+    shadow: Connection, database: Connection, table: Table, identity: tuple[str, ...]
+) -> None:
+    """Add rows that only grow in number; the database numbers them anew."""
+    columns = [table.c[name] for name in identity]
+    stored = {tuple(row) for row in database.execute(select(*columns))}
+    new = [
+        {name: value for name, value in row.items() if name != "id"}
+        for row in _rows(shadow, table).values()
+        if tuple(row[name] for name in identity) not in stored
+    ]
+    if new:
+        database.execute(insert(table), new)
+
+
+def _merged(ours: Row, theirs: Row | None) -> Row:
+    """A finding as the shadow saw it last, and as whoever decided last wants it."""
+    merged = dict(ours)
+    if theirs is None:
+        return merged
+    if theirs["state"] != FindingState.RESOLVED and theirs["first_seen"] < ours["first_seen"]:
+        # The state could not be read at the start: the database knows it from before.
+        merged["first_seen"] = theirs["first_seen"]
+        merged["times_seen"] += theirs["times_seen"]
+        merged["confirmed_at"] = theirs["confirmed_at"] or ours["confirmed_at"]
+    if (theirs["decided_at"] or 0) > (ours["decided_at"] or 0):
+        merged |= {name: theirs[name] for name in DECISION}
+    if merged["state"] != FindingState.RESOLVED:
+        merged["state"] = standing(merged)
+    return merged
+
+
+def _rows(connection: Connection, table: Table) -> dict[Any, Row]:
+    key = next(iter(table.primary_key.columns))
+    rows = connection.execute(select(table).order_by(key)).mappings()
+    return {row[key.name]: dict(row) for row in rows}
