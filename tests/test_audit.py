@@ -47,6 +47,18 @@ NULLABLE = f"ALTER TABLE {TXN} MODIFY idempotency_key varchar(100) NULL"
 NO_INDEX = f"{TXN}.unique_index.idempotency_key"
 
 
+APART = f"{BALANCES}.ledger_balance"
+COST = "lottery_draws.cost_posting"
+REWARD = "lottery_draws.reward_posting"
+SESSION = "lottery_session_20260104_0001"
+BEFORE = "'2026-01-05 10:00:00', '2026-01-05 10:00:00'"
+ORDER = (
+    "INSERT INTO trade_orders (idempotency_key, listing_id, buyer_user_id, seller_user_id,"
+    " gross_amount, fee_amount, net_amount, status, created_at, updated_at)"
+    " VALUES ('order_1', 1, 1, 2, {gross}, 5, 95, '{status}', " + BEFORE + ")"
+)
+
+
 def another_index(definition: str) -> tuple[str, ...]:
     return DROP_KEY, f"ALTER TABLE {TXN} ADD {definition}"
 
@@ -80,7 +92,7 @@ CORRUPTIONS = {
                 " VALUES (101, 'POINTS', 5)"
             ),
         ),
-        failing=failing(f"{BALANCES}.duplicates.account_id.asset_code.campaign_id"),
+        failing=failing(f"{BALANCES}.duplicates.account_id.asset_code.campaign_id", APART),
         key={"account_id": 101, "asset_code": "POINTS", "campaign_id": None},
     ),
     "NULL key": Corruption(
@@ -106,13 +118,13 @@ CORRUPTIONS = {
     ),
     "negative available amount": Corruption(
         spoil=(f"UPDATE {BALANCES} SET available_amount = -1 WHERE balance_id = 3",),
-        failing=failing(f"{BALANCES}.non_negative"),
+        failing=failing(f"{BALANCES}.non_negative", APART),
         key={"balance_id": 3},
         shows="negative available_amount",
     ),
     "negative frozen amount": Corruption(
         spoil=(f"UPDATE {BALANCES} SET frozen_amount = -5 WHERE balance_id = 4",),
-        failing=failing(f"{BALANCES}.non_negative"),
+        failing=failing(f"{BALANCES}.non_negative", APART, f"{BALANCES}.frozen_backing"),
         key={"balance_id": 4},
         shows="negative frozen_amount",
     ),
@@ -135,6 +147,10 @@ CORRUPTIONS = {
             "lottery_draws.duplicates.idempotency_key",
             "lottery_draws.blank.idempotency_key",
             "lottery_draws.row_count",
+            "lottery_draws.cost_posting",
+            "lottery_draws.reward_posting",
+            "lottery_draws.asset_transaction_id",
+            "lottery_draws.lottery_session_id",
         ),
         key={"table": "lottery_draws"},
         shows="table lottery_draws does not exist",
@@ -186,6 +202,99 @@ CORRUPTIONS = {
         spoil=another_index("KEY uk_idempotency_key (idempotency_key)"),
         failing=failing(NO_INDEX),
         key={"table": TXN, "columns": "idempotency_key"},
+    ),
+    "ledger row of a draw is gone": Corruption(
+        spoil=(f"DELETE FROM {TXN} WHERE business_type = 'lottery_consume'",),
+        failing=failing(COST, "lottery_draws.asset_transaction_id", APART),
+        key={"lottery_session_id": SESSION},
+        shows="no row of asset_transactions has the key lottery_consume:{lottery_session_id}",
+    ),
+    "ledger row of a draw is off by one, and so is the balance": Corruption(
+        spoil=(
+            (
+                f"UPDATE {TXN} SET delta_amount = delta_amount - 1, balance_after = balance_after - 1"
+                " WHERE business_type = 'lottery_consume'"
+            ),
+        ),
+        failing=failing(COST, APART),
+        key={"lottery_session_id": SESSION},
+        shows="differs",
+    ),
+    "draw of another user": Corruption(
+        spoil=("UPDATE lottery_draws SET user_id = 4",),
+        failing=failing(COST, REWARD, "lottery_draws.asset_transaction_id"),
+        key={"draw_id": "draw_20260104_0001"},
+    ),
+    "draw is gone": Corruption(
+        spoil=("DELETE FROM lottery_draws",),
+        failing=failing(COST, REWARD, "lottery_draws.lottery_session_id"),
+        shows="no row of lottery_draws gives the key",
+    ),
+    "approved without a reward": Corruption(
+        spoil=(
+            (
+                "INSERT INTO consumption_records (record_id, idempotency_key, user_id,"
+                " consumption_amount, points_to_award, status, qr_code, created_at, updated_at)"
+                f" VALUES (9, 'c', 3, 12.50, 12, 'approved', 'q', {BEFORE})"
+            ),
+        ),
+        failing=failing(
+            "consumption_records.reward_posting", "consumption_records.reward_transaction_id"
+        ),
+        key={"record_id": 9},
+        shows="is NULL where a row of asset_transactions is required",
+    ),
+    "exchange debit without an exchange": Corruption(
+        spoil=(
+            (
+                f"INSERT INTO {TXN} (account_id, asset_code, delta_amount, balance_before,"
+                " balance_after, business_type, idempotency_key, created_at)"
+                " SELECT account_id, asset_code, 0, available_amount, available_amount,"
+                " 'exchange_debit', 'exchange_debit_x', '2026-01-05 10:00:00'"
+                f" FROM {BALANCES} WHERE account_id = 102 AND asset_code = 'POINTS'"
+            ),
+        ),
+        failing=failing("exchange_records.debit_posting"),
+        shows="no row of exchange_records gives the key exchange_debit_{idempotency_key}",
+    ),
+    "order completed without its legs": Corruption(
+        spoil=(ORDER.format(gross=100, status="completed"),),
+        failing=failing(
+            "trade_orders.buyer_debit_posting",
+            "trade_orders.seller_credit_posting",
+            "trade_orders.platform_fee_posting",
+        ),
+        key={"order_id": 1},
+    ),
+    "order whose amounts do not add up": Corruption(
+        spoil=(ORDER.format(gross=101, status="cancelled"),),
+        failing=failing("trade_orders.amounts_add_up"),
+        key={"order_id": 1},
+    ),
+    "order frozen for long, and nothing frozen for it": Corruption(
+        spoil=(ORDER.format(gross=100, status="frozen"),),
+        failing=failing("trade_orders.stuck", f"{BALANCES}.frozen_backing"),
+        key={"accounts.user_id": 1, "asset_code": "DIAMOND"},
+    ),
+    "balance that the ledger does not explain": Corruption(
+        spoil=(f"UPDATE {BALANCES} SET available_amount = available_amount + 1 LIMIT 1",),
+        failing=failing(APART),
+        shows="asset_transactions and the balance differ by 1",
+    ),
+    "ledger rows that do not chain": Corruption(
+        spoil=(
+            (
+                f"UPDATE {TXN} SET balance_before = balance_before + 1,"
+                " balance_after = balance_after + 1 WHERE transaction_id = 100"
+            ),
+        ),
+        failing=failing(APART),
+        shows="do not lead to the balance",
+    ),
+    "request that never ends": Corruption(
+        spoil=("UPDATE api_idempotency_requests SET status = 'processing' WHERE request_id = 5",),
+        failing=failing("api_idempotency_requests.stuck"),
+        key={"request_id": 5},
     ),
 }
 

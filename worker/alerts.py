@@ -1,5 +1,6 @@
 """What a person is told: one log line a run, and one event for every change of state."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,6 +19,9 @@ QUIET = {
     Change.CHECK_RECOVERED,
 }
 """Changes that are no cause for concern."""
+
+TRANSITIONS_LOGGED = 20
+"""Events of one sort that a run makes; the rest is counted, and `reconciler findings` has them."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -44,8 +48,12 @@ def log_run(run: Run) -> None:
 
 
 def log_transitions(transitions: Iterable[Transition]) -> None:
-    """One event a transition, named by its change."""
+    """One event a transition, named by its change; a flood of them is cut, and that is said."""
+    told = Counter[Change]()
     for each in transitions:
+        told[each.change] += 1
+        if told[each.change] > TRANSITIONS_LOGGED:
+            continue
         fields = _check(each.run)
         if each.finding_id:
             fields |= {"finding": each.finding_id, "key": each.key}
@@ -53,6 +61,10 @@ def log_transitions(transitions: Iterable[Transition]) -> None:
             fields["message"] = each.message
         level = 20 if each.change in QUIET else 30
         _log.log(level, each.change.value, **fields, **each.details)
+        check = each.run.check.name
+    left_out = {change: n - TRANSITIONS_LOGGED for change, n in told.items()}
+    if cut := {change.value: n for change, n in left_out.items() if n > 0}:
+        _log.warning("transitions_not_logged", check=check, **cut)
 
 
 def shown(finding: Finding) -> dict[str, Any]:

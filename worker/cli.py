@@ -59,7 +59,7 @@ def run_demo(
     if settings.parsed.get_backend_name() != "sqlite":
         fail(Exit.USAGE, "the demo needs a SQLite URL; the configured database is no demo")
     path = Path(settings.parsed.database or "")
-    if with_faults and path.exists() and not demo.is_built_here(path):
+    if (with_faults or fresh) and path.exists() and not demo.is_built_here(path):
         fail(Exit.USAGE, f"{path} was not built by this demo, and is left as it is")
     if fresh or not path.exists():
         demo.build(path)

@@ -18,6 +18,7 @@ from worker.state import FindingState
 FINDINGS_PRINTED = 20
 """Findings of each check that the table of `check` lists; JSON has all that a run returned."""
 
+LONGEST_KEY = 60
 LONGEST_MESSAGE = 100
 """Characters of a message in the list of findings."""
 
@@ -91,7 +92,7 @@ def print_findings(
     table = Table(box=None, pad_edge=False)
     for heading in ("id", "state", "severity"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("check", "message", "first seen", "times", "until", "author"):
+    for heading in ("check", "key", "message", "first seen", "times", "until", "author"):
         table.add_column(
             heading, overflow="fold", justify="right" if heading == "times" else "left"
         )
@@ -105,7 +106,8 @@ def print_findings(
             console.print(f"{check}: … and {number} more that are not listed", markup=False)
     states = Counter(each["state"] for each in found)
     summary = [f"{states[state]} {state}" for state in FindingState if states[state]]
-    console.print(f"{len(found)} findings" + (f": {', '.join(summary)}" if summary else ""))
+    number = "1 finding" if len(found) == 1 else f"{len(found)} findings"
+    console.print(number + (f": {', '.join(summary)}" if summary else ""))
 
 
 def print_finding(
@@ -136,14 +138,18 @@ def time_in(moment: str, zone: ZoneInfo) -> str:
 
 
 def _cells(each: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
-    acknowledged, message = each["acknowledged"] or {}, each["message"]
-    if len(message) > LONGEST_MESSAGE:
-        message = message[: LONGEST_MESSAGE - 1] + "…"
-    yield from (each["id"][:12], each["state"], each["severity"] or "-", each["check"], message)
+    acknowledged = each["acknowledged"] or {}
+    key = ", ".join(f"{name} {value}" for name, value in each["key"].items())
+    yield from (each["id"][:12], each["state"], each["severity"] or "-", each["check"])
+    yield from (_cut(key, LONGEST_KEY), _cut(each["message"], LONGEST_MESSAGE))
     yield time_in(each["first_seen"], zone)
     yield str(each["times_seen"])
     yield time_in(acknowledged["until"], zone) if acknowledged else ""
     yield acknowledged.get("author", "")
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _fields(fields: Mapping[str, Any], indent: str = "") -> Iterable[str]:

@@ -212,6 +212,10 @@ def test_a_renamed_column_is_found_with_its_new_name(
             "checks[0]: table item_instances has no column locks;"
             " the nearest existing name is item_locks"
         ),
+        (
+            "checks[9]: table lottery_draws has no column asset_transaction_id;"
+            " the nearest existing name is ledger_transaction_id"
+        ),
     ]
 
 

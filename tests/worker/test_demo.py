@@ -106,7 +106,7 @@ def test_unique_indexes_bear_their_mysql_names(ledger: sqlite3.Connection) -> No
     """The file's named indexes are MySQL's unique ones, each over the same columns in order."""
     found = {}
     for name, table in ledger.execute(
-        "SELECT name, tbl_name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        "SELECT name, tbl_name FROM sqlite_master WHERE sql LIKE 'CREATE UNIQUE INDEX%'"
     ).fetchall():
         columns = ", ".join(row["name"] for row in ledger.execute(f"PRAGMA index_info({name})"))
         found[name] = (table, columns)

@@ -1,0 +1,1 @@
+"""Measures the checks on a large ledger, beside the usual SQL: `make bench`."""
