@@ -69,7 +69,7 @@ _BUSINESS = (
 INSERT INTO lottery_draws (draw_id, idempotency_key, lottery_session_id, asset_transaction_id,
   user_id, campaign_id, prize_id, prize_type, prize_value_points, draw_type, cost_points,
   created_at, updated_at)
-SELECT CONCAT('draw_', LEFT(SHA1(CONCAT(round, '-', nth)), 24)), CONCAT('draw:', code, ':', nth),
+SELECT CONCAT('draw_', LEFT(SHA2(CONCAT(round, '-', nth)), 24)), CONCAT('draw:', code, ':', nth),
   CONCAT('sess_', code), id, account_id, 1, nth * 100 + 1 + round % 50,
   IF(nth = 0, 'points', 'coupon'), IF(nth = 0, -delta DIV 2, 0), 'multi', -delta DIV 2, at, at
 FROM stage JOIN (SELECT 0 AS nth UNION ALL SELECT 1) AS draws WHERE turn = 0
@@ -176,9 +176,9 @@ SELECT id, turn, round, code,
   '{begin}' + INTERVAL FLOOR(id * {self.step}) SECOND
 FROM (
   SELECT id, IF(turn = {FREEZE} AND round % 10 > 0, {BONUS}, turn) AS turn, round,
-    LEFT(SHA1(round), 24) AS code, CAST(100 + CRC32(SHA1(CONCAT('a', round))) % 900 AS SIGNED)
+    LEFT(SHA2(round), 24) AS code, CAST(100 + CRC32(SHA2(CONCAT('a', round))) % 900 AS SIGNED)
       AS amount,
-    CRC32(SHA1(IF(turn = 1, id - 1, id))) AS picked
+    CRC32(SHA2(IF(turn = 1, id - 1, id))) AS picked
   FROM (
     SELECT id, IF(id > {self.openings}, (id - {self.openings} - 1) % {ROUND}, {OPENING}) AS turn,
       GREATEST(0, id - {self.openings} - 1) DIV {ROUND} AS round

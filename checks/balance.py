@@ -124,7 +124,9 @@ class Balance(Check):
         """
         with sources.snapshot(self.database) as connection:
             comparison = self._comparison(connection)
-            followed = Followed(self.ledger, self.ledger_cursor, self.ledger_written_at)
+            followed = Followed(
+                *(self.ledger, self.ledger_cursor, self.ledger_written_at), key=self._ledger_by
+            )
             reading = followed.read(connection, window, "ledger")
             if reading.begin is not None:
                 seen, kept = self._news(comparison, window, reading.begin)
@@ -273,7 +275,7 @@ class Comparison:
         return Seen(int(rows), violations, self.judge(keys[:SAMPLE]))
 
     def judge(self, keys: Sequence[Key]) -> list[Finding]:
-        """What is wrong with these groups, by all of their rows; nothing for those that are fine."""
+        """A finding for each of these groups that is wrong, by all of its rows."""
         if not keys:
             return []
         ledger = self.ledger

@@ -96,6 +96,11 @@ class Column:
         return self._type_name in _NUMBER_TYPES
 
     @property
+    def is_binary(self) -> bool:
+        """Whether its values are bytes, which a finding cannot always spell."""
+        return self._type_name in ("binary", "varbinary") or self._type_name.endswith("blob")
+
+    @property
     def is_integer(self) -> bool:
         """Whether its values are whole numbers of at most 64 bits."""
         return self._type_name in _INTEGER_TYPES

@@ -207,6 +207,11 @@ class Pairing(Check):
         return (self.primary_key,)
 
     @property
+    def near_key_columns(self) -> tuple[str, ...]:
+        """The columns of the near side by which findings are looked at again."""
+        return self.key_names
+
+    @property
     def far_key_name(self) -> str:
         """The name in the key of a finding of the far side."""
         return f"{self.far.table}.{self.far.primary_key}"
@@ -312,8 +317,12 @@ class Pairing(Check):
     def _readings(self, connection: Connection, window: Window) -> tuple[Reading, Reading]:
         # A row is read until it has settled, which takes longest for one from the near future.
         window = replace(window, overlap=max(window.overlap, 2 * self.settle))
-        near = Followed(self.table, self.cursor, self.written_at, self.pending)
-        far = Followed(self.far.table, self.far.cursor, self.far.written_at)
+        near = Followed(
+            self.table, self.cursor, self.written_at, self.pending, key=self.near_key_columns
+        )
+        far = Followed(
+            *(self.far.table, self.far.cursor, self.far.written_at), key=(self.far.primary_key,)
+        )
         return (
             near.read(connection, window, "near"),
             far.read(connection, window, "far") if self.reverse else Reading(None, None),

@@ -86,6 +86,11 @@ class Reference(Pairing):
             or_(names, self.required_when.over(rows.c.__getitem__)) if self.required_when else names
         )
 
+    @property
+    def near_key_columns(self) -> tuple[str, ...]:
+        """The primary key, and what a shared parent is looked up by."""
+        return (self.primary_key, *(self.columns if self.one_to_one else ()))
+
     def keys(self, rows: FromClause) -> list[Built]:
         """The referring columns."""
         return [rows.c[name] for name in self.columns]

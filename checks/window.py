@@ -50,12 +50,14 @@ class Followed:
     written_at: str | None = None
     pending: Expression | None = None
     """Rows for which it holds may still change."""
+    key: tuple[str, ...] = ()
+    """The columns by which findings are looked at again."""
 
     def read(self, connection: Connection, window: Window, role: str) -> Reading:
         """Find where this run begins, and how far it gets, within its snapshot."""
         if self.cursor is None:
             return Reading(None, None)
-        if complaint := next(cursor_complaints(connection, self.table, self.cursor), None):
+        if complaint := next(self._complaints(connection), None):
             return Reading(None, None, f"{self.table} is read as a whole: {complaint}")
         more = self.pending.columns if self.pending else ()
         rows = rows_of(self.table, (self.cursor, *filter(None, (self.written_at,)), *more))
@@ -73,6 +75,13 @@ class Followed:
             marks = _marked(marks, at, end, window)
         left = {"marks": marks, "pending": self._first_pending(connection, rows, begin)}
         return Reading(begin, left)
+
+    def _complaints(self, connection: Connection) -> Iterator[str]:
+        yield from cursor_complaints(connection, self.table, self.cursor or "")
+        found = catalog.columns(connection, self.table)
+        for name in self.key:
+            if name in found and found[name].is_binary:
+                yield f"{name} is {found[name].type}, and no row is found again by how it is shown"
 
     def _end(
         self, connection: Connection, rows: TableClause, window: Window, at: datetime

@@ -451,3 +451,16 @@ def _children(**fields: Any) -> Check:
     """Whether rows of `t` name rows of `p`; judged at once and followed along `id`."""
     declared = {"columns": ["p"], "parent": "p", "parent_primary_key": "id", "primary_key": "id"}
     return check("reference", "t", **{**declared, "settle": "0s", "cursor": "id", **fields})
+
+
+@on_servers
+def test_binary_key_is_not_looked_at_again(ledger: Ledger) -> None:
+    """Rows that findings cannot name by what they show are read as a whole, with a note."""
+    ledger.sql("CREATE TABLE t (id binary(16) PRIMARY KEY, n int NOT NULL, KEY (n))")
+    followed = Followed("t", "n", key=("id",))
+    with ledger.sources.snapshot("ledger") as connection:
+        reading = followed.read(connection, Window(), "t")
+    assert (reading.begin, reading.left) == (None, None)
+    assert reading.note == (
+        "t is read as a whole: id is binary(16), and no row is found again by how it is shown"
+    )
