@@ -69,9 +69,10 @@ _BUSINESS = (
 INSERT INTO lottery_draws (draw_id, idempotency_key, lottery_session_id, asset_transaction_id,
   user_id, campaign_id, prize_id, prize_type, prize_value_points, draw_type, cost_points,
   created_at, updated_at)
-SELECT CONCAT('draw_', LEFT(SHA2(CONCAT(round, '-', nth)), 24)), CONCAT('draw:', code, ':', nth),
-  CONCAT('sess_', code), id, account_id, 1, nth * 100 + 1 + round % 50,
-  IF(nth = 0, 'points', 'coupon'), IF(nth = 0, -delta DIV 2, 0), 'multi', -delta DIV 2, at, at
+SELECT CONCAT('draw_', LEFT(SHA2(CONCAT(round, '-', nth), 256), 24)),
+  CONCAT('draw:', code, ':', nth), CONCAT('sess_', code), id, account_id, 1,
+  nth * 100 + 1 + round % 50, IF(nth = 0, 'points', 'coupon'), IF(nth = 0, -delta DIV 2, 0),
+  'multi', -delta DIV 2, at, at
 FROM stage JOIN (SELECT 0 AS nth UNION ALL SELECT 1) AS draws WHERE turn = 0
 """,
     """
@@ -103,6 +104,16 @@ SELECT CONCAT('ml_', code), 'fungible_asset', account_id, asset_code, frozen, 1,
 FROM stage WHERE turn = {FREEZE} ORDER BY id
 """,
 )
+
+_CHAIN = """
+INSERT INTO chained
+SELECT s.id, COALESCE(b.amount, 0)
+  + CAST(SUM(s.delta) OVER (PARTITION BY s.account_id, s.asset_code ORDER BY s.id) AS SIGNED)
+FROM stage AS s LEFT JOIN (
+  SELECT account_id, asset_code, SUM(available_amount) AS amount FROM account_asset_balances
+  WHERE account_id IN (SELECT account_id FROM stage) GROUP BY account_id, asset_code
+) AS b ON b.account_id = s.account_id AND b.asset_code = s.asset_code
+"""
 
 _BALANCES = """
 UPDATE account_asset_balances AS b
@@ -151,14 +162,15 @@ class Ledger:
         self.rows = start + max(0, self.rows + rows - start) // ROUND * ROUND
         run(
             self.database,
-            "DROP TABLE IF EXISTS stage",
             _STAGE,
+            "CREATE TABLE chained (id bigint PRIMARY KEY, balance bigint NOT NULL)",
             self._staged(first, self.rows),
             "ANALYZE TABLE stage",
+            _CHAIN,
             _postings(),
             _BALANCES,
             *_BUSINESS,
-            "DROP TABLE stage",
+            "DROP TABLE stage, chained",
         )
 
     def _staged(self, first: int, last: int) -> str:
@@ -176,9 +188,9 @@ SELECT id, turn, round, code,
   '{begin}' + INTERVAL FLOOR(id * {self.step}) SECOND
 FROM (
   SELECT id, IF(turn = {FREEZE} AND round % 10 > 0, {BONUS}, turn) AS turn, round,
-    LEFT(SHA2(round), 24) AS code, CAST(100 + CRC32(SHA2(CONCAT('a', round))) % 900 AS SIGNED)
-      AS amount,
-    CRC32(SHA2(IF(turn = 1, id - 1, id))) AS picked
+    LEFT(SHA2(round, 256), 24) AS code,
+    CAST(100 + CRC32(SHA2(CONCAT('a', round), 256)) % 900 AS SIGNED) AS amount,
+    CRC32(SHA2(IF(turn = 1, id - 1, id), 256)) AS picked
   FROM (
     SELECT id, IF(id > {self.openings}, (id - {self.openings} - 1) % {ROUND}, {OPENING}) AS turn,
       GREATEST(0, id - {self.openings} - 1) DIV {ROUND} AS round
@@ -209,16 +221,19 @@ def make(database: Database, rows: int) -> Ledger:
 
 def run(database: Database, *statements: str) -> tuple[tuple[Any, ...], ...]:
     """Run statements as root, with room to sort, however long it takes; the rows of the last."""
-    with closing(
-        pymysql.connect(
-            host=database.server.host,
-            port=database.server.port,
-            user="root",
-            database=database.name,
-            charset="utf8mb4",
-            autocommit=True,
-        )
-    ) as connection, connection.cursor() as cursor:
+    with (
+        closing(
+            pymysql.connect(
+                host=database.server.host,
+                port=database.server.port,
+                user="root",
+                database=database.name,
+                charset="utf8mb4",
+                autocommit=True,
+            )
+        ) as connection,
+        connection.cursor() as cursor,
+    ):
         cursor.execute(
             "SET SESSION unique_checks=0, foreign_key_checks=0, sort_buffer_size=268435456,"
             " tmp_table_size=1073741824, max_heap_table_size=1073741824"
@@ -300,13 +315,6 @@ INSERT INTO asset_transactions (transaction_id, account_id, asset_code, delta_am
 SELECT id, account_id, asset_code, delta, balance - delta, balance, frozen,
   ELT(turn + 1, {types}), IF(turn < 2, CONCAT('sess_', code), NULL), {keys},
   CONCAT('{{"order": ', id, '}}'), at
-FROM (
-  SELECT s.*, COALESCE(b.amount, 0) + CAST(SUM(s.delta) OVER (
-    PARTITION BY s.account_id, s.asset_code ORDER BY s.id) AS SIGNED) AS balance
-  FROM stage AS s LEFT JOIN (
-    SELECT account_id, asset_code, SUM(available_amount) AS amount FROM account_asset_balances
-    WHERE account_id IN (SELECT account_id FROM stage) GROUP BY account_id, asset_code
-  ) AS b ON b.account_id = s.account_id AND b.asset_code = s.asset_code
-) AS chained
+FROM stage JOIN chained USING (id)
 ORDER BY id
 """

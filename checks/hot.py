@@ -28,8 +28,8 @@ class Past:
     """A group up to the settled place."""
 
     sums: tuple[int, ...]
-    last: int
-    """Its balance after the last of these rows."""
+    last: int | None
+    """Its balance after the last of these rows; None where they did not have to chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +72,17 @@ def advance(connection: Connection, ledger: Ledger, kept: Kept, begin: int) -> K
     )
     linked = _by_group(connection, _linked(ledger, recent)) if ledger.chain else {}
     lasts = _afters(connection, ledger, [row["last_old"] for row in posted.values()])
+    # Rows may spell a group otherwise than it is kept; whose they are, the collation knows.
+    has_strangers = any(key not in kept.groups for key in posted)
     groups = {}
     for key, past in kept.groups.items():
         new = posted.get(key)
-        if not _is_right(
+        if (new is None and has_strangers) or not _is_right(
             past, new, held.get(key), linked.get(key), chained=ledger.chain is not None
         ):
             continue
         last = lasts.get(new["last_old"], past.last) if new else past.last
+        last = last if past.last is not None and held[key]["number"] == 1 else None
         old = _numbers(new, "old") if new else (0,) * len(past.sums)
         groups[key] = Past(_added(past.sums, old), last)
     return Kept(begin, groups)
@@ -97,10 +100,15 @@ def with_new(
     large = select(summed).where(summed.c.number > MANY_POSTINGS, summed.c.last_old.is_not(None))
     rows = connection.execute(large.limit(room)).mappings().all()
     lasts = _afters(connection, ledger, [row["last_old"] for row in rows])
+    right = {_key(row): row for row in rows if _key(row) not in wrong}
+    own = of(ledger.balances, list(right))
+    held = _by_group(connection, ledger.summed(ledger.balances, own, narrow=False)) if right else {}
     more = {
-        _key(row): Past(_numbers(row, "old"), lasts.get(row["last_old"], 0))
-        for row in rows
-        if _key(row) not in wrong
+        key: Past(
+            _numbers(row, "old"),
+            lasts.get(row["last_old"]) if key in held and held[key]["number"] == 1 else None,
+        )
+        for key, row in right.items()
     }
     return Kept(kept.through, {**kept.groups, **more})
 
@@ -137,8 +145,12 @@ def _is_right(
     sums = _added(past.sums, _numbers(new, "sum")) if new else past.sums
     if sums != _numbers(held, "sum"):
         return False
-    if not chained or held["number"] != 1 or linked is None:
+    if not chained or held["number"] != 1:
         return True
+    if past.last is None:
+        return False  # now its rows have to chain, from the first one on
+    if linked is None:
+        return new is None
     return int(linked["breaks"]) == 0 and linked["first"] == past.last
 
 

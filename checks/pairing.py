@@ -239,6 +239,10 @@ class Pairing(Check):
             yield from cursor_complaints(connection, self.table, self.cursor)
         if self.reverse and self.far.cursor:
             yield from cursor_complaints(connection, self.far.table, self.far.cursor)
+        yield from self._doubts(connection)
+
+    def _doubts(self, connection: Connection) -> Iterator[str]:
+        """What would make an answer wrong."""
         yield from joining.complaints(connection, self.far.table, self.through)
         yield from self.mismatches(connection)
 
@@ -250,10 +254,10 @@ class Pairing(Check):
         """Look for near rows without their far row and, if asked, for far rows nobody names."""
         with sources.snapshot(self.database) as connection:
             found = {t: catalog.require(connection, t, names) for t, names in self.needs.items()}
-            if complaint := next(self.mismatches(connection), None):
+            if complaint := next(self._doubts(connection), None):
                 raise CheckError(complaint, permanent=True)
-            near, far = self._readings(connection, window)
             at = moments.now(connection)
+            near, far = self._readings(connection, window, at)
             moment = Moment(connection, at, window, found, near, far)
             seen = [each.look(moment) for each in self.directions(moment)]
             rows = self.near_rows()
@@ -314,7 +318,9 @@ class Pairing(Check):
             )
         return parts
 
-    def _readings(self, connection: Connection, window: Window) -> tuple[Reading, Reading]:
+    def _readings(
+        self, connection: Connection, window: Window, at: datetime
+    ) -> tuple[Reading, Reading]:
         # A row is read until it has settled, which takes longest for one from the near future.
         window = replace(window, overlap=max(window.overlap, 2 * self.settle))
         near = Followed(
@@ -324,8 +330,8 @@ class Pairing(Check):
             *(self.far.table, self.far.cursor, self.far.written_at), key=(self.far.primary_key,)
         )
         return (
-            near.read(connection, window, "near"),
-            far.read(connection, window, "far") if self.reverse else Reading(None, None),
+            near.read(connection, window, "near", at),
+            far.read(connection, window, "far", at) if self.reverse else Reading(None, None),
         )
 
     def _covered(self, reading: Reading, rows: FromClause) -> ColumnElement[bool]:

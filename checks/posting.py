@@ -143,7 +143,10 @@ class Posting(Pairing):
                 *labelled("key", columns),
                 *labelled("name", self.keys(rows)),
                 *labelled("value", [*(func.min(each) for each in equal), *sums]),
-                *labelled("also", [func.max(each) for each in equal]),
+                # NULL, and so unlike what MIN gives, when only some of the rows have a value.
+                *labelled(
+                    "also", [case((func.count(e) == func.count(), func.max(e))) for e in equal]
+                ),
             )
             .where(self.expects(rows), only(rows))
             .group_by(*columns)
@@ -165,10 +168,19 @@ class Posting(Pairing):
         def is_new(rows: FromClause) -> ColumnElement[bool]:
             return tuple_(*self.key_columns(rows)).in_(new)
 
-        parts: list[Only] = [is_new]
-        if known:
+        # IN tells nothing of a group with a NULL in its key.
+        whole = [each for each in known if None not in each]
+        without = [each for each in known if None in each]
+
+        def is_new_without(rows: FromClause) -> ColumnElement[bool]:
+            has_null = or_(*(column.is_(None) for column in self.key_columns(rows)))
+            new = and_(has_null, reading.covers(rows.c[cursor]))
+            return or_(new, among(self.key_columns(rows), without)) if without else new
+
+        parts: list[Only] = [is_new, is_new_without]
+        if whole:
             parts.append(
-                lambda rows: and_(among(self.key_columns(rows), known), not_(is_new(rows)))
+                lambda rows: and_(among(self.key_columns(rows), whole), not_(is_new(rows)))
             )
         return parts
 
@@ -177,7 +189,7 @@ class Posting(Pairing):
         event = self.ledger_key.source
         limit = found[self.ledger][self.ledger_key_column].longest
         if limit is not None and len(str(row["name_0"] or "")) > limit:
-            return "key_too_long", f"{self.table}: {event} is longer than the {limit} of its column"
+            return "key_too_long", f"{self.table}: {event} is longer than its column"
         if row["far_key"] is None:
             return "missing", f"{self.table}: no row of {self.ledger} has the key {event}"
         return "mismatched", f"{self.table}: the row of {self.ledger} with the key {event} differs"
@@ -215,8 +227,16 @@ class Posting(Pairing):
                     f"{self.table}.{name} cannot be part of"
                     f" {self.ledger}.{self.ledger_key_column}: {why}"
                 )
-            if number and self.reverse and described.is_text:
-                yield (
-                    f"ledger_key: {name} is text and may hold what keeps it apart; only the first"
-                    " column of a template may be text (or reverse = false)"
-                )
+            if self.reverse and (why := _unreadable(self.ledger_key, number, described)):
+                yield f"ledger_key: {name} {why}; reverse = false reads no key backwards"
+
+
+def _unreadable(template: Template, number: int, column: catalog.Column) -> str | None:
+    """Why a column of a template cannot be read out of a key."""
+    if column.is_text:
+        return "is text and may hold what keeps it apart: only the first may be" if number else None
+    if not column.is_integer:
+        return f"is {column.type}: only texts and whole numbers are written in one way"
+    if number and template.texts[number][-1] in "-0123456789":
+        return f"may begin like the end of {template.texts[number]!r} before it"
+    return None

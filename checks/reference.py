@@ -172,7 +172,8 @@ class Reference(Pairing):
             func.min(own).label("first"),
             func.max(own).label("last"),
         )
-        statement = select(*columns, *ends).where(among(columns, keys)).group_by(*columns)
+        judged = self.judged(moment, rows) if self.since else true()
+        statement = select(*columns, *ends).where(among(columns, keys), judged).group_by(*columns)
         found = []
         for row in moment.connection.execute(statement.order_by(*columns)).mappings():
             named = {

@@ -15,6 +15,7 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    false,
     func,
     not_,
     or_,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 
 from checks import catalog
 from checks.grouping import weights
-from checks.sql import among, labelled, numbered, rows_of
+from checks.sql import among, as_bytes, labelled, numbered, rows_of
 from checks.types import Identifier
 
 Built = ColumnElement[Any]
@@ -72,6 +73,13 @@ class Side:
             for name in self.by
         ]
 
+    def spellings(self, rows: FromClause) -> list[Built]:
+        """What each group is called: of several spellings of a text the least."""
+        return [
+            func.min(as_bytes(rows.c[name])) if self.found[name].is_text else rows.c[name]
+            for name in self.by
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
@@ -82,11 +90,14 @@ class Ledger:
     chain: Chain | None
     empty_allowed: bool
 
-    def summed(self, side: Side, part: Part, *, narrow: bool, begin: Any = None) -> Subquery:
+    def summed(
+        self, side: Side, part: Part, *, narrow: bool, begin: Any = None, named: bool = False
+    ) -> Subquery:
         """Each group's sums, its rows, and its first row's primary key; `by_n` are the groups.
 
         Of ledger rows also: how many do not add up in themselves and, with `begin`, what the
-        sums and the last row were before it.
+        sums and the last row were before it. With `named` also one spelling of the group, always
+        the same of those that its collation takes for equal: `key_n`.
         """
         own = side is self.postings
         chain = self.chain if own else None
@@ -100,6 +111,8 @@ class Ledger:
             func.count().label("number"),
             func.min(ids).label("first_id"),
         ]
+        if named:
+            columns += labelled("key", side.spellings(rows))
         if own:
             columns.append(func.sum(case((_is_off(rows, chain), 1), else_=0)).label("off"))
         if begin is not None:
@@ -157,7 +170,8 @@ class Ledger:
         columns = [rows.c[name] for name in side.by]
         statement = select(*labelled("by", columns)).where(rows.c[side.primary_key] >= begin)
         if left_out:
-            statement = statement.where(not_(among(columns, left_out)))
+            # Coalesced: without it a group that is NULL would be left out beside any other.
+            statement = statement.where(not_(func.coalesce(among(columns, left_out), false())))
         return statement.distinct().subquery("touched")
 
     def in_groups(self, side: Side, groups: Subquery) -> Part:
@@ -206,13 +220,21 @@ def code(text: Built) -> Built:
     return func.crc32(weights(text))
 
 
+def has_codes(column: catalog.Column) -> bool:
+    """Whether a code stands for the text, whatever the column's type: not where it is a number."""
+    return column.is_text and not column.type.lower().startswith(("enum", "set"))
+
+
 def codes_are_unique(connection: Connection, sides: Sequence[Side]) -> bool:
     """Whether no two texts among the groups have the same code, so that it can stand for them."""
     if connection.dialect.name == "sqlite":
         return False
-    for number, name in enumerate(sides[0].by):
-        if not sides[0].found[name].is_text:
+    for number in range(len(sides[0].by)):
+        found = [side.found[side.by[number]] for side in sides]
+        if not any(each.is_text for each in found):
             continue
+        if not all(has_codes(each) for each in found):
+            return False  # UUID or ENUM beside CHAR, say: equal, but of another code
         texts = union(
             *(select(rows_of(s.table, [s.by[number]]).c[0].label("text")).distinct() for s in sides)
         ).subquery("texts")

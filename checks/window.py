@@ -53,15 +53,17 @@ class Followed:
     key: tuple[str, ...] = ()
     """The columns by which findings are looked at again."""
 
-    def read(self, connection: Connection, window: Window, role: str) -> Reading:
-        """Find where this run begins, and how far it gets, within its snapshot."""
+    def read(
+        self, connection: Connection, window: Window, role: str, at: datetime | None = None
+    ) -> Reading:
+        """Find where this run begins, and how far it gets, within its snapshot begun `at`."""
+        at = at or moments.now(connection)
         if self.cursor is None:
             return Reading(None, None)
         if complaint := next(self._complaints(connection), None):
             return Reading(None, None, f"{self.table} is read as a whole: {complaint}")
         more = self.pending.columns if self.pending else ()
         rows = rows_of(self.table, (self.cursor, *filter(None, (self.written_at,)), *more))
-        at = moments.now(connection)
         end = self._end(connection, rows, window, at)
         before = (window.cursor or {}).get(role)
         if any(is_abridged(value) for key in window.known for value in key.values()):

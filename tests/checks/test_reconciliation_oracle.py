@@ -34,7 +34,7 @@ from tests.checks.books import (
 from tests.checks.ledgers import Ledger, check
 from tests.checks.runs import window_after
 
-EXAMPLES = {"sqlite": 120, "mariadb": 40, "mysql": 20}
+EXAMPLES = {"sqlite": 100, "mariadb": 40, "mysql": 15}
 
 LEDGER: dict[str, Any] = {
     "ledger": "asset_transactions",

@@ -438,13 +438,13 @@ def _missed(server: Server, clock: Clock, seconds: int, overlap: float) -> set[W
 
 def test_late_commits_are_not_missed(server: Server, clock: Clock) -> None:
     """Rows that appear behind the cursor are found if no transaction outlasts the overlap."""
-    assert _missed(server, clock, 2500, LIFE) == set()
+    assert _missed(server, clock, 1500, LIFE) == set()
 
 
-@pytest.mark.parametrize("overlap", [0, LIFE / 2])
+@pytest.mark.parametrize("overlap", [0, LIFE / 4])
 def test_late_commits_would_be_missed(server: Server, clock: Clock, overlap: float) -> None:
     """The same with too short an overlap misses some: that is what the overlap is for."""
-    assert _missed(server, clock, 1000, overlap)
+    assert _missed(server, clock, 800, overlap)
 
 
 def _children(**fields: Any) -> Check:

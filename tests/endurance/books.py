@@ -141,6 +141,10 @@ class Books:
                     self._count.transactions += 1
                 return answer
 
+    def rest(self, seconds: float) -> None:
+        """Do something else for a while."""
+        self._stop.wait(seconds)
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """Measure how far apart the transactions of one business event end."""

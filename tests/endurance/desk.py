@@ -83,5 +83,6 @@ class Desk:
             self.books.transact(lambda: [part() for part in parts], hold)
             return
         with self.books.together():
-            for part in parts:
+            for place, part in enumerate(parts):
+                self.books.rest(hold if place else 0)
                 self.books.transact(part, hold / len(parts))

@@ -115,7 +115,7 @@ class Shop(Desk):
                 )
 
         parts = (pay, write) if draws else (pay,)
-        self.in_parts(*parts, hold=self.hold(), apart=self.rng.random() < 0.3)
+        self.in_parts(*parts, hold=self.hold(), apart=self.rng.random() < 0.5)
         winners = (name for name, points in zip(names, prizes, strict=True) if points)
         return Session(session, tuple(names), tuple(winners), cost, tuple(won))
 
@@ -231,5 +231,5 @@ class Shop(Desk):
                 )
 
         parts = (write, pay) if debits else (write,)
-        self.in_parts(*parts, hold=self.hold(), apart=self.rng.random() < 0.3)
+        self.in_parts(*parts, hold=self.hold(), apart=self.rng.random() < 0.5)
         return Exchange(number, debit, lambda: self.books.transact(pay))

@@ -82,6 +82,7 @@ def live_and_die(life: Life, traffic: Traffic, rng: random.Random) -> str:
 
 def test_nothing_is_lost_by_kills(database: Database, tmp_path: Path) -> None:
     """Killed at any moment, the worker loses no finding, doubles none, and passes no row over."""
+    print(f"\nKILL_SEED={SEED}")  # noqa: T201 - pytest shows it when the test fails
     rng = random.Random(SEED)  # noqa: S311 - nothing here is secret
     audit, witness = Audit(database, tmp_path), Witness(tmp_path)
     # A check keeps a thousand findings; many kills take long.
@@ -100,7 +101,7 @@ def test_nothing_is_lost_by_kills(database: Database, tmp_path: Path) -> None:
         runs = life.events("check_run")
         scopes = Counter(run["scope"] for run in runs if run["check"] in audit.following)
         print(  # noqa: T201
-            f"\nseed {SEED}: {KILLS} kills, after {dict(moments)}; {traffic.count.transactions}"
+            f"{KILLS} kills, after {dict(moments)}; {traffic.count.transactions}"
             f" transactions, {len(wrong)} wrong; last runs along a cursor: {dict(scopes)}"
         )
         assert scopes.keys() == {"incremental"}

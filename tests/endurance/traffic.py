@@ -70,8 +70,8 @@ class Traffic:
             raise ExceptionGroup("writers failed", self.failures)
 
     def _write(self, number: int) -> None:
-        # A third of them hold many of their transactions open, the others hardly any.
-        lateness = 0.02 if number % 3 else 0.4
+        # Half of them hold many of their transactions open, the others hardly any.
+        lateness = 0.02 if number % 2 else 0.5
         writer = Writer(
             *(self.database, str(number)),
             seed=self.seed,

@@ -1,0 +1,29 @@
+"""The benchmark: its ledger is consistent, and it measures every line of its table."""
+
+from collections.abc import Callable
+
+import pytest
+
+from benchmarks import usual
+from benchmarks.run import FOLLOWING, measure
+from tests.servers import CHECKOUT, Server
+from worker import config
+
+
+@pytest.mark.slow
+def test_a_small_benchmark_finishes(
+    throwaway_server: Callable[..., Server], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every check passes on the generated ledger, and each line of the table is there."""
+    server = throwaway_server("mariadb")
+    lines = list(measure(server, rows=20_000, turns=1, watch=3))
+    assert "checks pass on 20,000 ledger rows" in capsys.readouterr().out
+    questions = [line.question.partition(";")[0] for line in lines]
+    for wanted in (*usual.PAIRS, *(f"incremental {kind}" for kind in FOLLOWING)):
+        assert wanted in questions
+
+
+def test_every_pair_has_its_usual_sql() -> None:
+    """The benchmark measures each reference and each posting of `config.toml`."""
+    checks = config.load(CHECKOUT / "config.toml", {}).checks
+    assert set(usual.PAIRS) == {c.name for c in checks if c.kind in ("reference", "posting")}
