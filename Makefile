@@ -1,6 +1,7 @@
 # Needs GNU make and Python 3.11 or newer; everything else is fetched.   make PYTHON=python3.13 test
 
 PYTHON ?= python3
+ROWS ?= 5000000
 BIN := .venv/bin
 SOURCES := $(wildcard worker checks tests benchmarks)
 
@@ -15,7 +16,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check servers fmt lock clean
+.PHONY: help run test check servers bench fmt lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +42,9 @@ check: $(DEV_STAMP) ## the gates that need no database
 servers: ## MariaDB, promtool and Oracle's MySQL for the tests
 	@echo "== install-servers"
 	@scripts/install-servers
+
+bench: $(DEV_STAMP) servers ## the checks on a ledger of ROWS=5000000 beside the usual SQL (half an hour)
+	@$(BIN)/python -m benchmarks.run --rows $(ROWS)
 
 fmt: $(DEV_STAMP) ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format $(SOURCES)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -33,6 +34,7 @@ from checks.base import (
     Sources,
     Window,
 )
+from checks.moments import written
 from checks.sql import labelled, numbered, scalar
 from checks.summing import (
     Chain,
@@ -92,6 +94,8 @@ class Balance(Check):
     chain: Chain | None = None
     empty_allowed: bool = False
     """Whether a balance of 0 may be without ledger rows."""
+    changed_at: Identifier | None = None
+    """When a balance row was last changed: incremental runs look at what changed, too."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -116,7 +120,11 @@ class Balance(Check):
         times = filter(None, (self.ledger_written_at,))
         own = (self.ledger_primary_key, *times, *self._ledger_by, *self.sums.values(), *chained)
         return {
-            self.table: tuple(dict.fromkeys((self.primary_key, *self.by, *self.sums))),
+            self.table: tuple(
+                dict.fromkeys(
+                    (self.primary_key, *self.by, *self.sums, *filter(None, (self.changed_at,)))
+                )
+            ),
             self.ledger: tuple(dict.fromkeys(own)),
         }
 
@@ -221,17 +229,26 @@ class Balance(Check):
         )
         findings = comparison.judge(list(doubtful))
         seen = Seen(0, len(findings), findings)
-        new = ledger.touched(begin, list(dict.fromkeys((*doubtful, *kept.groups))))
+        left_out = list(dict.fromkeys((*doubtful, *kept.groups)))
+        new = ledger.touched(begin, left_out, self._changed(comparison, window))
         seen.add(
             comparison.look(
                 ledger.in_groups(ledger.postings, new),
                 ledger.in_groups(ledger.balances, new),
                 narrow=False,
-                has_all_balances=False,
+                may_be_alone=self.changed_at is not None,
             )
         )
         wrong = [tuple(finding.key.values()) for finding in seen.findings]
         return seen, hot.with_new(connection, ledger, kept, new, wrong)
+
+    def _changed(self, comparison: "Comparison", window: Window) -> tuple[str, str] | None:
+        """Since when balances are looked at that changed, as their column writes it."""
+        if self.changed_at is None or window.cursor is None:
+            return None
+        before = datetime.fromtimestamp(window.cursor["ledger"]["marks"][-1][0], UTC)
+        column = comparison.ledger.balances.found[self.changed_at]
+        return self.changed_at, written(before - window.overlap, column, window.zone)
 
     def _result(self, seen: Seen, reading: Reading, kept: hot.Kept | None) -> Result:
         whole = len(seen.findings) == seen.violations <= SAMPLE
@@ -255,11 +272,11 @@ class Comparison:
     ledger: Ledger
 
     def look(
-        self, postings: Part, balances: Part, *, narrow: bool, has_all_balances: bool = True
+        self, postings: Part, balances: Part, *, narrow: bool, may_be_alone: bool = True
     ) -> Seen:
         """Find the groups of a part that are wrong.
 
-        Unless the part has all balances of its groups, none can be found without ledger rows.
+        `may_be_alone` tells that the part may have balances without ledger rows.
         """
         ledger = self.ledger
         summed = ledger.summed(ledger.postings, postings, narrow=narrow)
@@ -269,21 +286,19 @@ class Comparison:
         statements = [apart]
         if ledger.chain:
             statements.append(ledger.broken(postings, held, narrow=narrow))
-        groups, matched, bad, rows = self.connection.execute(
+        matched, bad, rows = self.connection.execute(
             select(
-                func.count(),
                 func.count(held.c.number),
                 func.coalesce(func.sum(case((wrong, 1), else_=0)), 0),
                 func.coalesce(func.sum(summed.c.number), 0),
             ).select_from(pairs)
         ).one()
-        _ = groups
         found = [self._ids(each) for each in statements[0 if bad else 1 :]]
         keys = self._keys(ledger.postings, [each for ids in found for each in ids])
         violations = len(keys)
         if any(len(ids) > SAMPLE for ids in found):
             violations = self._number(union(*map(_groups_only, statements)).subquery())
-        if has_all_balances and self._number(held) > matched:
+        if may_be_alone and self._number(held) > matched:
             lonely = ledger.without_postings(summed, held)
             alone = self._ids(lonely)
             keys += self._keys(ledger.balances, alone)

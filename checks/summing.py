@@ -163,16 +163,24 @@ class Ledger:
             .group_by(*groups)
         )
 
-    def touched(self, begin: Any, left_out: Sequence[tuple[Any, ...]]) -> Subquery:
-        """The groups with ledger rows from `begin` on, without some; `by_n`."""
-        side = self.postings
-        rows = side.rows()
-        columns = [rows.c[name] for name in side.by]
-        statement = select(*labelled("by", columns)).where(rows.c[side.primary_key] >= begin)
-        if left_out:
-            # Coalesced: without it a group that is NULL would be left out beside any other.
-            statement = statement.where(not_(func.coalesce(among(columns, left_out), false())))
-        return statement.distinct().subquery("touched")
+    def touched(
+        self,
+        begin: Any,
+        left_out: Sequence[tuple[Any, ...]],
+        changed: tuple[str, str] | None = None,
+    ) -> Subquery:
+        """The groups with ledger rows from `begin` on, without some; `by_n`.
+
+        And those with a balance row `changed` since: the column that says when, and a moment.
+        """
+        rows = self.postings.rows()
+        new = rows.c[self.postings.primary_key] >= begin
+        found = [_groups_of(rows, self.postings, new, left_out)]
+        if changed:
+            rows = self.balances.rows(changed[0])
+            late = rows.c[changed[0]] >= changed[1]
+            found.append(_groups_of(rows, self.balances, late, left_out))
+        return union(*found).subquery("touched")
 
     def in_groups(self, side: Side, groups: Subquery) -> Part:
         """The rows of these groups."""
@@ -213,6 +221,20 @@ def same_group(one: FromClause, other: FromClause) -> ColumnElement[bool]:
     """Whether two statements tell of the same group; NULL is one value."""
     pairs = zip(numbered(one, "by"), numbered(other, "by"), strict=True)
     return and_(*(mine.is_not_distinct_from(theirs) for mine, theirs in pairs))
+
+
+def _groups_of(
+    rows: FromClause,
+    side: Side,
+    condition: ColumnElement[bool],
+    left_out: Sequence[tuple[Any, ...]],
+) -> Select[Any]:
+    columns = [rows.c[name] for name in side.by]
+    statement = select(*labelled("by", columns)).where(condition).distinct()
+    if left_out:
+        # Coalesced: without it a group that is NULL would be left out beside any other.
+        statement = statement.where(not_(func.coalesce(among(columns, left_out), false())))
+    return statement
 
 
 def code(text: Built) -> Built:

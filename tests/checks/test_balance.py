@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, literal
 
 from checks import balance, catalog, hot, summing
-from checks.base import EVERYTHING, SAMPLE, CheckError, Finding, Result, Window
+from checks.base import EVERYTHING, SAMPLE, CheckError, Finding, Result, Scalar, Window
 from tests.checks.ledgers import Backend, Ledger, check, keys, messages, on_servers
 from tests.checks.runs import Clock, seen, set_clock, window_after
 
@@ -93,11 +93,11 @@ class Bank:
             f"UPDATE t SET available = {available} WHERE account = {account} AND asset = '{asset}'"
         )
 
-    def run(self, window: Window = EVERYTHING, **fields: object) -> Result:
+    def run(self, window: Window = EVERYTHING, /, **fields: object) -> Result:
         """Run the check."""
         return declared(**fields).run(self.ledger.sources, window)
 
-    def after(self, result: Result, **fields: Any) -> Result:
+    def after(self, result: Result, /, **fields: object) -> Result:
         """Run the check again, along the cursor, with the smallest overlap that there is."""
         return self.run(window_after(result), **fields)
 
@@ -396,9 +396,9 @@ def test_ledger_may_name_its_columns_otherwise(ledger: Ledger) -> None:
 
 def test_null_is_a_group_of_its_own(bank: Bank) -> None:
     """Rows without an account or an asset are one group, compared as any other."""
-    for group in ((None, "P"), (1, None), (None, None)):
-        bank.post(*group, 5, 6)
-        bank.hold(*group, 11)
+    for account, asset in ((None, "P"), (1, None), (None, None)):
+        bank.post(account, asset, 5, 6)
+        bank.hold(account, asset, 11)
     assert bank.run().violations == 0
     bank.ledger.sql("UPDATE t SET available = 12 WHERE id < 3", "DELETE FROM t WHERE id = 3")
     bank.hold(2, None, 1)
@@ -1068,7 +1068,9 @@ def test_as_many_known_findings_as_a_sample_holds(bank: Bank) -> None:
     bank.ledger.insert("l", "id, account, asset, delta, was, now_is, hold", rows)
     amounts = [(n, n, "P", 1 + (n == SAMPLE), 0) for n in range(1, SAMPLE + 1)]
     bank.ledger.insert("t", "id, account, asset, available, frozen", amounts)
-    known = tuple({"account": n, "asset": "P"} for n in range(1, SAMPLE + 1))
+    known: tuple[Mapping[str, Scalar], ...] = tuple(
+        {"account": n, "asset": "P"} for n in range(1, SAMPLE + 1)
+    )
     result = bank.run(replace(window_after(bank.run()), known=known))
     assert (only(result).key, result.complete) == ({"account": SAMPLE, "asset": "P"}, False)
 

@@ -83,7 +83,17 @@ ACTS = st.lists(
     ),
     max_size=6,
 )
-BYS = st.sampled_from((("account", "asset"), ("asset", "account"), ("account",), ("asset",)))
+BYS = (("account", "asset"), ("asset", "account"), ("account",), ("asset",))
+RULES = st.fixed_dictionaries(
+    {
+        "by": st.sampled_from((BYS[0], *BYS)),
+        "chained": st.sampled_from([True, True, False]),
+        "empty_allowed": st.booleans(),
+    }
+)
+LIMITS = st.fixed_dictionaries(
+    {"page_rows": st.integers(1, 20), "many": st.integers(0, 3), "most": st.integers(1, 3)}
+)
 
 
 @dataclass
@@ -290,18 +300,11 @@ def test_complete_runs_of_balance_find_what_is_wrong(bank: Ledger) -> None:
     """A complete run finds what is wrong and nothing else, in however many pages it goes."""
 
     @settings(max_examples=EXAMPLES[bank.backend], deadline=None)
-    @given(ACTS, ACTS, BYS, st.booleans(), st.booleans(), st.integers(1, 20))
-    def holds(
-        acts: list[Act],
-        more: list[Act],
-        by: tuple[str, ...],
-        chained: bool,  # noqa: FBT001 - hypothesis gives it by position
-        empty_allowed: bool,  # noqa: FBT001
-        page_rows: int,
-    ) -> None:
-        books = Books(fold_of(bank), by, chained, empty_allowed)
-        books.go_on(acts)
-        books.go_on(more)
+    @given(steps=st.tuples(ACTS, ACTS), rules=RULES, page_rows=st.integers(1, 20))
+    def holds(steps: tuple[list[Act], list[Act]], rules: Row, page_rows: int) -> None:
+        books = Books(fold_of(bank), **rules)
+        for acts in steps:
+            books.go_on(acts)
         write(bank, l=books.posted, t=books.balances)
         with small(books, page_rows=page_rows):
             result = books.check.run(bank.sources)
@@ -318,18 +321,11 @@ def test_runs_of_balance_along_the_cursor_find_what_they_promise(bank: Ledger) -
     """What is new, known or kept is judged rightly, late rows too; never is anything else told."""
 
     @settings(max_examples=EXAMPLES[bank.backend], deadline=None)
-    @given(STEPS, BYS, st.booleans(), st.integers(0, 3), st.integers(1, 3), st.integers(1, 20))
-    def holds(
-        steps: list[tuple[list[Act], bool]],
-        by: tuple[str, ...],
-        chained: bool,  # noqa: FBT001 - hypothesis gives it by position
-        many: int,
-        most: int,
-        page_rows: int,
-    ) -> None:
-        books = Books(fold_of(bank), by, chained)
-        with small(books, page_rows=page_rows, many=many, most=most), set_clock() as clock:
-            following = Following(bank, books, clock, most)
+    @given(steps=STEPS, rules=RULES, limits=LIMITS)
+    def holds(steps: list[tuple[list[Act], bool]], rules: Row, limits: dict[str, int]) -> None:
+        books = Books(fold_of(bank), **rules)
+        with small(books, **limits), set_clock() as clock:
+            following = Following(bank, books, clock, limits["most"])
             for acts, complete in steps:
                 following.go_on(acts, complete=complete)
 
@@ -401,10 +397,14 @@ class Following:
 BACKING_TABLES = (
     "CREATE TABLE accounts (account_id bigint PRIMARY KEY, user_id bigint)",
     "CREATE TABLE t (id bigint PRIMARY KEY, account bigint, asset varchar(9), frozen bigint)",
-    "CREATE TABLE listings (id bigint PRIMARY KEY, seller bigint, asset varchar(9), offer bigint,"
-    " status varchar(9), held int)",
-    "CREATE TABLE orders (id bigint PRIMARY KEY, buyer bigint, asset varchar(9), gross bigint,"
-    " status varchar(9))",
+    (
+        "CREATE TABLE listings (id bigint PRIMARY KEY, seller bigint, asset varchar(9),"
+        " offer bigint, status varchar(9), held int)"
+    ),
+    (
+        "CREATE TABLE orders (id bigint PRIMARY KEY, buyer bigint, asset varchar(9),"
+        " gross bigint, status varchar(9))"
+    ),
 )
 USERS: dict[Any, Any] = {10: 1, 11: 1, 20: 2, 91: None, 92: None}
 """The user of each account; account 404 does not exist."""

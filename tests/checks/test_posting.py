@@ -296,7 +296,7 @@ def test_key_too_long(ledger: Ledger) -> None:
     result = run(ledger)
     assert seen(result) == [({"record_id": 5}, "key_too_long"), ({FAR: 5}, "orphaned")]
     assert result.findings[0].message == (
-        "exchange_records: exchange_debit_{idempotency_key} is longer than the 100 of its column"
+        "exchange_records: exchange_debit_{idempotency_key} is longer than its column"
     )
     assert result.findings[0].evidence["ledger idempotency_key"] == f"exchange_debit_{'y' * 86}"
     (note,) = result.notes
@@ -680,8 +680,8 @@ def test_second_column_that_is_text_cannot_be_read_back(ledger: Ledger) -> None:
     with pytest.raises(CheckError) as caught:
         run(ledger, **fields)
     assert str(caught.value) == (
-        "ledger_key: pay_asset_code is text and may hold what keeps it apart; only the first column"
-        " of a template may be text (or reverse = false)"
+        "ledger_key: pay_asset_code is text and may hold what keeps it apart: only the first may be;"
+        " reverse = false reads no key backwards"
     )
     assert caught.value.permanent
     record(ledger, 1)
