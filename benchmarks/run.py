@@ -346,6 +346,8 @@ def memory(bench: Bench, seconds: float) -> Line:
                 env={**clean, **settings},
             )
         time.sleep(seconds)
+        if worker.poll() is not None:
+            sys.exit(f"the worker ended: {log.read_text()}")
         status = Path(f"/proc/{worker.pid}/status").read_text()
         worker.terminate()
         worker.wait()

@@ -47,7 +47,7 @@ def kind_of(check: type[Check]) -> str:
     return kind
 
 
-def _concrete(check: type[Check]) -> Iterator[type[Check]]:
+def _concrete(check: type) -> Iterator[type]:
     """Every class below it that can be made."""
     for each in check.__subclasses__():
         if not isabstract(each):

@@ -106,8 +106,8 @@ def print_findings(
             console.print(f"{check}: … and {number} more that are not listed", markup=False)
     states = Counter(each["state"] for each in found)
     summary = [f"{states[state]} {state}" for state in FindingState if states[state]]
-    number = "1 finding" if len(found) == 1 else f"{len(found)} findings"
-    console.print(number + (f": {', '.join(summary)}" if summary else ""))
+    total = "1 finding" if len(found) == 1 else f"{len(found)} findings"
+    console.print(total + (f": {', '.join(summary)}" if summary else ""))
 
 
 def print_finding(

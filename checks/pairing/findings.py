@@ -6,35 +6,37 @@ from typing import TYPE_CHECKING
 from sqlalchemy import RowMapping, select
 
 from checks.base import Evidence, Finding, Scalar
+from checks.pairing.sides import Key, Moment
+from checks.pairing.statements import joined_far, named, same, wanted
 from checks.sql import among, labelled, numbered, scalar
 
 if TYPE_CHECKING:
-    from checks.pairing import Key, Moment, Pairing
+    from checks.pairing.check import Pairing
 
 
-def near_findings(check: "Pairing", moment: "Moment", keys: "Sequence[Key]") -> list[Finding]:
+def near_findings(check: "Pairing", moment: Moment, keys: Sequence[Key]) -> list[Finding]:
     """A finding for each of these near rows or groups, which have no right far row."""
     near = check.near(moment, lambda rows: among(check.key_columns(rows), keys))
-    _, source, column = check.joined_far(outer=True)
-    far_key, wanted = column(check.far.primary_key), check.wanted(column)
+    _, source, column = joined_far(check, outer=True)
+    far_key, is_wanted = column(check.far.primary_key), wanted(check, column)
     statement = (
         select(
             *near.c,
             far_key.label("far_key"),
-            wanted.label("wanted"),
+            is_wanted.label("wanted"),
             *labelled("far", [each.over(column) for each in check.far_values]),
-            *labelled("same", check.same(near, column)),
+            *labelled("same", same(check, near, column)),
         )
-        .select_from(near.join(source, check.named(near, column), isouter=True))
-        .order_by(*numbered(near, "key"), wanted.desc(), far_key)
+        .select_from(near.join(source, named(check, near, column), isouter=True))
+        .order_by(*numbered(near, "key"), is_wanted.desc(), far_key)
     )
     rows = moment.connection.execute(statement).mappings()
     return [_near_finding(check, moment, row) for row in _first_of_each_key(rows)]
 
 
-def far_findings(check: "Pairing", moment: "Moment", keys: "Sequence[Key]") -> list[Finding]:
+def far_findings(check: "Pairing", moment: Moment, keys: Sequence[Key]) -> list[Finding]:
     """A finding for each of these far rows, which no near row names as it should."""
-    far, source, column = check.joined_far(outer=True)
+    far, source, column = joined_far(check, outer=True)
     near = check.near_rows().alias("near")
     key, near_key = column(check.far.primary_key), near.c[check.primary_key]
     statement = (
@@ -52,7 +54,7 @@ def far_findings(check: "Pairing", moment: "Moment", keys: "Sequence[Key]") -> l
     return [_far_finding(check, row) for row in _first_of_each_key(rows)]
 
 
-def _near_finding(check: "Pairing", moment: "Moment", row: RowMapping) -> Finding:
+def _near_finding(check: "Pairing", moment: Moment, row: RowMapping) -> Finding:
     problem, message = check.problem(row, moment.found)
     evidence: dict[str, Evidence] = {"problem": problem, **_far_key(check, row)}
     is_there = row["far_key"] is not None

@@ -1,14 +1,10 @@
-"""What `reference` and `posting` have in common: rows of one table, and the rows they answer to.
-
-The near side is the table that is blamed, the far side the one it refers to. A near row, or a group
-of them, is right when there is a far row with the right key that agrees in all that is compared.
-"""
+"""The check that `reference` and `posting` are kinds of: its fields, questions and statements."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 from sqlalchemy import (
@@ -16,7 +12,6 @@ from sqlalchemy import (
     Connection,
     FromClause,
     RowMapping,
-    Select,
     TableClause,
     and_,
     func,
@@ -31,78 +26,19 @@ from checks.base import (
     SAMPLE,
     Check,
     CheckError,
-    Finding,
     Result,
-    Scalar,
     Sources,
     Window,
 )
 from checks.expression import Expression, FarExpression
-from checks.joining import Lookup, Through, join, needed, refuse_unjoined
+from checks.joining import Through, needed, refuse_unjoined
 from checks.moments import Settle, Since
-from checks.pairing_findings import far_findings, near_findings
-from checks.sql import among, labelled, numbered, rows_of
+from checks.pairing.findings import far_findings, near_findings
+from checks.pairing.sides import Built, Catalog, Direction, Far, Key, Moment
+from checks.pairing.statements import unmatched, unnamed
+from checks.sql import among, labelled, rows_of
 from checks.types import Identifier, Severity
 from checks.window import Followed, Reading, cursor_complaints
-
-Built = ColumnElement[Any]
-Catalog = Mapping[str, Mapping[str, catalog.Column]]
-Key = tuple[Scalar, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Far:
-    """The far side: how its rows are named, chosen, followed and dated."""
-
-    role: str
-    """What this side is called in fields and findings."""
-    table: str
-    primary_key: str
-    cursor: str | None
-    written_at: str | None
-    key: tuple[str, ...]
-    """The columns by which a near row names it."""
-    when: FarExpression | None
-    """Which rows may be named, and have to be when both directions are asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One run: its snapshot and when that was, and what is to be read."""
-
-    connection: Connection
-    at: datetime
-    window: Window
-    found: Catalog
-    near: Reading
-    far: Reading
-
-
-@dataclass(frozen=True, slots=True)
-class Direction:
-    """One question of a run."""
-
-    names: tuple[str, ...]
-    """The names in the keys of its findings."""
-    violating: Callable[[Sequence[Key]], list[Select[Any]]]
-    """Statements that between them give the key of each violation once; takes the known keys."""
-    describe: Callable[[Sequence[Key]], list[Finding]]
-
-    def look(self, moment: Moment) -> tuple[list[Finding], int]:
-        """The findings, and the exact number of violations."""
-        keys = (key for key in moment.window.known if set(key) == set(self.names))
-        known = [tuple(key[name] for name in self.names) for key in keys]
-        wrong: list[Key] = []
-        violations = 0
-        for statement in self.violating(known):
-            rows = moment.connection.execute(statement.limit(SAMPLE + 1)).all()
-            number = len(rows)
-            if number > SAMPLE:
-                counted = select(func.count()).select_from(statement.order_by(None).subquery())
-                number = int(moment.connection.scalar(counted) or 0)
-            wrong += [tuple(row) for row in rows[:SAMPLE]]
-            violations += number
-        return self.describe(wrong[:SAMPLE]) if wrong else [], violations
 
 
 class Pairing(Check):
@@ -166,13 +102,13 @@ class Pairing(Check):
         """The questions of a run."""
         yield Direction(
             self.key_names,
-            lambda known: self._unmatched(moment, known),
+            lambda known: unmatched(self, moment, known),
             lambda keys: near_findings(self, moment, keys),
         )
         if self.reverse:
             yield Direction(
                 (self.far_key_name,),
-                lambda known: self._unnamed(moment, known),
+                lambda known: unnamed(self, moment, known),
                 lambda keys: far_findings(self, moment, keys),
             )
 
@@ -300,7 +236,7 @@ class Pairing(Check):
 
     def judged(self, moment: Moment, rows: FromClause) -> ColumnElement[bool]:
         """Whether a near row is old enough, and not too old, to be judged."""
-        return self._in_scope(moment, self.table, rows, self.written_at)
+        return self.in_scope(moment, self.table, rows, self.written_at)
 
     def restricted(
         self, moment: Moment, reading: Reading, cursor: str | None, key: str, known: Sequence[Key]
@@ -337,9 +273,10 @@ class Pairing(Check):
     def _covered(self, reading: Reading, rows: FromClause) -> ColumnElement[bool]:
         return reading.covers(rows.c[self.cursor] if self.cursor else None)
 
-    def _in_scope(
+    def in_scope(
         self, moment: Moment, table: str, rows: FromClause, column: str | None
     ) -> ColumnElement[bool]:
+        """Whether a row of either side is old enough, and not too old, to be judged."""
         if column is None or not (self.settle or self.since):
             return true()
         return moments.in_scope(
@@ -351,45 +288,6 @@ class Pairing(Check):
             since=self.since,
         )
 
-    def joined_far(self, *, outer: bool) -> tuple[FromClause, FromClause, Lookup]:
-        """The far side, the same with the tables joined to it, and the columns of both by name."""
-        far = rows_of(self.far.table, self.needs[self.far.table]).alias("far")
-        return far, *join(far, self.through, self.needs, outer=outer)
-
-    def _unmatched(self, moment: Moment, known: Sequence[Key]) -> list[Select[Any]]:
-        """Near rows without a far row that is right in everything."""
-        return [
-            self._without_far(self.near(moment, only))
-            for only in self.restricted(moment, moment.near, self.cursor, self.primary_key, known)
-        ]
-
-    def _without_far(self, near: FromClause) -> Select[Any]:
-        far, source, column = self.joined_far(outer=False)
-        right = and_(self.named(near, column), *self.same(near, column), self.wanted(column))
-        keys = numbered(near, "key")
-        return (
-            select(*keys)
-            .select_from(near.join(source, right, isouter=True))
-            .where(far.c[self.far.primary_key].is_(None))
-            .order_by(*keys)
-        )
-
-    def named(self, near: FromClause, column: Lookup) -> ColumnElement[bool]:
-        """Whether a near row names a far row."""
-        names = zip(self.far.key, numbered(near, "name"), strict=True)
-        return and_(*(column(one) == other for one, other in names))
-
-    def same(self, near: FromClause, column: Lookup) -> list[ColumnElement[bool]]:
-        """For each pair of `equal`, whether its two sides are the same, NULL being one value."""
-        same = []
-        for number, other in enumerate(self.far_values):
-            ends = [near.c[f"value_{number}"]]
-            if f"also_{number}" in near.c:
-                ends.append(near.c[f"also_{number}"])
-            value = other.over(column)
-            same.append(and_(*(end.is_not_distinct_from(value) for end in ends)))
-        return same
-
     @property
     def far_values(self) -> tuple[FarExpression, ...]:
         """The far ends of what is compared."""
@@ -399,32 +297,6 @@ class Pairing(Check):
     def near_values(self) -> tuple[str, ...]:
         """The near ends of what is compared, as findings call them."""
         return tuple(each.source for each in self.equal)
-
-    def wanted(self, column: Lookup) -> ColumnElement[bool]:
-        """Whether a far row is one that may be named."""
-        return func.coalesce(self.far.when.over(column), False) if self.far.when else true()
-
-    def _unnamed(self, moment: Moment, known: Sequence[Key]) -> list[Select[Any]]:
-        """Far rows that no near row names which may."""
-        far = self.far
-        return [
-            self._without_near(moment, only)
-            for only in self.restricted(moment, moment.far, far.cursor, far.primary_key, known)
-        ]
-
-    def _without_near(
-        self, moment: Moment, only: Callable[[FromClause], ColumnElement[bool]]
-    ) -> Select[Any]:
-        far, source, column = self.joined_far(outer=True)
-        near = self.near_rows().alias("near")
-        named = and_(self.named_by(far, near, moment.found), self.allows(near))
-        in_scope = self._in_scope(moment, self.far.table, far, self.far.written_at)
-        return (
-            select(far.c[self.far.primary_key].label("key_0"))
-            .select_from(source.join(near, named, isouter=True))
-            .where(self.wanted(column), in_scope, only(far), near.c[self.primary_key].is_(None))
-            .order_by(far.c[self.far.primary_key])
-        )
 
     def key_columns(self, rows: FromClause) -> list[Built]:
         """The columns of `key_names`."""

@@ -1,0 +1,72 @@
+"""What a run of `reference` or `posting` deals with: its two sides, its moment, its questions."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, select
+
+from checks import catalog
+from checks.base import SAMPLE, Finding, Scalar, Window
+from checks.expression import FarExpression
+from checks.window import Reading
+
+Built = ColumnElement[Any]
+Catalog = Mapping[str, Mapping[str, catalog.Column]]
+Key = tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Far:
+    """The far side: how its rows are named, chosen, followed and dated."""
+
+    role: str
+    """What this side is called in fields and findings."""
+    table: str
+    primary_key: str
+    cursor: str | None
+    written_at: str | None
+    key: tuple[str, ...]
+    """The columns by which a near row names it."""
+    when: FarExpression | None
+    """Which rows may be named, and have to be when both directions are asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One run: its snapshot and when that was, and what is to be read."""
+
+    connection: Connection
+    at: datetime
+    window: Window
+    found: Catalog
+    near: Reading
+    far: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """One question of a run."""
+
+    names: tuple[str, ...]
+    """The names in the keys of its findings."""
+    violating: Callable[[Sequence[Key]], list[Select[Any]]]
+    """Statements that between them give the key of each violation once; takes the known keys."""
+    describe: Callable[[Sequence[Key]], list[Finding]]
+
+    def look(self, moment: Moment) -> tuple[list[Finding], int]:
+        """The findings, and the exact number of violations."""
+        keys = (key for key in moment.window.known if set(key) == set(self.names))
+        known = [tuple(key[name] for name in self.names) for key in keys]
+        wrong: list[Key] = []
+        violations = 0
+        for statement in self.violating(known):
+            rows = moment.connection.execute(statement.limit(SAMPLE + 1)).all()
+            number = len(rows)
+            if number > SAMPLE:
+                counted = select(func.count()).select_from(statement.order_by(None).subquery())
+                number = int(moment.connection.scalar(counted) or 0)
+            wrong += [tuple(row) for row in rows[:SAMPLE]]
+            violations += number
+        return self.describe(wrong[:SAMPLE]) if wrong else [], violations

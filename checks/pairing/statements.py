@@ -1,0 +1,86 @@
+"""The statements that find near rows without their far row, and far rows that nobody names."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, FromClause, Select, and_, func, select, true
+
+from checks.joining import Lookup, join
+from checks.pairing.sides import Key, Moment
+from checks.sql import numbered, rows_of
+
+if TYPE_CHECKING:
+    from checks.pairing.check import Pairing
+
+
+def unmatched(check: "Pairing", moment: Moment, known: Sequence[Key]) -> list[Select[Any]]:
+    """Near rows without a far row that is right in everything."""
+    return [
+        _without_far(check, check.near(moment, only))
+        for only in check.restricted(moment, moment.near, check.cursor, check.primary_key, known)
+    ]
+
+
+def unnamed(check: "Pairing", moment: Moment, known: Sequence[Key]) -> list[Select[Any]]:
+    """Far rows that no near row names which may."""
+    far = check.far
+    return [
+        _without_near(check, moment, only)
+        for only in check.restricted(moment, moment.far, far.cursor, far.primary_key, known)
+    ]
+
+
+def _without_far(check: "Pairing", near: FromClause) -> Select[Any]:
+    far, source, column = joined_far(check, outer=False)
+    right = and_(named(check, near, column), *same(check, near, column), wanted(check, column))
+    keys = numbered(near, "key")
+    return (
+        select(*keys)
+        .select_from(near.join(source, right, isouter=True))
+        .where(far.c[check.far.primary_key].is_(None))
+        .order_by(*keys)
+    )
+
+
+def _without_near(
+    check: "Pairing", moment: Moment, only: Callable[[FromClause], ColumnElement[bool]]
+) -> Select[Any]:
+    far, source, column = joined_far(check, outer=True)
+    near = check.near_rows().alias("near")
+    named = and_(check.named_by(far, near, moment.found), check.allows(near))
+    in_scope = check.in_scope(moment, check.far.table, far, check.far.written_at)
+    return (
+        select(far.c[check.far.primary_key].label("key_0"))
+        .select_from(source.join(near, named, isouter=True))
+        .where(wanted(check, column), in_scope, only(far), near.c[check.primary_key].is_(None))
+        .order_by(far.c[check.far.primary_key])
+    )
+
+
+def joined_far(check: "Pairing", *, outer: bool) -> tuple[FromClause, FromClause, Lookup]:
+    """The far side, the same with the tables joined to it, and the columns of both by name."""
+    far = rows_of(check.far.table, check.needs[check.far.table]).alias("far")
+    return far, *join(far, check.through, check.needs, outer=outer)
+
+
+def named(check: "Pairing", near: FromClause, column: Lookup) -> ColumnElement[bool]:
+    """Whether a near row names a far row."""
+    names = zip(check.far.key, numbered(near, "name"), strict=True)
+    return and_(*(column(one) == other for one, other in names))
+
+
+def same(check: "Pairing", near: FromClause, column: Lookup) -> list[ColumnElement[bool]]:
+    """For each pair of `equal`, whether its two sides are the same, NULL being one value."""
+    same = []
+    for number, other in enumerate(check.far_values):
+        ends = [near.c[f"value_{number}"]]
+        if f"also_{number}" in near.c:
+            ends.append(near.c[f"also_{number}"])
+        value = other.over(column)
+        same.append(and_(*(end.is_not_distinct_from(value) for end in ends)))
+    return same
+
+
+def wanted(check: "Pairing", column: Lookup) -> ColumnElement[bool]:
+    """Whether a far row is one that may be named."""
+    return func.coalesce(check.far.when.over(column), False) if check.far.when else true()
