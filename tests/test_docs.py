@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from inspect import isabstract
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
@@ -47,7 +48,7 @@ def kind_of(check: type[Check]) -> str:
     return kind
 
 
-def _concrete(check: type) -> Iterator[type]:
+def _concrete(check: Any) -> Iterator[type]:
     """Every class below it that can be made."""
     for each in check.__subclasses__():
         if not isabstract(each):
