@@ -212,7 +212,8 @@ CORRUPTIONS = {
     "ledger row of a draw is off by one, and so is the balance": Corruption(
         spoil=(
             (
-                f"UPDATE {TXN} SET delta_amount = delta_amount - 1, balance_after = balance_after - 1"
+                f"UPDATE {TXN} SET delta_amount = delta_amount - 1,"
+                " balance_after = balance_after - 1"
                 " WHERE business_type = 'lottery_consume'"
             ),
         ),

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import ValidationError
@@ -27,7 +28,7 @@ POSTINGS = (
 )
 BALANCES = (
     "CREATE TABLE t (id bigint PRIMARY KEY, account {account}, asset {own_asset}, campaign int,"
-    " available {amount}, frozen {amount})"
+    " available {amount}, frozen {amount}, changed datetime)"
 )
 COLUMNS = {
     "account": "bigint",
@@ -1075,6 +1076,85 @@ def test_as_many_known_findings_as_a_sample_holds(bank: Bank) -> None:
     assert (only(result).key, result.complete) == ({"account": SAMPLE, "asset": "P"}, False)
 
 
+# Balances that changed without a ledger row
+
+
+@dataclass
+class Watched:
+    """A bank of four accounts whose balances say when they changed, and a clock."""
+
+    bank: Bank
+    clock: Clock
+    last: Result | None = None
+
+    def go_on(self) -> Result:
+        """Run once more, a minute later, with an overlap of ten minutes."""
+        window = Window(overlap_rows=0)
+        if self.last:
+            window = window_after(self.last, overlap=window.overlap)
+        self.clock.move(60)
+        zone = ZoneInfo("Asia/Shanghai")
+        self.last = self.bank.run(replace(window, zone=zone), changed_at="changed")
+        return self.last
+
+    def change(self, statement: str, ago: int = 0) -> None:
+        """Change balances, so many seconds ago by their own word."""
+        beijing = self.clock.at.replace(tzinfo=None) + timedelta(hours=8, seconds=-ago)
+        self.bank.ledger.sql(statement.replace("NOW", f"changed = '{beijing}'"))
+
+
+@pytest.fixture
+def watched(bank: Bank) -> Iterator[Watched]:
+    """All is right, and the run that follows is one along the cursor."""
+    with set_clock() as clock:
+        made = Watched(bank, clock)
+        for account in (1, 2, 3, 4):
+            bank.post(account, "P", 5)
+            bank.hold(account, "P", 5)
+        made.change("UPDATE t SET NOW")
+        made.go_on()
+        clock.move(1200)
+        made.go_on()
+        clock.move(1200)
+        result = made.go_on()
+        assert (result.complete, result.violations) == (False, 0)
+        yield made
+
+
+def test_balance_that_changed_is_seen(watched: Watched) -> None:
+    """With `changed_at` a balance that was altered, or made, without a ledger row is found."""
+    watched.bank.hold(7, "P", 1)
+    watched.change("UPDATE t SET available = 6, NOW WHERE account = 2")
+    watched.change("UPDATE t SET NOW WHERE account IN (1, 7)")
+    assert told(watched.go_on()) == {("(2, 'P')", "apart", 1), ("(7, 'P')", "no_ledger", 1)}
+
+
+@pytest.mark.parametrize(("ago", "seen"), [(600, True), (659, True), (661, False)])
+def test_balance_that_changed_within_the_overlap_is_seen(
+    watched: Watched, ago: int, *, seen: bool
+) -> None:
+    """A change may be committed as late as the overlap allows; older ones are not looked at."""
+    watched.change("UPDATE t SET available = 6, NOW WHERE account = 2", ago - 60)
+    result = watched.go_on()
+    assert (result.violations, result.complete) == (seen, False)
+
+
+def test_balance_that_does_not_say_so_is_not_seen(watched: Watched) -> None:
+    """What was altered behind `changed_at`, and what was deleted, waits for the complete run."""
+    watched.change("UPDATE t SET available = 6 WHERE account = 2")
+    watched.change("UPDATE t SET available = 6, changed = NULL WHERE account = 3")
+    watched.change("DELETE FROM t WHERE account = 1")
+    assert watched.go_on().violations == 0
+    assert watched.bank.run(changed_at="changed").violations == 3
+
+
+def test_column_of_the_change_has_to_exist(bank: Bank) -> None:
+    """A `changed_at` that is missing is a permanent error."""
+    with pytest.raises(CheckError, match="table t has no column chnged; the nearest") as caught:
+        bank.run(changed_at="chnged")
+    assert caught.value.permanent
+
+
 # Groups whose sums are kept
 
 
@@ -1136,6 +1216,21 @@ def test_kept_sums_go_on(busy: Hot) -> None:
     group = (1, "P")
     totals = (18, 18, 18, 19, 21)
     assert sums == [{group: ((total, 3), total)} for total in totals]
+
+
+def test_kept_groups_are_not_read_anew(busy: Hot) -> None:
+    """Of a kept group only what came after the settled place is read, and nothing else examined."""
+    busy.bank.post(1, "P", 1)
+    busy.bank.set(1, "P", 19)
+    assert (busy.go_on().examined, busy.last.violations) == (2, 0)  # the rows of account 2
+    assert (busy.go_on().examined, busy.last.violations) == (0, 0)
+
+
+def test_wrong_groups_are_not_kept(busy: Hot) -> None:
+    """However many rows a group has, it is not kept while it is wrong."""
+    busy.bank.post(2, "P", 1)
+    assert told(busy.go_on()) == {("(2, 'P')", "apart", 1)}
+    assert set(kept(busy.last)) == {(1, "P")}
 
 
 def test_balance_of_a_kept_group_is_seen_without_new_rows(busy: Hot) -> None:
