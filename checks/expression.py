@@ -108,6 +108,11 @@ class FarExpression(Expression):
 
     qualified = True
 
+    @property
+    def is_qualified(self) -> bool:
+        """Whether it does."""
+        return any("." in name for name in self.columns)
+
 
 def _name(column: exp.Column) -> str:
     return f"{column.table}.{column.name}" if column.table else column.name

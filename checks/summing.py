@@ -155,12 +155,17 @@ class Ledger:
         """
         links = self.links(part, narrow=narrow)
         groups = numbered(links, "by")
-        same = same_group(links, balances)
-        return (
+        # The breaks first, of which there are hardly any: to join every row with its balance
+        # takes five times as long.
+        breaks = (
             select(*groups, func.min(links.c.id).label("first_id"))
-            .select_from(links.join(balances, and_(same, balances.c.number == 1)))
             .where(links.c.before != func.coalesce(links.c.previous, 0))
             .group_by(*groups)
+            .subquery("breaks")
+        )
+        single = and_(same_group(breaks, balances), balances.c.number == 1)
+        return select(*numbered(breaks, "by"), breaks.c.first_id).select_from(
+            breaks.join(balances, single)
         )
 
     def touched(

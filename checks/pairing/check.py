@@ -36,7 +36,7 @@ from checks.moments import Settle, Since
 from checks.pairing.findings import far_findings, near_findings
 from checks.pairing.sides import Built, Catalog, Direction, Far, Key, Moment
 from checks.pairing.statements import unmatched, unnamed
-from checks.sql import among, labelled, rows_of
+from checks.sql import among, labelled, row_estimate, rows_of
 from checks.types import Identifier, Severity
 from checks.window import Followed, Reading, cursor_complaints
 
@@ -196,9 +196,7 @@ class Pairing(Check):
             near, far = self._readings(connection, window, at)
             moment = Moment(connection, at, window, found, near, far)
             seen = [each.look(moment) for each in self.directions(moment)]
-            rows = self.near_rows()
-            covered = select(func.count()).select_from(rows).where(self._covered(near, rows))
-            examined = int(connection.scalar(covered) or 0)
+            examined = self._examined(connection, near)
         findings = tuple(finding for some, _ in seen for finding in some)
         violations = sum(number for _, number in seen)
         left = {"near": near.left, "far": far.left}
@@ -270,8 +268,12 @@ class Pairing(Check):
             far.read(connection, window, "far", at) if self.reverse else Reading(None, None),
         )
 
-    def _covered(self, reading: Reading, rows: FromClause) -> ColumnElement[bool]:
-        return reading.covers(rows.c[self.cursor] if self.cursor else None)
+    def _examined(self, connection: Connection, reading: Reading) -> int:
+        if reading.begin is None or self.cursor is None:
+            return row_estimate(connection, self.table)
+        rows = self.near_rows()
+        covered = select(func.count()).where(reading.covers(rows.c[self.cursor]))
+        return int(connection.scalar(covered) or 0)
 
     def in_scope(
         self, moment: Moment, table: str, rows: FromClause, column: str | None

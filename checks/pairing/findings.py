@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, func, select
 
 from checks.base import Evidence, Finding, Scalar
 from checks.pairing.sides import Key, Moment
@@ -18,7 +18,7 @@ def near_findings(check: "Pairing", moment: Moment, keys: Sequence[Key]) -> list
     """A finding for each of these near rows or groups, which have no right far row."""
     near = check.near(moment, lambda rows: among(check.key_columns(rows), keys))
     _, source, column = joined_far(check, outer=True)
-    far_key, is_wanted = column(check.far.primary_key), wanted(check, column)
+    far_key, is_wanted = column(check.far.primary_key), func.coalesce(wanted(check, column), False)
     statement = (
         select(
             *near.c,
@@ -71,7 +71,7 @@ def _near_finding(check: "Pairing", moment: Moment, row: RowMapping) -> Finding:
         evidence[mine] = ours
         if is_there:
             evidence[f"{check.far.role} {other.source}"] = theirs
-        if not any("." in name for name in other.columns):  # an owner's number is no amount
+        if not other.is_qualified:  # an owner's number is no amount
             off += _distance(ours, theirs)
     key = (scalar(value) for value in _key_of(row))
     return Finding(dict(zip(check.key_names, key, strict=True)), message, evidence, max(1, off))
