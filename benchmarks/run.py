@@ -395,6 +395,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--watch", type=float, default=180, help="seconds that the worker runs (180)"
     )
+    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
     return parser.parse_args()
 
 

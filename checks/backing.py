@@ -106,6 +106,10 @@ class Backing(Check):
         """Columns that cannot be compared, and joins that could count an amount twice."""
         yield from joining.complaints(connection, self.table, self.through)
         found = {table: catalog.columns(connection, table) for table in self.needs}
+        amounts = ((self.table, self.amount), *((h.table, h.amount) for h in self.holders))
+        for table, amount in dict.fromkeys(amounts):
+            if not found[table][amount].is_number:
+                yield f"{table}.{amount} is {found[table][amount].type}, and no amount"
         for holder in self.holders:
             for part, name in zip(self.by, holder.by, strict=True):
                 own, other = self._plain(part, found), found[holder.table][name]

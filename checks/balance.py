@@ -1,7 +1,7 @@
 """`balance`: the ledger and the balances tell the same story."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, Self
@@ -182,6 +182,15 @@ class Balance(Check):
                 and (why := catalog.unlike(mine[one], theirs[other]))
             ):
                 yield f"{self.table}.{one} cannot be compared with {self.ledger}.{other}: {why}"
+        chained = (self.chain.before, self.chain.change, self.chain.after) if self.chain else ()
+        yield from _fractions(self.table, mine, self.sums)
+        yield from _fractions(self.ledger, theirs, (*self.sums.values(), *chained))
+        own = theirs.get(self.ledger_primary_key)
+        if self.ledger_cursor and own and not own.is_integer:
+            yield f"{self.ledger}.{self.ledger_primary_key} is {own.type}: rows chain by number"
+        changed = mine.get(self.changed_at or "")
+        if changed and not changed.is_moment:
+            yield f"{self.table}.{self.changed_at} is {changed.type}, and tells no time"
 
     def _pages(self, comparison: "Comparison") -> int:
         sides = (comparison.ledger.postings, comparison.ledger.balances)
@@ -335,6 +344,7 @@ class Comparison:
 
     def _finding(self, row: RowMapping) -> Finding:
         evidence: dict[str, Evidence] = {"problem": ""}
+        aspects = ["chain"] if row["off"] or row["break_id"] is not None else []
         difference = 0
         for number, (amount, posted) in enumerate(self.check.sums.items()):
             theirs, ours = int(row[f"posted_{number}"]), int(row[f"held_{number}"] or 0)
@@ -342,6 +352,7 @@ class Comparison:
                 evidence[amount] = None if row["balances"] is None else ours
                 evidence[f"SUM({posted})"] = theirs
                 difference += abs(theirs - ours)
+                aspects.append(f"{amount} {'<' if ours < theirs else '>'} SUM({posted})")
         if row["balances"] is None:
             problem, what = "no_balance", f"ledger rows in {self.check.ledger} and no balance"
         elif difference:
@@ -358,7 +369,7 @@ class Comparison:
         if row["off"]:
             evidence["rows that do not add up"] = int(row["off"])
         evidence["problem"] = problem
-        return self._made(row, what, evidence, difference)
+        return self._made(row, what, evidence, difference, aspects)
 
     def _lonely(self, row: RowMapping) -> Finding:
         amounts = {amount: int(row[f"sum_{n}"]) for n, amount in enumerate(self.check.sums)}
@@ -367,11 +378,17 @@ class Comparison:
         return self._made(row, what, evidence, sum(map(abs, amounts.values())))
 
     def _made(
-        self, row: RowMapping, what: str, evidence: dict[str, Evidence], difference: int
+        self,
+        row: RowMapping,
+        what: str,
+        evidence: dict[str, Evidence],
+        difference: int,
+        aspects: Sequence[str] = (),
     ) -> Finding:
         key = {name: scalar(row[f"key_{n}"]) for n, name in enumerate(self.check.by)}
         of = ", ".join(f"{name} {value}" for name, value in key.items())
-        return Finding(key, f"{self.check.table}: {of}: {what}", evidence, max(1, difference))
+        message = f"{self.check.table}: {of}: {what}"
+        return Finding(key, message, evidence, max(1, difference), tuple(aspects))
 
     def _ids(self, statement: Select[Any]) -> list[Any]:
         """The first ids of the groups that a statement finds, and one more than a sample holds."""
@@ -390,6 +407,14 @@ class Comparison:
 
     def _number(self, of: FromClause) -> int:
         return int(self.connection.scalar(select(func.count()).select_from(of)) or 0)
+
+
+def _fractions(
+    table: str, found: Mapping[str, catalog.Column], names: Iterable[str]
+) -> Iterator[str]:
+    for name in dict.fromkeys(names):
+        if name in found and not found[name].is_whole:
+            yield f"{table}.{name} is {found[name].type}: amounts are whole numbers"
 
 
 def _groups_only(statement: Select[Any]) -> Select[Any]:

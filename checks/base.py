@@ -35,6 +35,8 @@ class Finding:
     magnitude: int = 1
     """How wrong it is: rows too many, or the amount by which something is off. An acknowledged
     finding whose magnitude grows is worse than what was acknowledged."""
+    aspects: tuple[str, ...] = ()
+    """The ways in which it is wrong. One that is wrong in a new way is worse, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,15 @@ class Column:
         return self._type_name in _INTEGER_TYPES
 
     @property
+    def is_whole(self) -> bool:
+        """Whether its values are whole numbers, of whatever size."""
+        return (
+            self.is_integer
+            or re.fullmatch(r"(decimal|numeric)(\(\d+(,\s*0)?\))?( unsigned)?", self.type.lower())
+            is not None
+        )
+
+    @property
     def is_moment(self) -> bool:
         """Whether its values are dates with a time of day."""
         return self._type_name in ("datetime", "timestamp")

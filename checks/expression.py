@@ -80,6 +80,11 @@ class Expression:
         names = {name: literal(None) for name in self.columns}
         _build(self._tree, names.__getitem__)  # finds what is not allowed, at once
 
+    @property
+    def is_column(self) -> bool:
+        """Whether it is a column and nothing else."""
+        return isinstance(self._tree, exp.Column) and self.source in self.columns
+
     def __repr__(self) -> str:
         return f"Expression({self.source!r})"
 

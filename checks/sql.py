@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Connection,
     FromClause,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     or_,
     select,
     table,
+    type_coerce,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -180,7 +182,8 @@ def among(
         for key in keys
     ]
     blocks = [matches[n : n + ALTERNATIVES] for n in range(0, len(matches), ALTERNATIVES)]
-    return or_(*(Grouping(or_(*block)) for block in blocks))
+    # SQLAlchemy would see through a Grouping alone, and make one long OR of them all.
+    return or_(*(type_coerce(Grouping(or_(*block)), Boolean) for block in blocks))
 
 
 def numbered(rows: FromClause, name: str) -> list[ColumnElement[Any]]:

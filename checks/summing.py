@@ -276,7 +276,8 @@ def _is_off(rows: FromClause, chain: Chain | None) -> ColumnElement[bool]:
     if chain is None:
         return rows.c[0].is_(None)
     before, change = cast(rows.c[chain.before], _EXACT), cast(rows.c[chain.change], _EXACT)
-    return rows.c[chain.after] != before + change
+    # Unknown does not add up.
+    return func.coalesce(rows.c[chain.after] != before + change, true())
 
 
 def _sum_if(condition: ColumnElement[bool], amount: Built) -> Built:

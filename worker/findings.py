@@ -14,6 +14,7 @@ import typer
 from sqlalchemy import Connection
 
 from checks.base import Check
+from checks.catalog import nearest
 from checks.types import Severity, parse_duration
 from worker import log, show
 from worker.config import Config
@@ -62,6 +63,8 @@ def show_list(
 ) -> None:
     """List what is known to be wrong. Every option narrows; one that is repeated widens."""
     current = load(config_path)
+    _refuse_unknown("table", table, (each.table for each in current.checks))
+    _refuse_unknown("kind", kind, (each.kind for each in current.checks))
     names = {each.name for each in chosen(current, checks)} if checks else None
     with _state(current) as state:
         rows = decisions.in_states(state, states or UNRESOLVED)
@@ -74,11 +77,12 @@ def show_list(
         and table in (None, each["table"])
         and kind in (None, each["kind"])
     ]
+    shown = sorted({each["check"] for each in found})
+    more = {name: unlisted[name] for name in shown if unlisted.get(name)}
     if output is Format.JSON:
-        sys.stdout.write(log.dump(found) + "\n")
+        sys.stdout.write(log.dump({"findings": found, "not_listed": more}) + "\n")
     else:
-        shown = {each["check"] for each in found}
-        show.print_findings(found, _zone(current), {n: unlisted.get(n, 0) for n in sorted(shown)})
+        show.print_findings(found, _zone(current), more)
 
 
 @app.command(name="show")
@@ -122,8 +126,8 @@ def ack(
         reason=_said("reason", reason, LONGEST_REASON),
         until=_until(duration, until, now, _zone(current)),
     )
-    if not ids and not checks:
-        fail(Exit.USAGE, "which? give ids of findings, or --check")
+    if bool(ids) == bool(checks):
+        fail(Exit.USAGE, "which? give ids of findings, or --check, not both")
     names = [each.name for each in chosen(current, checks)] if checks else []
     with _state(current) as state:
         rows = decisions.decidable(state, ids or ())
@@ -145,6 +149,12 @@ def unack(ids: Ids = None, author: Author = None, config_path: ConfigPath = None
         rows = decisions.decidable(state, ids, acked=True)
         decisions.withdraw(state, rows, said, datetime.now(UTC))
     _say(f"took back the acknowledgement of {_findings(len(rows))}")
+
+
+def _refuse_unknown(what: str, given: str | None, known: Iterable[str]) -> None:
+    names = sorted(set(known))
+    if given is not None and given not in names:
+        fail(Exit.USAGE, f"--{what} {given}: no check is of this {what}{nearest(given, names)}")
 
 
 @contextmanager

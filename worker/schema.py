@@ -31,6 +31,9 @@ def _compare(config: Config, database: Database) -> Iterator[Problem]:
             if facts.cursor:
                 for complaint in cursor_complaints(connection, name, facts.cursor):
                     yield Problem(f"{place}.cursor", complaint)
+            written = catalog.columns(connection, name).get(facts.written_at or "")
+            if written and not written.is_moment:
+                yield Problem(f"{place}.written_at", f"{written.type} tells no time")
         for place, check in _placed(config):
             if check.database == database.name:
                 yield from _problems_of(check, place, schema)
@@ -40,7 +43,7 @@ def _placed(config: Config) -> Iterator[tuple[str, Check]]:
     """Every check that is declared; those that follow from facts need no more than these."""
     derived = len(config.plan) - len(config.settings.checks)
     for number, planned in enumerate(config.plan[derived:]):
-        yield f"checks[{number}]", planned.check
+        yield f"checks[{number}] {planned.check.name}", planned.check
 
 
 def _problems_of(check: Check, place: str, schema: "_Schema") -> Iterator[Problem]:

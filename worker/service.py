@@ -108,8 +108,12 @@ class Worker:
 
     def _run(self, check: Check, complete: bool) -> None:  # noqa: FBT001 - a callback
         """The flow of one run, one way: window, outcome, state, metrics, log."""
-        sources = self._sources
-        run = execute(check, sources, self._windows.of(check, complete=complete))
+        with self._saying:  # from here to the end of it nobody closes the state
+            sources = self._sources
+            if self._stopping:
+                return
+            window = self._windows.of(check, complete=complete)
+        run = execute(check, sources, window)
         with self._saying:
             transitions = self._keep(run) if self._still_asks(sources) else ()
         alerts.log_run(run)

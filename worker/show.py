@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from worker import alerts, log
-from worker.run import Outcome, Run
+from worker.run import Outcome, Run, Scope
 from worker.state import FindingState
 
 FINDINGS_PRINTED = 20
@@ -83,6 +83,12 @@ def print_table(runs: list[Run]) -> None:
     counts = Counter(each.outcome for each in runs)
     summary = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
     console.print(f"\n{len(runs)} checks: {summary}", markup=False)
+    if partial := sum(each.scope is Scope.INCREMENTAL for each in runs):
+        console.print(
+            f"{partial} of them read only what is new since the worker's latest run, and what it"
+            " knows to be wrong; --complete reads everything",
+            markup=False,
+        )
 
 
 def print_findings(

@@ -47,7 +47,7 @@ class Pairing(Check):
     model_config = Check.model_config | {"arbitrary_types_allowed": True}
 
     severity: Severity = Severity.CRITICAL
-    confirmations: int = 2
+    confirmations: int = Field(default=2, ge=1, le=100)
     primary_key: Identifier
     cursor: Identifier | None = None
     written_at: Identifier | None = None
@@ -179,8 +179,28 @@ class Pairing(Check):
 
     def _doubts(self, connection: Connection) -> Iterator[str]:
         """What would make an answer wrong."""
+        sides = [(self.table, self.written_at)]
+        if self.reverse:
+            sides.append((self.far.table, self.far.written_at))
+        for table, column in sides:
+            found = catalog.columns(connection, table).get(column or "")
+            if found and not found.is_moment and (self.settle or self.since):
+                yield f"{table}.{column} is {found.type}, and tells no time"
         yield from joining.complaints(connection, self.far.table, self.through)
+        yield from self._unlike_pairs(connection)
         yield from self.mismatches(connection)
+
+    def _unlike_pairs(self, connection: Connection) -> Iterator[str]:
+        mine = catalog.columns(connection, self.table)
+        for one, other in self.equal.items():
+            if not (one.is_column and other.is_column):
+                continue
+            table, _, column = other.source.rpartition(".")
+            theirs = catalog.columns(connection, table or self.far.table)
+            if one.source not in mine or column not in theirs:
+                continue
+            if why := catalog.unlike(mine[one.source], theirs[column]):
+                yield f"equal: {one.source} cannot be compared with {other.source}: {why}"
 
     @abstractmethod
     def mismatches(self, connection: Connection) -> Iterator[str]:

@@ -63,18 +63,21 @@ def _near_finding(check: "Pairing", moment: Moment, row: RowMapping) -> Finding:
         if not row["wanted"] and check.far.when:
             evidence[f"{check.far.role} not true"] = check.far.when.source
     off = 0
+    aspects = [f"{check.far_key_name} {evidence.get(check.far_key_name)}"]
     pairs = zip(check.near_values, check.far_values, strict=True)
     for number, (mine, other) in enumerate(pairs):
         if row[f"same_{number}"]:
             continue
-        ours, theirs = scalar(row[f"value_{number}"]), scalar(row[f"far_{number}"])
+        ours, theirs = _ours(row, number), scalar(row[f"far_{number}"])
         evidence[mine] = ours
         if is_there:
             evidence[f"{check.far.role} {other.source}"] = theirs
         if not other.is_qualified:  # an owner's number is no amount
             off += _distance(ours, theirs)
+        aspects.append(f"{mine} {_relation(ours, theirs)} {other.source}")
     key = (scalar(value) for value in _key_of(row))
-    return Finding(dict(zip(check.key_names, key, strict=True)), message, evidence, max(1, off))
+    named_by = dict(zip(check.key_names, key, strict=True))
+    return Finding(named_by, message, evidence, max(1, off), tuple(aspects))
 
 
 def _far_finding(check: "Pairing", row: RowMapping) -> Finding:
@@ -82,9 +85,12 @@ def _far_finding(check: "Pairing", row: RowMapping) -> Finding:
     evidence: dict[str, Evidence] = {"problem": problem, **_far_key(check, row)}
     if row["near_key"] is not None:
         evidence[check.primary_key] = scalar(row["near_key"])
+    size = 0
     for number, other in enumerate(check.far_values):
-        evidence[f"{check.far.role} {other.source}"] = scalar(row[f"far_{number}"])
-    return Finding({check.far_key_name: scalar(row["key_0"])}, message, evidence)
+        value = evidence[f"{check.far.role} {other.source}"] = scalar(row[f"far_{number}"])
+        if not other.is_qualified:
+            size += _distance(value, None)
+    return Finding({check.far_key_name: scalar(row["key_0"])}, message, evidence, max(1, size))
 
 
 def _far_key(check: "Pairing", row: RowMapping) -> dict[str, Scalar]:
@@ -104,6 +110,18 @@ def _first_of_each_key(rows: Iterable[RowMapping]) -> list[RowMapping]:
 
 def _key_of(row: RowMapping) -> tuple[object, ...]:
     return tuple(value for name, value in row.items() if str(name).startswith("key_"))
+
+
+def _ours(row: RowMapping, number: int) -> Scalar:
+    """The near value; of a group whose values differ, one that is not the far one."""
+    least, most = row[f"value_{number}"], row.get(f"also_{number}", row[f"value_{number}"])
+    return scalar(most if least == row[f"far_{number}"] else least)
+
+
+def _relation(one: Scalar, other: Scalar) -> str:
+    if isinstance(one, int) and isinstance(other, int):
+        return "<" if one < other else ">"
+    return "<>"
 
 
 def _distance(one: Scalar, other: Scalar) -> int:

@@ -525,10 +525,11 @@ def test_backing_finds_what_is_wrong(ledger: Ledger) -> None:
 LIMIT = 60
 AGE = st.one_of(
     st.none(),
-    st.sampled_from([-LIMIT - 1, -LIMIT, -LIMIT + 1, 0, LIMIT - 1, LIMIT, LIMIT + 1]),
+    st.sampled_from([-LIMIT - 1, -LIMIT, -LIMIT + 1, LIMIT - 1, LIMIT, LIMIT + 1]),
+    st.sampled_from([-LIMIT, LIMIT, 0]),
     st.integers(-200, 10**6),
 )
-REQUEST = st.tuples(st.sampled_from(["open", "Open", "open ", "done", None]), AGE)
+REQUEST = st.tuples(st.sampled_from(["open"] * 3 + ["Open", "open ", "done", None]), AGE)
 
 
 def test_stuck_finds_what_is_wrong(ledger: Ledger) -> None:

@@ -101,7 +101,7 @@ class Audit:
             timeout=60,
             check=True,
         )
-        found = [told(each["check"], each["key"]) for each in json.loads(done.stdout)]
+        found = [told(each["check"], each["key"]) for each in json.loads(done.stdout)["findings"]]
         assert len(found) == len({*found})
         return {*found}
 

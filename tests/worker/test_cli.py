@@ -209,11 +209,12 @@ def test_a_renamed_column_is_found_with_its_new_name(
             " the nearest existing name is ledger_transaction_id"
         ),
         (
-            "checks[0]: table item_instances has no column locks;"
+            "checks[0] item_instances.locked_with_locks: table item_instances has no column locks;"
             " the nearest existing name is item_locks"
         ),
         (
-            "checks[9]: table lottery_draws has no column asset_transaction_id;"
+            "checks[9] lottery_draws.asset_transaction_id:"
+            " table lottery_draws has no column asset_transaction_id;"
             " the nearest existing name is ledger_transaction_id"
         ),
     ]

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import URL, make_url
 
+from checks.base import Finding
 from tests.worker.states import (
     CHECK,
     TWICE,
@@ -53,6 +55,11 @@ def history(url: URL, key: object) -> list[str]:
     with visit(url) as connection:
         past = decisions.history(connection, identity)
     return [each["change"].removeprefix("finding_") for each in past]
+
+
+def wrong(*aspects: str) -> Finding:
+    """A finding of row 1 that is wrong in these ways."""
+    return replace(found(1, 5), aspects=aspects)
 
 
 def test_a_finding_is_told_once_and_resolved_once(state: State) -> None:
@@ -188,12 +195,16 @@ def test_what_is_mended_is_not_reopened_first(state: State, url: URL) -> None:
         (found(1, problem="missing"), found(1, problem="missing"), False),
         (found(1, problem="missing"), found(1, problem="amount"), True),
         (found(1), found(1, problem="amount"), True),
+        (wrong("a < b"), wrong("a < b"), False),
+        (wrong("a < b", "c <> d"), wrong("c <> d"), False),
+        (wrong("a < b"), wrong("a > b"), True),
+        (wrong("a < b"), wrong("a < b", "c <> d"), True),
     ],
 )
 def test_worse_than_acknowledged(
     state: State, url: URL, *, before: object, after: object, reopens: bool
 ) -> None:
-    """A larger magnitude or another problem reopens; other evidence does not."""
+    """A larger magnitude, another problem or a new aspect reopens; other evidence does not."""
     state.record(run_of(before, 2))
     acknowledge(url, 1, 2)
     state.record(run_of(before, 2))

@@ -184,14 +184,14 @@ def test_corruptions_on_a_server_are_named(served: Database) -> None:
     assert (bad.violations, bad.surplus_rows) == (1, 2)
     assert report.balances[0].negative == {"available_amount": 1, "frozen_amount": 0}
     told = report.conclusion
-    assert (told.outcome, told.failed, told.unknown) == (Outcome.FAIL, 3, 0)
-    assert told.failed_by_severity == {"critical": 2, "warning": 1, "info": 0}
+    assert (told.outcome, told.failed, told.unknown) == (Outcome.FAIL, 4, 0)
+    assert told.failed_by_severity == {"critical": 3, "warning": 1, "info": 0}
     english = render(report, Format.MARKDOWN, Language.ENGLISH)
-    assert f"3 of {len(report.checks)} checks found violations" in english
+    assert f"4 of {len(report.checks)} checks found violations" in english
     assert "`balance_id` = `5`; `available_amount` = `-7`" in english
     assert f"{text(HOSTILE)}; 3 rows share this key" in english
     chinese = render(report, Format.MARKDOWN, Language.CHINESE)
-    assert f"{len(report.checks)} 项检查中有 3 项不通过" in chinese
+    assert f"{len(report.checks)} 项检查中有 4 项不通过" in chinese
     assert "3 行使用同一个键" in chinese
     for language in Language:
         assert not WellFormed(render(report, Format.HTML, language)).seen & {"img", "a", "script"}

@@ -81,10 +81,10 @@ def test_what_fits_no_check_is_told_at_its_place(database: Database, tmp_path: P
     """Unlike columns and a time that is none are told at their checks, and nothing else is."""
     assert problems(loaded(tmp_path, database, CHECKS)) == [
         (
-            "checks[0]: orders.asset cannot be compared with listings.asset:"
+            "checks[0] backing: orders.asset cannot be compared with listings.asset:"
             " utf8mb4_bin against utf8mb4_unicode_ci"
         ),
-        "checks[1]: entered_at asset is varchar(9), and no time",
+        "checks[1] stuck: entered_at asset is varchar(9), and no time",
     ]
 
 
@@ -99,9 +99,12 @@ def test_missing_columns_are_told_for_every_table_of_a_check(
         "ALTER TABLE orders RENAME COLUMN state TO status",
     )
     assert problems(loaded(tmp_path, database, CHECKS)) == [
-        "checks[0]: table accounts has no column user_id",
-        ("checks[0]: table listings has no column held; the nearest existing name is is_held"),
-        "checks[1]: table orders has no column state; the nearest existing name is status",
+        "checks[0] backing: table accounts has no column user_id",
+        (
+            "checks[0] backing: table listings has no column held;"
+            " the nearest existing name is is_held"
+        ),
+        "checks[1] stuck: table orders has no column state; the nearest existing name is status",
     ]
 
 

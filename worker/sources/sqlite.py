@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 from urllib.parse import quote
@@ -45,12 +46,13 @@ class SQLite:
         cast("sqlite3.Connection", raw).set_progress_handler(look, _STEPS_BETWEEN_LOOKS)
 
     def stop_query(self, raw: object) -> None:
-        """Interrupt it."""
-        cast("sqlite3.Connection", raw).interrupt()
+        """Interrupt it, unless it has ended meanwhile."""
+        with suppress(sqlite3.ProgrammingError):
+            cast("sqlite3.Connection", raw).interrupt()
 
     def abandon(self, raw: object) -> None:
         """Interrupt it once more: a file does not hang as a socket does."""
-        cast("sqlite3.Connection", raw).interrupt()
+        self.stop_query(raw)
 
     def close(self) -> None:
         """Nothing waits for a file for long."""

@@ -1,6 +1,5 @@
 """What people decide about findings, and what they look up before: the command line's side."""
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Select, select
 
 from worker.state.changes import Change
-from worker.state.life import UNDECIDED, event, problem, standing, write_events
+from worker.state.life import UNDECIDED, event, standing, write_events
 from worker.state.tables import FindingState, Row, events, findings, put, unresolved
 
 SHORTEST_PREFIX = 4
@@ -46,7 +45,7 @@ def acknowledge(
             "acked_at": at.timestamp(),
             "ack_until": until.timestamp(),
             "acked_magnitude": row["magnitude"],
-            "acked_problem": problem(json.loads(row["evidence"])),
+            "acked_aspects": row["aspects"],
         }
 
     change, author = Change.FINDING_ACKNOWLEDGED, acknowledgement.author

@@ -7,7 +7,6 @@ acknowledged stays so, silently, until it is mended, its time is up, or it gets 
 import json
 from collections import defaultdict
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -30,7 +29,7 @@ EVENTS_KEPT = 50
 """Events kept of each finding: the first, and the latest."""
 
 UNDECIDED: Row = dict.fromkeys(
-    ("ack_author", "ack_reason", "acked_at", "ack_until", "acked_magnitude", "acked_problem")
+    ("ack_author", "ack_reason", "acked_at", "ack_until", "acked_magnitude", "acked_aspects")
 )
 """What a finding that nobody acknowledged knows of acknowledging."""
 
@@ -90,10 +89,9 @@ def standing(row: Row) -> FindingState:
     return FindingState.OPEN if row["confirmed_at"] is None else FindingState.CONFIRMED
 
 
-def problem(evidence: Any) -> str | None:
-    """The sort of wrong that evidence tells of, if its kind tells sorts apart."""
-    found = evidence.get("problem")
-    return None if found is None else str(found)
+def aspects(finding: Finding) -> str:
+    """The ways in which a finding is wrong, as they are kept."""
+    return dump(sorted({*finding.aspects, str(finding.evidence.get("problem", ""))}))
 
 
 def finish(connection: Connection, rows: list[Row], at: float, detail: str | None = None) -> None:
@@ -177,6 +175,7 @@ class _Book:
             "message": finding.message,
             "evidence": dump(finding.evidence),
             "magnitude": str(finding.magnitude),
+            "aspects": aspects(finding),
             "last_seen": self._now,
             "times_seen": row["times_seen"] + 1,
         }
@@ -228,10 +227,11 @@ def _is_worse(row: Row, finding: Finding) -> bool:
     if row["acked_magnitude"] is None:  # from before magnitudes were kept
         row |= {
             "acked_magnitude": str(finding.magnitude),
-            "acked_problem": problem(finding.evidence),
+            "acked_aspects": aspects(finding),
         }
     grown = finding.magnitude > int(row["acked_magnitude"])
-    return grown or problem(finding.evidence) != row["acked_problem"]
+    known = json.loads(row["acked_aspects"] or "[]")
+    return grown or not set(json.loads(aspects(finding))) <= set(known)
 
 
 def _prune_resolved(connection: Connection, check: str, now: float) -> None:

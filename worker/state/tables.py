@@ -90,7 +90,8 @@ findings = Table(
     Column("acked_at", Double),
     Column("ack_until", Double),
     Column("acked_magnitude", Text),
-    Column("acked_problem", Text),
+    Column("aspects", Text),
+    Column("acked_aspects", Text),
     Column("decided_at", Double),  # of the latest acknowledging, its withdrawal or its end
     Column("untold", String(32)),  # a decision of another process that the log has not told yet
     Index("findings_of_check", "check_name", "state"),
