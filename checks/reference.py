@@ -154,14 +154,30 @@ class Reference(Pairing):
             columns = self.keys(rows)
             same = and_(*(new.c[name] == rows.c[name] for name in self.columns))
             source = new.join(rows, same)
-        return (
+        repeated = (
             select(*columns)
             .select_from(source)
             .where(*(each.is_not(None) for each in columns))
-            .where(self.judged(moment, rows) if self.since else true())
             .group_by(*columns)
             .having(func.count() > 1)
-            .order_by(*columns)
+        )
+        return self._in_scope_only(moment, repeated) if self.since else repeated
+
+    def _in_scope_only(self, moment: Moment, repeated: Select[Any]) -> Select[Any]:
+        """Of values that repeat, those that do so among the rows in scope.
+
+        To look at the time of every row first would read the table beside its index.
+        """
+        found = repeated.subquery("repeated")
+        rows = self.near_rows()
+        columns = self.keys(rows)
+        same = and_(*(found.c[name] == rows.c[name] for name in self.columns))
+        return (
+            select(*columns)
+            .select_from(found.join(rows, same))
+            .where(self.judged(moment, rows))
+            .group_by(*columns)
+            .having(func.count() > 1)
         )
 
     def _describe_shared(self, moment: Moment, keys: Sequence[Key]) -> list[Finding]:
