@@ -186,7 +186,7 @@ class Balance(Check):
         yield from _fractions(self.table, mine, self.sums)
         yield from _fractions(self.ledger, theirs, (*self.sums.values(), *chained))
         own = theirs.get(self.ledger_primary_key)
-        if self.ledger_cursor and own and not own.is_integer:
+        if self.ledger_cursor and own and own.is_moment:
             yield f"{self.ledger}.{self.ledger_primary_key} is {own.type}: rows chain by number"
         changed = mine.get(self.changed_at or "")
         if changed and not changed.is_moment:

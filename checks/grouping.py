@@ -24,7 +24,7 @@ MANY_ROWS = 100_000
 """Estimated rows above which grouping without an index goes by hash.
 
 The server would group long texts in a temporary table on disk: on 1,000,000 rows about six
-(MariaDB) and ten (MySQL) times as long. `benchmarks/duplicates.py` measures it.
+(MariaDB) and ten (MySQL) times as long; `make bench` measures it.
 """
 
 
