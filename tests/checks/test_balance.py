@@ -1468,3 +1468,37 @@ def test_new_rows_of_a_kept_group_may_be_spelled_otherwise(
     assert [finding.evidence["problem"] for finding in bank.after(result).findings] == [
         "broken_chain"
     ]
+
+
+def test_aspects_tell_the_direction(ledger: Ledger) -> None:
+    """A balance that is too low where it was too high is wrong in another way, as far as it is."""
+    ledger.sql(
+        "CREATE TABLE b (id bigint PRIMARY KEY, a bigint NOT NULL, held bigint NOT NULL)",
+        "CREATE TABLE p (id bigint PRIMARY KEY, a bigint NOT NULL, delta bigint NOT NULL)",
+    )
+    ledger.insert("b", "id, a, held", [(1, 7, 12)])
+    ledger.insert("p", "id, a, delta", [(1, 7, 10)])
+    fields = {"ledger": "p", "ledger_primary_key": "id", "by": ["a"], "sums": {"held": "delta"}}
+
+    def told() -> tuple[int, tuple[str, ...]]:
+        (finding,) = ledger.run("balance", "b", primary_key="id", **fields).findings
+        return finding.magnitude, finding.aspects
+
+    assert told() == (2, ("held > SUM(delta)",))
+    ledger.sql("UPDATE b SET held = 8")
+    assert told() == (2, ("held < SUM(delta)",))
+
+
+def test_unknown_does_not_add_up(ledger: Ledger) -> None:
+    """A ledger row with a NULL in its chain is not shown to add up."""
+    ledger.sql(
+        "CREATE TABLE b (id bigint PRIMARY KEY, a bigint NOT NULL, held bigint NOT NULL)",
+        "CREATE TABLE p (id bigint PRIMARY KEY, a bigint NOT NULL, was bigint, delta bigint,"
+        " now_is bigint)",
+    )
+    ledger.insert("b", "id, a, held", [(1, 7, 10)])
+    ledger.insert("p", "id, a, was, delta, now_is", [(1, 7, 0, 10, None)])
+    chain = {"before": "was", "change": "delta", "after": "now_is"}
+    fields = {"ledger": "p", "ledger_primary_key": "id", "by": ["a"], "sums": {"held": "delta"}}
+    result = ledger.run("balance", "b", primary_key="id", chain=chain, **fields)
+    assert [finding.evidence["problem"] for finding in result.findings] == ["broken_chain"]

@@ -864,3 +864,64 @@ def test_run_along_the_cursor_does_not_read_the_table(
         (reads[size],) = counting.reads
         last = size
     assert reads[30_000] < min(3_000, 1.2 * reads[3_000] + 100), reads
+
+
+def test_magnitude_of_an_orphan_is_its_amount(ledger: Ledger) -> None:
+    """A ledger row without a business row is as wrong as its amount, not as its owner's number."""
+    tables(ledger)
+    post(ledger, 1, "exchange_debit_nobody", -500)
+    equal = {"pay_amount": "-delta_amount", "user_id": "accounts.user_id"}
+    (finding,) = run(ledger, equal=equal).findings
+    assert finding.magnitude == 500
+
+
+def test_aspects_tell_what_differs_and_in_which_direction(ledger: Ledger) -> None:
+    """Another pair, another direction or another ledger row is another way to be wrong."""
+    tables(ledger)
+    record(ledger, 1)
+    post(ledger, 1, "exchange_debit_k1", -90)
+    equal = {"pay_amount": "-delta_amount", "pay_asset_code": "asset_code"}
+
+    def aspects() -> tuple[str, ...]:
+        (finding,) = run(ledger, equal=equal).findings
+        return finding.aspects
+
+    assert aspects() == (f"{FAR} 1", "pay_amount > -delta_amount")
+    ledger.sql("UPDATE asset_transactions SET delta_amount = -110, asset_code = 'GOLD'")
+    assert aspects() == (
+        *(f"{FAR} 1", "pay_amount < -delta_amount", "pay_asset_code <> asset_code"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"equal": {"pay_asset_code": "delta_amount"}},
+            (
+                "equal: pay_asset_code cannot be compared with delta_amount:"
+                " varchar(50) against bigint"
+            ),
+        ),
+        (
+            {"settle": "5s", "written_at": "pay_amount", "ledger_written_at": "at"},
+            "exchange_records.pay_amount is bigint, and tells no time",
+        ),
+    ],
+)
+def test_columns_that_make_no_sense_together_are_refused(
+    ledger: Ledger, fields: dict[str, object], message: str
+) -> None:
+    """A text against a number, and a time that is none, would pass or fail for no reason."""
+    tables(ledger)
+    with pytest.raises(CheckError) as caught:
+        run(ledger, **fields)
+    assert str(caught.value).replace("(20)", "") == message
+    assert caught.value.permanent
+
+
+@pytest.mark.parametrize("confirmations", [0, -1, 101])
+def test_confirmations_are_bounded(confirmations: int) -> None:
+    """A finding is confirmed by at least one run, and not by so many that it never is."""
+    with pytest.raises(ValidationError, match="confirmations"):
+        check("posting", "exchange_records", **{**DEBIT, "confirmations": confirmations})
