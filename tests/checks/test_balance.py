@@ -12,7 +12,8 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import Connection, literal
 
-from checks import balance, catalog, hot, summing
+from checks import balance, catalog
+from checks.balancing import hot, summing
 from checks.base import EVERYTHING, SAMPLE, CheckError, Finding, Result, Scalar, Window
 from tests.checks.ledgers import Backend, Ledger, check, keys, messages, on_servers
 from tests.checks.runs import Clock, seen, set_clock, window_after
@@ -706,7 +707,7 @@ def in_pages(pages: int) -> Iterator[list[int]]:
     asked: list[int] = []
     look = balance.Balance._page
 
-    def noted(self: balance.Balance, comparison: Any, page: int, number: int) -> balance.Seen:
+    def noted(self: balance.Balance, comparison: Any, page: int, number: int) -> comparison.Seen:
         asked.append(page)
         assert number == pages
         return look(self, comparison, page, number)

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checks import balance, catalog, hot
+from checks import balance, catalog
+from checks.balancing import hot
 from checks.base import Check, Result, Window
 from tests.checks.ledgers import Ledger, check
 from tests.checks.runs import NOON, Clock, set_clock, window_after

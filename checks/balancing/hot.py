@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Subquery, and_, case, func, select
 
+from checks.balancing.summing import Ledger, Part, Side
 from checks.base import Cursor
 from checks.sql import among, numbered, rows_of, scalar
-from checks.summing import Ledger, Part, Side
 
 Key = tuple[Any, ...]
 
