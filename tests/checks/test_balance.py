@@ -14,6 +14,7 @@ from sqlalchemy import Connection, literal
 
 from checks import balance, catalog
 from checks.balancing import hot, summing
+from checks.balancing.comparison import Seen
 from checks.base import EVERYTHING, SAMPLE, CheckError, Finding, Result, Scalar, Window
 from tests.checks.ledgers import Backend, Ledger, check, keys, messages, on_servers
 from tests.checks.runs import Clock, seen, set_clock, window_after
@@ -707,7 +708,7 @@ def in_pages(pages: int) -> Iterator[list[int]]:
     asked: list[int] = []
     look = balance.Balance._page
 
-    def noted(self: balance.Balance, comparison: Any, page: int, number: int) -> comparison.Seen:
+    def noted(self: balance.Balance, comparison: Any, page: int, number: int) -> Seen:
         asked.append(page)
         assert number == pages
         return look(self, comparison, page, number)
