@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
+from sqlalchemy import Connection, text
 
 from checks import moments
-from checks.base import Result, Scalar, Window
+from checks.base import Result, Scalar, Sources, Window
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 """When a `Clock` starts."""
@@ -51,3 +52,24 @@ def set_clock() -> Iterator[Clock]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(moments, "now", lambda _connection: clock.at)
         yield clock
+
+
+@dataclass
+class Counting:
+    """The worker's sources, with what the server read for each snapshot."""
+
+    sources: Sources
+    reads: list[int] = field(default_factory=list)
+
+    @contextmanager
+    def snapshot(self, database: str) -> Iterator[Connection]:
+        """Count the rows, and the entries of indexes, that are read in a snapshot."""
+        with self.sources.snapshot(database) as connection:
+            before = _handler_reads(connection)
+            yield connection
+            self.reads.append(_handler_reads(connection) - before)
+
+
+def _handler_reads(connection: Connection) -> int:
+    status = connection.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'"))
+    return sum(int(value) for _, value in status)

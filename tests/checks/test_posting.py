@@ -1,18 +1,15 @@
 """`posting`: business rows have their ledger rows, under derived keys, and vice versa."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import Connection, text
 
-from checks.base import SAMPLE, Check, CheckError, Result, Sources, Window
+from checks.base import SAMPLE, Check, CheckError, Result, Window
 from tests.checks.ledgers import Ledger, check, keys, on_servers
-from tests.checks.runs import NOON, seen, set_clock, window_after
+from tests.checks.runs import NOON, Counting, seen, set_clock, window_after
 
 ACCOUNTS = "CREATE TABLE accounts (account_id bigint PRIMARY KEY, user_id int)"
 LEDGER = (
@@ -801,27 +798,6 @@ def test_missing_name_cannot_be_answered(
         run(ledger, **fields)
     assert str(caught.value).startswith(message)
     assert caught.value.permanent
-
-
-@dataclass
-class Counting:
-    """The worker's sources, with what the server read for each snapshot."""
-
-    sources: Sources
-    reads: list[int] = field(default_factory=list)
-
-    @contextmanager
-    def snapshot(self, database: str) -> Iterator[Connection]:
-        """Count the rows, and the entries of indexes, that are read in a snapshot."""
-        with self.sources.snapshot(database) as connection:
-            before = _handler_reads(connection)
-            yield connection
-            self.reads.append(_handler_reads(connection) - before)
-
-
-def _handler_reads(connection: Connection) -> int:
-    status = connection.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'"))
-    return sum(int(value) for _, value in status)
 
 
 @on_servers
