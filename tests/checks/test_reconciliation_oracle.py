@@ -34,7 +34,7 @@ from tests.checks.books import (
 from tests.checks.ledgers import Ledger, check
 from tests.checks.runs import window_after
 
-EXAMPLES = {"sqlite": 100, "mariadb": 40, "mysql": 15}
+EXAMPLES = {"sqlite": 70, "mariadb": 25, "mysql": 8}
 
 LEDGER: dict[str, Any] = {
     "ledger": "asset_transactions",
