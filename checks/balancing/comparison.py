@@ -10,10 +10,8 @@ from sqlalchemy import (
     FromClause,
     RowMapping,
     Select,
-    Subquery,
     case,
     func,
-    literal,
     null,
     or_,
     select,
@@ -67,9 +65,15 @@ class Comparison:
         pairs, wrong = ledger.compared(summed, held)
         apart = select(summed.c.first_id, *numbered(summed, "by")).select_from(pairs).where(wrong)
         statements = [apart]
-        matched, bad, rows, loose = self._counts(postings, held, narrow=narrow)
-        if loose:
+        if ledger.chain:
             statements.append(ledger.broken(postings, held, narrow=narrow))
+        matched, bad, rows = self.connection.execute(
+            select(
+                func.count(held.c.number),
+                func.coalesce(func.sum(case((wrong, 1), else_=0)), 0),
+                func.coalesce(func.sum(summed.c.number), 0),
+            ).select_from(pairs)
+        ).one()
         found = [self._ids(each) for each in statements[0 if bad else 1 :]]
         keys = self._keys(ledger.postings, [each for ids in found for each in ids])
         violations = len(keys)
@@ -80,25 +84,7 @@ class Comparison:
             alone = self._ids(lonely)
             keys += self._keys(ledger.balances, alone)
             violations += self._number(lonely.subquery()) if len(alone) > SAMPLE else len(alone)
-        return Seen(rows, violations, self.judge(keys[:SAMPLE]))
-
-    def _counts(self, postings: Part, held: Subquery, *, narrow: bool) -> tuple[int, ...]:
-        """Matched and wrong groups, rows, and groups whose rows may fail to chain.
-
-        In one pass, in which a server can see that all rows chain; SQLite cannot.
-        """
-        ledger = self.ledger
-        listed = ledger.chain is not None and self.connection.dialect.name != "sqlite"
-        summed = ledger.summed(ledger.postings, postings, narrow=narrow, listed=listed)
-        pairs, wrong = ledger.compared(summed, held)
-        loose = ledger.is_loose(summed, held) if listed else literal(ledger.chain is not None)
-        counts = select(
-            func.count(held.c.number),
-            _number_of(wrong),
-            func.coalesce(func.sum(summed.c.number), 0),
-            _number_of(loose),
-        )
-        return tuple(map(int, self.connection.execute(counts.select_from(pairs)).one()))
+        return Seen(int(rows), violations, self.judge(keys[:SAMPLE]))
 
     def judge(self, keys: Sequence[Key]) -> list[Finding]:
         """A finding for each of these groups that is wrong, by all of its rows."""
@@ -193,10 +179,6 @@ class Comparison:
 
     def _number(self, of: FromClause) -> int:
         return int(self.connection.scalar(select(func.count()).select_from(of)) or 0)
-
-
-def _number_of(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
 
 
 def _groups_only(statement: Select[Any]) -> Select[Any]:

@@ -91,21 +91,13 @@ class Ledger:
     empty_allowed: bool
 
     def summed(
-        self,
-        side: Side,
-        part: Part,
-        *,
-        narrow: bool,
-        begin: Any = None,
-        named: bool = False,
-        listed: bool = False,
+        self, side: Side, part: Part, *, narrow: bool, begin: Any = None, named: bool = False
     ) -> Subquery:
         """Each group's sums, its rows, and its first row's primary key; `by_n` are the groups.
 
         Of ledger rows also: how many do not add up in themselves and, with `begin`, what the
         sums and the last row were before it. With `named` also one spelling of the group, always
-        the same of those that its collation takes for equal: `key_n`. With `listed` also the
-        chain, as two lists in the order of ids, for `is_loose`.
+        the same of those that its collation takes for equal: `key_n`.
         """
         own = side is self.postings
         chain = self.chain if own else None
@@ -123,11 +115,6 @@ class Ledger:
             columns += labelled("key", side.spellings(rows))
         if own:
             columns.append(func.sum(case((_is_off(rows, chain), 1), else_=0)).label("off"))
-        if listed and chain:
-            columns += [
-                func.group_concat(rows.c[name].op("ORDER BY")(ids)).label(label)
-                for name, label in ((chain.before, "befores"), (chain.after, "afters"))
-            ]
         if begin is not None:
             columns += labelled("old", [_sum_if(ids < begin, amount) for amount in amounts])
             columns.append(func.max(case((ids < begin, ids))).label("last_old"))
@@ -148,21 +135,6 @@ class Ledger:
             balances.c.number.is_(None), postings.c.off > 0, *(one != two for one, two in sums)
         )
         return pairs, wrong
-
-    def is_loose(self, postings: Subquery, balances: Subquery) -> ColumnElement[bool]:
-        """Whether the listed rows of a group with one balance may fail to chain; false is certain.
-
-        The first `before` and all that is `after` are the same list as all that was `before` and
-        the last `after`. A list that the server cut short has too few commas.
-        """
-        before, after = postings.c.befores, postings.c.afters
-        chained = and_(
-            func.substring_index(before, ",", 1) == "0",
-            func.concat(func.substring_index(before, ",", 1), ",", after)
-            == func.concat(before, ",", func.substring_index(after, ",", -1)),
-            func.length(after) - func.length(func.replace(after, ",", "")) == postings.c.number - 1,
-        )
-        return and_(balances.c.number == 1, not_(func.coalesce(chained, false())))
 
     def without_postings(self, postings: Subquery, balances: Subquery) -> Select[Any]:
         """Balances that have no ledger rows, as `summed` gives them."""

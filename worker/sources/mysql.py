@@ -217,8 +217,6 @@ class MySQL:
             # What does not fit is sorted on disk, several times as long.
             "tmp_table_size": self._temporary_table,
             "max_heap_table_size": self._temporary_table,
-            # A shorter limit cuts lists without an error.
-            "group_concat_max_len": self._temporary_table,
         }
         if is_mariadb:
             settings["max_statement_time"] = self._limit
