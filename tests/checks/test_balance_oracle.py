@@ -18,7 +18,7 @@ from checks.base import Check, Result, Window
 from tests.checks.ledgers import Ledger, check
 from tests.checks.runs import NOON, Clock, set_clock, window_after
 
-EXAMPLES = {"sqlite": 100, "mariadb": 25, "mysql": 8}
+EXAMPLES = {"sqlite": 60, "mariadb": 15, "mysql": 5}
 
 Row = dict[str, Any]
 Group = tuple[Any, ...]

@@ -34,7 +34,7 @@ from tests.checks.books import (
 from tests.checks.ledgers import Ledger, check
 from tests.checks.runs import window_after
 
-EXAMPLES = {"sqlite": 70, "mariadb": 25, "mysql": 8}
+EXAMPLES = {"sqlite": 50, "mariadb": 15, "mysql": 5}
 
 LEDGER: dict[str, Any] = {
     "ledger": "asset_transactions",
