@@ -9,13 +9,15 @@ from sqlalchemy import (
     Connection,
     FromClause,
     RowMapping,
-    Select,
+    Subquery,
+    and_,
     case,
+    false,
     func,
+    not_,
     null,
     or_,
     select,
-    union,
 )
 
 from checks.balancing import hot
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from checks.balance import Balance
 
 Key = tuple[Any, ...]
+
+_ENDS = 2
+"""So many of some groups are known by the least and the greatest."""
 
 
 @dataclass(slots=True)
@@ -60,59 +65,102 @@ class Comparison:
         `may_be_alone` tells that the part may have balances without ledger rows.
         """
         ledger = self.ledger
-        summed = ledger.summed(ledger.postings, postings, narrow=narrow)
-        held = ledger.summed(ledger.balances, balances, narrow=narrow)
-        pairs, wrong = ledger.compared(summed, held)
-        apart = select(summed.c.first_id, *numbered(summed, "by")).select_from(pairs).where(wrong)
-        statements = [apart]
-        if ledger.chain:
-            statements.append(ledger.broken(postings, held, narrow=narrow))
-        matched, bad, rows = self.connection.execute(
-            select(
-                func.count(held.c.number),
-                func.coalesce(func.sum(case((wrong, 1), else_=0)), 0),
-                func.coalesce(func.sum(summed.c.number), 0),
-            ).select_from(pairs)
-        ).one()
-        found = [self._ids(each) for each in statements[0 if bad else 1 :]]
-        keys = self._keys(ledger.postings, [each for ids in found for each in ids])
-        violations = len(keys)
-        if any(len(ids) > SAMPLE for ids in found):
-            violations = self._number(union(*map(_groups_only, statements)).subquery())
-        if may_be_alone and self._number(held) > matched:
-            lonely = ledger.without_postings(summed, held)
-            alone = self._ids(lonely)
-            keys += self._keys(ledger.balances, alone)
-            violations += self._number(lonely.subquery()) if len(alone) > SAMPLE else len(alone)
-        return Seen(int(rows), violations, self.judge(keys[:SAMPLE]))
+        listed = self.connection.dialect.name != "sqlite"  # which has no lists in an order
+        pairs = self._pairs(postings, balances, narrow=narrow, listed=listed)
+        counts = self._counts(pairs)
+        wrong, findings = int(counts["wrong"]), list[Finding]()
+        if wrong:
+            ids = self._ids(pairs, "wrong", counts, SAMPLE + 1)
+            findings = self.judge(self._keys(ledger.postings, ids)[:SAMPLE])
+        if counts["unsure"]:
+            keys = self._keys(ledger.postings, self._ids(pairs, "unsure", counts))
+            for first in range(0, len(keys), SAMPLE):
+                found = self.judge(keys[first : first + SAMPLE])
+                findings, wrong = (findings + found)[:SAMPLE], wrong + len(found)
+        if may_be_alone and self._number(*balances(ledger.balances.rows())) > counts["matched"]:
+            lonely = ledger.without_postings(pairs.summed, pairs.held)
+            alone = [row.first_id for row in self.connection.execute(lonely.limit(SAMPLE + 1))]
+            findings += self.judge(self._keys(ledger.balances, alone)[:SAMPLE])
+            wrong += self._number(lonely.subquery()) if len(alone) > SAMPLE else len(alone)
+        return Seen(int(counts["rows"]), wrong, findings[:SAMPLE])
 
     def judge(self, keys: Sequence[Key]) -> list[Finding]:
         """A finding for each of these groups that is wrong, by all of its rows."""
         if not keys:
             return []
         ledger = self.ledger
-        part = hot.of(ledger.postings, keys)
-        summed = ledger.summed(ledger.postings, part, narrow=False, named=True)
-        own = hot.of(ledger.balances, keys)
-        held = ledger.summed(ledger.balances, own, narrow=False, named=True)
-        pairs, wrong = ledger.compared(summed, held)
-        break_id: ColumnElement[Any] = null()
-        if ledger.chain:
-            broken = ledger.broken(part, held, narrow=False).subquery("broken")
-            pairs = pairs.join(broken, same_group(summed, broken), isouter=True)
-            break_id = broken.c.first_id
-            wrong = or_(wrong, break_id.is_not(None))
+        part, own = hot.of(ledger.postings, keys), hot.of(ledger.balances, keys)
+        pairs = self._pairs(part, own, narrow=False, named=True)
+        summed, held = pairs.summed, pairs.held
         columns = (
             *numbered(summed, "key"),
             *labelled("posted", numbered(summed, "sum")),
             *labelled("held", numbered(held, "sum")),
-            *(summed.c.off, break_id.label("break_id"), held.c.number.label("balances")),
+            *(summed.c.off, pairs.break_id.label("break_id"), held.c.number.label("balances")),
         )
-        posted = select(*columns).select_from(pairs).where(wrong)
+        posted = select(*columns).select_from(pairs.source).where(pairs.wrong)
         findings = [self._finding(row) for row in self.connection.execute(posted).mappings()]
         lonely = ledger.without_postings(summed, held)
         findings += [self._lonely(row) for row in self.connection.execute(lonely).mappings()]
         return findings
+
+    def _pairs(
+        self,
+        postings: Part,
+        balances: Part,
+        *,
+        narrow: bool,
+        named: bool = False,
+        listed: bool = False,
+    ) -> "_Pairs":
+        """Groups of the ledger beside their balances.
+
+        With `listed` whether rows chain is seen in the pass that sums them, else in one more.
+        """
+        ledger = self.ledger
+        summed = ledger.summed(
+            *(ledger.postings, postings), narrow=narrow, named=named, listed=listed
+        )
+        held = ledger.summed(ledger.balances, balances, narrow=narrow, named=named)
+        source, wrong = ledger.compared(summed, held)
+        unsure: ColumnElement[bool] = false()
+        break_id: ColumnElement[Any] = null()
+        if listed:
+            is_single = held.c.number == 1
+            wrong = func.coalesce(or_(wrong, and_(is_single, summed.c.chained == 0)), false())
+            unsure = and_(is_single, summed.c.chained.is_(None), not_(wrong))
+        elif ledger.chain:
+            broken = ledger.broken(postings, held, narrow=narrow).subquery("broken")
+            source = source.join(broken, same_group(summed, broken), isouter=True)
+            break_id = broken.c.first_id
+            wrong = or_(wrong, break_id.is_not(None))
+        return _Pairs(source, summed, held, wrong, unsure, break_id)
+
+    def _counts(self, pairs: "_Pairs") -> RowMapping:
+        """Ledger rows, balance rows that have some, wrong groups and unsure ones.
+
+        And of the wrong and the unsure ones two ledger rows, so that so few need no further pass.
+        """
+        sums: dict[str, ColumnElement[Any]]
+        sums = {"rows": pairs.summed.c.number, "matched": pairs.held.c.number}
+        ends: dict[str, ColumnElement[Any]] = {}
+        for name in ("wrong", "unsure"):
+            holds = getattr(pairs, name)
+            sums[name] = case((holds, 1), else_=0)
+            first = case((holds, pairs.summed.c.first_id))
+            ends |= {f"{name}_low": func.min(first), f"{name}_high": func.max(first)}
+        columns = {name: func.coalesce(func.sum(each), 0) for name, each in sums.items()} | ends
+        statement = select(*(each.label(name) for name, each in columns.items()))
+        return self.connection.execute(statement.select_from(pairs.source)).mappings().one()
+
+    def _ids(
+        self, pairs: "_Pairs", which: str, counts: RowMapping, limit: int | None = None
+    ) -> list[Any]:
+        """The first ledger row of each of the wrong or unsure groups."""
+        if counts[which] <= _ENDS:
+            return list(dict.fromkeys((counts[f"{which}_low"], counts[f"{which}_high"])))
+        first = select(pairs.summed.c.first_id).select_from(pairs.source)
+        return list(self.connection.scalars(first.where(getattr(pairs, which)).limit(limit)))
 
     def _finding(self, row: RowMapping) -> Finding:
         evidence: dict[str, Evidence] = {"problem": ""}
@@ -162,11 +210,6 @@ class Comparison:
         message = f"{self.check.table}: {of}: {what}"
         return Finding(key, message, evidence, max(1, difference), tuple(aspects))
 
-    def _ids(self, statement: Select[Any]) -> list[Any]:
-        """The first ids of the groups that a statement finds, and one more than a sample holds."""
-        rows = self.connection.execute(statement.limit(SAMPLE + 1)).mappings()
-        return [row["first_id"] for row in rows]
-
     def _keys(self, side: Side, ids: Sequence[Any]) -> list[Key]:
         """The groups to which rows belong, each once."""
         if not ids:
@@ -177,10 +220,21 @@ class Comparison:
         statement = select(*columns).where(wanted).group_by(*columns).order_by(*columns)
         return [tuple(row) for row in self.connection.execute(statement)]
 
-    def _number(self, of: FromClause) -> int:
-        return int(self.connection.scalar(select(func.count()).select_from(of)) or 0)
+    def _number(self, of: FromClause, condition: ColumnElement[bool] | None = None) -> int:
+        counted = select(func.count()).select_from(of)
+        counted = counted if condition is None else counted.where(condition)
+        return int(self.connection.scalar(counted) or 0)
 
 
-def _groups_only(statement: Select[Any]) -> Select[Any]:
-    found = statement.subquery()
-    return select(*numbered(found, "by"))
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Groups of the ledger beside their balances, as a statement."""
+
+    source: FromClause
+    summed: Subquery
+    held: Subquery
+    wrong: ColumnElement[bool]
+    unsure: ColumnElement[bool]
+    """What may be wrong, and has to be looked at by itself."""
+    break_id: ColumnElement[Any]
+    """The first ledger row that does not follow on the one before it."""

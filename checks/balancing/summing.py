@@ -9,6 +9,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    LargeBinary,
     Numeric,
     Select,
     Subquery,
@@ -17,7 +18,9 @@ from sqlalchemy import (
     cast,
     false,
     func,
+    literal_column,
     not_,
+    null,
     or_,
     select,
     true,
@@ -35,6 +38,12 @@ Part = Callable[[FromClause], tuple[FromClause, ColumnElement[bool]]]
 
 _EXACT = Numeric(38, 0)
 """BIGINT plus BIGINT can overflow (MySQL error 1690)."""
+
+_LONGEST = 22
+"""The most characters of a BIGINT in a list, with its sign and a comma."""
+
+_LONGEST_DECIMAL = 70
+"""The same of a DECIMAL, which has up to 65 digits."""
 
 
 class Chain(BaseModel):
@@ -91,13 +100,21 @@ class Ledger:
     empty_allowed: bool
 
     def summed(
-        self, side: Side, part: Part, *, narrow: bool, begin: Any = None, named: bool = False
+        self,
+        side: Side,
+        part: Part,
+        *,
+        narrow: bool,
+        begin: Any = None,
+        named: bool = False,
+        listed: bool = False,
     ) -> Subquery:
         """Each group's sums, its rows, and its first row's primary key; `by_n` are the groups.
 
         Of ledger rows also: how many do not add up in themselves and, with `begin`, what the
         sums and the last row were before it. With `named` also one spelling of the group, always
-        the same of those that its collation takes for equal: `key_n`.
+        the same of those that its collation takes for equal: `key_n`. With `listed` also whether
+        the rows chain: `chained`, unknown of a group with very many rows.
         """
         own = side is self.postings
         chain = self.chain if own else None
@@ -115,6 +132,8 @@ class Ledger:
             columns += labelled("key", side.spellings(rows))
         if own:
             columns.append(func.sum(case((_is_off(rows, chain), 1), else_=0)).label("off"))
+            if listed:
+                columns.append((self._chained(rows, chain) if chain else true()).label("chained"))
         if begin is not None:
             columns += labelled("old", [_sum_if(ids < begin, amount) for amount in amounts])
             columns.append(func.max(case((ids < begin, ids))).label("last_old"))
@@ -216,6 +235,26 @@ class Ledger:
             .where(condition)
             .subquery("links")
         )
+
+    def _chained(self, rows: FromClause, chain: Chain) -> Built:
+        """Whether the rows of a group chain, told by two lists in the order of their ids.
+
+        0 and all that is `after` are the same list as all that was `before` and the sum of all
+        changes. The server cuts lists after `group_concat_max_len` bytes: of a group with so many
+        rows it is unknown.
+        """
+        ids, found = rows.c[self.postings.primary_key], self.postings.found
+        names = (chain.before, chain.after)
+        befores, afters = (
+            # Added to 0 an amount loses the zeros that ZEROFILL puts before it.
+            func.group_concat((rows.c[name] + literal_column("0")).op("ORDER BY")(ids))
+            for name in names
+        )
+        one = cast(func.concat("0,", afters), LargeBinary)
+        other = cast(func.concat(befores, ",", func.sum(rows.c[chain.change])), LargeBinary)
+        longest = _LONGEST if all(found[name].is_integer for name in names) else _LONGEST_DECIMAL
+        is_whole = func.count() * longest < literal_column("@@group_concat_max_len")
+        return case((is_whole, one == other), else_=null())
 
 
 def _equal(one: Built, other: Built, column: catalog.Column) -> ColumnElement[bool]:

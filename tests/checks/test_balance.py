@@ -15,7 +15,7 @@ from sqlalchemy import Connection, literal
 from checks import balance, catalog
 from checks.balancing import hot, summing
 from checks.balancing.comparison import Seen
-from checks.base import EVERYTHING, SAMPLE, CheckError, Finding, Result, Scalar, Window
+from checks.base import EVERYTHING, SAMPLE, CheckError, Finding, Result, Scalar, Sources, Window
 from tests.checks.ledgers import Backend, Ledger, check, keys, messages, on_servers
 from tests.checks.runs import Clock, seen, set_clock, window_after
 
@@ -1504,3 +1504,41 @@ def test_unknown_does_not_add_up(ledger: Ledger) -> None:
     fields = {"ledger": "p", "ledger_primary_key": "id", "by": ["a"], "sums": {"held": "delta"}}
     result = ledger.run("balance", "b", primary_key="id", chain=chain, **fields)
     assert [finding.evidence["problem"] for finding in result.findings] == ["broken_chain"]
+
+
+class CutShort:
+    """Sources whose server cuts long lists, as GROUP_CONCAT does without an error."""
+
+    def __init__(self, sources: Sources, longest: int) -> None:
+        self._sources, self._longest = sources, longest
+
+    @contextmanager
+    def snapshot(self, database: str) -> Iterator[Connection]:
+        """A snapshot in which they are cut."""
+        with self._sources.snapshot(database) as connection:
+            before = connection.exec_driver_sql("SELECT @@group_concat_max_len").scalar_one()
+            connection.exec_driver_sql(f"SET SESSION group_concat_max_len = {self._longest}")
+            yield connection
+            connection.exec_driver_sql(f"SET SESSION group_concat_max_len = {before}")
+
+
+@on_servers
+@pytest.mark.parametrize("longest", [4, 20, 21, 22, 23, 24, 60, 1000])
+@pytest.mark.parametrize("broken", [None, 2, 29, 30])
+def test_list_that_is_cut_short_acquits_nobody(
+    ledger: Ledger, longest: int, broken: int | None
+) -> None:
+    """A break behind the place where the server cuts the chain's list is found all the same."""
+    ledger.sql(
+        "CREATE TABLE b (id bigint PRIMARY KEY, a bigint NOT NULL, held bigint NOT NULL)",
+        "CREATE TABLE p (id bigint PRIMARY KEY, a bigint NOT NULL, was bigint NOT NULL,"
+        " delta bigint NOT NULL, now_is bigint NOT NULL)",
+    )
+    ledger.insert("b", "id, a, held", [(1, 7, 30)])
+    rows = [(n, 7, n - 1 + (n == broken), 1, n + (n == broken)) for n in range(1, 31)]
+    ledger.insert("p", "id, a, was, delta, now_is", rows)
+    chain = {"before": "was", "change": "delta", "after": "now_is"}
+    fields = {"ledger": "p", "ledger_primary_key": "id", "by": ["a"], "sums": {"held": "delta"}}
+    declared = check("balance", "b", primary_key="id", chain=chain, **fields)
+    result = declared.run(CutShort(ledger.sources, longest), Window())
+    assert result.violations == (broken is not None)

@@ -19,6 +19,9 @@ from worker.sources.server import Explained
 LOCK_WAIT = 3
 """Seconds to wait for a metadata lock: a queue behind the auditor is an outage."""
 
+LISTS = 16
+"""The part of a temporary table that one list may have (`GROUP_CONCAT`)."""
+
 _READING = {
     "SELECT",
     "USAGE",
@@ -217,6 +220,8 @@ class MySQL:
             # What does not fit is sorted on disk, several times as long.
             "tmp_table_size": self._temporary_table,
             "max_heap_table_size": self._temporary_table,
+            # Or MySQL cuts lists after 1024 bytes.
+            "group_concat_max_len": self._temporary_table // LISTS,
         }
         if is_mariadb:
             settings["max_statement_time"] = self._limit
