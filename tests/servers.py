@@ -338,7 +338,10 @@ def _initialise(flavour: Flavour, folder: Path) -> None:
             *(_which("mariadb-install-db"), "--no-defaults", *_user(), *common),
             *("--auth-root-authentication-method=normal", "--skip-test-db"),
         ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    temporary = folder.with_name(f"{flavour}.tmp")
+    temporary.mkdir(exist_ok=True)  # as it starts, MariaDB removes the tables of others in there
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         message = f"{flavour}: no data folder\n{(done.stdout + done.stderr)[-2000:]}"
         raise ServerError(message)
