@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from checks.base import CheckError
 
 _INTEGER_WIDTH = re.compile(r"\b((?:tiny|small|medium|big)?int)(?:eger)?(?:\s*\(\d+\))?", re.ASCII)
+_QUOTED = re.compile(r"'((?:[^']|'')*)'")
 _LONG = 1000
 _TEXT_TYPES = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext", "enum", "set")
 _INTEGER_TYPES = ("tinyint", "smallint", "mediumint", "int", "integer", "bigint")
@@ -84,6 +85,20 @@ class Column:
         """The most characters that a CHAR or VARCHAR holds; None for other types."""
         size = re.match(r"(?:var)?char\((\d+)\)", self.type.lower())
         return int(size[1]) if size else None
+
+    @property
+    def members(self) -> tuple[str, ...] | None:
+        """The values of an ENUM; None for other types."""
+        if self._type_name != "enum":
+            return None
+        return tuple(each.replace("''", "'") for each in _QUOTED.findall(self.type))
+
+    def may_be(self, value: str) -> bool:
+        """Whether an ENUM may be so; `''` is what it is when something else was written."""
+        ignores_case = (self.collation or "").endswith("_ci")
+        known = (*(self.members or ()), "")
+        folded = [each.casefold() if ignores_case else each for each in (value, *known)]
+        return folded[0].rstrip(" ") in folded[1:]
 
     @property
     def is_text(self) -> bool:

@@ -1,6 +1,6 @@
 """`condition`: every row satisfies an expression."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from sqlalchemy import func, not_, select
@@ -25,6 +25,11 @@ class Condition(Check):
     expression: Expression
     tally: Identifier | None = None
     """A column with few values, such as a status, whose rows are counted value by value."""
+
+    @property
+    def conditions(self) -> Iterator[tuple[str, Expression]]:
+        """The expression."""
+        yield self.table, self.expression
 
     @property
     def rule(self) -> str | None:

@@ -6,7 +6,7 @@ a sub-query or SLEEP() for example, is refused, so that a configuration cannot m
 write, wait or read elsewhere.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import sqlglot
@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import Grouping
 from sqlglot import exp
 
+from checks import catalog
 from checks.sql import non_empty_array
 
 Built = ColumnElement[Any]
@@ -99,6 +100,20 @@ class Expression:
     def holds_for(self, table: TableClause) -> Built:
         """Whether the condition is true; false where it is false or unknown, never NULL."""
         return func.coalesce(self.on(table), false())
+
+    def misspelled(self, column: Callable[[str], catalog.Column | None]) -> Iterator[str]:
+        """What it compares an ENUM with that the ENUM never is; columns are looked up by name."""
+        for node in self._tree.find_all(exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.In):
+            sides = [node.this, *node.expressions, *filter(None, (node.args.get("expression"),))]
+            texts = [
+                each.this for each in sides if isinstance(each, exp.Literal) and each.is_string
+            ]
+            for name in [_name(each) for each in sides if isinstance(each, exp.Column)]:
+                found = column(name)
+                for text in texts if found and found.members else ():
+                    if found and not found.may_be(text):
+                        nearest = catalog.nearest(text, found.members or ())
+                        yield f"{name} is {found.type}, never {text!r}{nearest}"
 
     @classmethod
     def __get_pydantic_core_schema__(

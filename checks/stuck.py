@@ -61,6 +61,11 @@ class Stuck(Check):
         names = (self.primary_key, self.entered_at, *self.when.columns)
         return {self.table: tuple(dict.fromkeys(names))}
 
+    @property
+    def conditions(self) -> Iterator[tuple[str, Expression]]:
+        """The state."""
+        yield self.table, self.when
+
     def complaints(self, connection: Connection) -> Iterator[str]:
         """A column that holds no time."""
         yield from self._complaints(catalog.columns(connection, self.table))

@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from checks import catalog
 from checks.base import Check
+from checks.expression import Expression
 from checks.window import cursor_complaints
 from worker.config import Config, Problem
 from worker.sources import Database, Databases
@@ -28,6 +29,10 @@ def _compare(config: Config, database: Database) -> Iterator[Problem]:
                 continue
             place = f"tables.{name}"
             yield from schema.missing(place, name, sorted(facts.names))
+            if facts.pending:
+                yield from schema.misspelled(f"{place}.pending", name, facts.pending)
+            if facts.primary_key:
+                yield from schema.nameless(f"{place}.primary_key", name, facts.primary_key)
             if facts.cursor:
                 for complaint in cursor_complaints(connection, name, facts.cursor):
                     yield Problem(f"{place}.cursor", complaint)
@@ -55,6 +60,8 @@ def _problems_of(check: Check, place: str, schema: "_Schema") -> Iterator[Proble
     yield from missing
     if not missing:
         yield from (Problem(place, each) for each in check.complaints(schema.connection))
+        for table, condition in check.conditions:
+            yield from schema.misspelled(place, table, condition)
 
 
 class _Schema:
@@ -63,7 +70,7 @@ class _Schema:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._tables = catalog.objects(connection)
-        self._columns: dict[str, tuple[str, ...]] = {}
+        self._columns: dict[str, dict[str, catalog.Column]] = {}
 
     def missing(self, place: str, table: str, names: Iterable[str]) -> Iterator[Problem]:
         """A problem for the table if it is not there, or for each column that is not."""
@@ -71,9 +78,32 @@ class _Schema:
             suggestion = catalog.nearest(table, self._tables)
             yield Problem(place, f"the database has no table {table}{suggestion}")
             return
-        if table not in self._columns:
-            self._columns[table] = tuple(catalog.columns(self.connection, table))
+        found = self._columns_of(table)
         for name in names:
-            if name not in self._columns[table]:
-                suggestion = catalog.nearest(name, self._columns[table])
+            if name not in found:
+                suggestion = catalog.nearest(name, found)
                 yield Problem(place, f"table {table} has no column {name}{suggestion}")
+
+    def misspelled(self, place: str, table: str, condition: Expression) -> Iterator[Problem]:
+        """A problem for each text that an ENUM column never is."""
+
+        def column(name: str) -> catalog.Column | None:
+            other, _, own = name.rpartition(".")
+            return self._columns_of(other or table).get(own)
+
+        for complaint in condition.misspelled(column):
+            yield Problem(place, f"{condition.source!r}: {complaint}")
+
+    def nameless(self, place: str, table: str, primary_key: str) -> Iterator[Problem]:
+        """A problem when no unique index says that a primary key names one row."""
+        if self._tables.get(table, "VIEW") == "VIEW" or primary_key not in self._columns_of(table):
+            return
+        indexes = catalog.indexes(self.connection, table)
+        if not any(each.proves_unique([primary_key]) for each in indexes):
+            complaint = f"{primary_key} has no unique index: one value may name several rows"
+            yield Problem(place, complaint)
+
+    def _columns_of(self, table: str) -> dict[str, catalog.Column]:
+        if table not in self._columns:
+            self._columns[table] = catalog.columns(self.connection, table)
+        return self._columns[table]

@@ -69,6 +69,14 @@ class Pairing(Check):
         """The far side."""
 
     @property
+    def conditions(self) -> Iterator[tuple[str, Expression]]:
+        """Those of both sides."""
+        fields = (value for _, value in self if type(value) is Expression)
+        yield from ((self.table, each) for each in fields)
+        if self.far.when:
+            yield self.far.table, self.far.when
+
+    @property
     @abstractmethod
     def near_columns(self) -> tuple[str, ...]:
         """Columns of the near side that this kind needs, beyond those of the common fields."""

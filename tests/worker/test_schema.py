@@ -126,3 +126,81 @@ def test_a_cursor_grows_along_an_index(
     """A cursor along which new rows cannot be read is told where it is declared."""
     told = [f"tables.orders.cursor: {message}"] if message else []
     assert problems(loaded(tmp_path, database, cursor=cursor)) == told
+
+
+MISSPELLED = """
+[tables.listings]
+primary_key = "id"
+cursor = "id"
+pending = "state IN ('on_sale', 'on sale')"
+
+[[checks]]
+name = "stuck"
+kind = "stuck"
+table = "listings"
+when = "state = 'OnSale' AND offer > 0 AND NOT 'sold' = state AND state <> ''"
+entered_at = "placed_at"
+longer_than = "1m"
+
+[[checks]]
+name = "condition"
+kind = "condition"
+table = "listings"
+expression = "COALESCE(state, 'none') <> 'none' OR state <=> 'ON_SALE'"
+
+[[checks]]
+name = "reference"
+kind = "reference"
+table = "orders"
+settle = "0s"
+columns = ["account_id"]
+parent = "listings"
+parent_columns = ["id"]
+parent_when = "state = 'it''s'"
+required_when = "state = 'anything'"
+"""
+
+
+def test_text_that_an_enumeration_never_is_is_told(database: Database, tmp_path: Path) -> None:
+    """A misspelled member would make a condition silent; as the collation compares, and no more."""
+    members = "enum('on_sale','sold','it''s gone')"
+    alter(
+        database,
+        f"ALTER TABLE listings ADD state {members}, ADD placed_at datetime, ADD PRIMARY KEY (id)",
+    )
+    nearest = "; the nearest existing name is "
+    assert problems(loaded(tmp_path, database, MISSPELLED)) == [
+        (
+            "tables.listings.pending: \"state IN ('on_sale', 'on sale')\":"
+            f" state is {members}, never 'on sale'{nearest}on_sale"
+        ),
+        (
+            "checks[0] stuck: \"state = 'OnSale' AND offer > 0 AND NOT 'sold' = state AND"
+            f" state <> ''\": state is {members}, never 'OnSale'{nearest}on_sale"
+        ),
+        (
+            "checks[2] reference: \"state = 'it''s'\":"
+            f" state is {members}, never \"it's\"{nearest}it's gone"
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("index", "is_told"),
+    [
+        ("ADD PRIMARY KEY (id)", False),
+        ("ADD UNIQUE (id)", False),
+        ("ADD INDEX (id)", True),
+        ("ADD UNIQUE (id, seller)", True),
+        ("ADD UNIQUE (note(3))", True),
+    ],
+)
+def test_primary_key_that_may_repeat_is_told(
+    database: Database, tmp_path: Path, index: str, *, is_told: bool
+) -> None:
+    """Findings name rows by it: without a unique index on it alone they may name several."""
+    alter(database, f"ALTER TABLE listings ADD note varchar(9), {index}")
+    key = "note" if "note" in index else "id"
+    told = f"tables.listings.primary_key: {key} has no unique index: one value may name several"
+    found = problems(loaded(tmp_path, database, f'[tables.listings]\nprimary_key = "{key}"\n'))
+    assert found == ([f"{told} rows"] if is_told else [])
