@@ -72,6 +72,7 @@ class Comparison:
         if wrong:
             ids = self._ids(pairs, "wrong", counts, SAMPLE + 1)
             findings = self.judge(self._keys(ledger.postings, ids)[:SAMPLE])
+            wrong = len(findings) if wrong <= SAMPLE else wrong
         if counts["unsure"]:
             keys = self._keys(ledger.postings, self._ids(pairs, "unsure", counts))
             for first in range(0, len(keys), SAMPLE):

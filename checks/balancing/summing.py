@@ -240,8 +240,8 @@ class Ledger:
         """Whether the rows of a group chain, told by two lists in the order of their ids.
 
         0 and all that is `after` are the same list as all that was `before` and the sum of all
-        changes. The server cuts lists after `group_concat_max_len` bytes: of a group with so many
-        rows it is unknown.
+        changes. The server cuts longer lists than it allows: of a group with so many rows it is
+        unknown.
         """
         ids, found = rows.c[self.postings.primary_key], self.postings.found
         names = (chain.before, chain.after)
@@ -253,7 +253,8 @@ class Ledger:
         one = cast(func.concat("0,", afters), LargeBinary)
         other = cast(func.concat(befores, ",", func.sum(rows.c[chain.change])), LargeBinary)
         longest = _LONGEST if all(found[name].is_integer for name in names) else _LONGEST_DECIMAL
-        is_whole = func.count() * longest < literal_column("@@group_concat_max_len")
+        allowed = map(literal_column, ("@@group_concat_max_len", "@@max_allowed_packet"))
+        is_whole = func.count() * longest < func.least(*allowed)
         return case((is_whole, one == other), else_=null())
 
 
