@@ -39,6 +39,9 @@ Part = Callable[[FromClause], tuple[FromClause, ColumnElement[bool]]]
 _EXACT = Numeric(38, 0)
 """BIGINT plus BIGINT can overflow (MySQL error 1690)."""
 
+_BOUNDS = ("group_concat_max_len", "max_allowed_packet")
+"""The server's variables that bound a list, in bytes."""
+
 _LONGEST = 22
 """The most characters of a BIGINT in a list, with its sign and a comma."""
 
@@ -253,7 +256,7 @@ class Ledger:
         one = cast(func.concat("0,", afters), LargeBinary)
         other = cast(func.concat(befores, ",", func.sum(rows.c[chain.change])), LargeBinary)
         longest = _LONGEST if all(found[name].is_integer for name in names) else _LONGEST_DECIMAL
-        allowed = map(literal_column, ("@@group_concat_max_len", "@@max_allowed_packet"))
+        allowed = [literal_column(f"@@{name}") for name in _BOUNDS]
         is_whole = func.count() * longest < func.least(*allowed)
         return case((is_whole, one == other), else_=null())
 

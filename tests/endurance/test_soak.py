@@ -24,6 +24,8 @@ from tests.servers import Database, wait_until
 SECONDS = float(os.environ.get("SOAK_SECONDS", "15"))
 SEED = os.environ.get("SOAK_SEED", "1")
 WRITERS = 8
+FAULT_EVERY = max(5, round(SECONDS / 15))
+"""Transactions for each wrong one; a check lists no more than `SAMPLE` findings."""
 
 pytestmark = pytest.mark.slow
 
@@ -106,7 +108,7 @@ def test_right_rows_are_never_called_wrong(database: Database, tmp_path: Path) -
 def test_wrong_rows_are_all_found(database: Database, tmp_path: Path) -> None:
     """Every error of writers that err is confirmed until it is mended, and nothing else ever is."""
     audit = Audit(database, tmp_path)
-    traffic = Traffic(database=database, writers=WRITERS, seed=SEED, fault_every=5)
+    traffic = Traffic(database=database, writers=WRITERS, seed=SEED, fault_every=FAULT_EVERY)
     with audit.running() as life:
         audit.let_settle(life, write(traffic, life))
         tell(traffic, audit, life)
