@@ -16,16 +16,10 @@ from sqlalchemy import (
 
 from checks import catalog
 from checks.balancing import hot
+from checks.balancing.chain import Chain
 from checks.balancing.comparison import Comparison, Seen
-from checks.balancing.summing import (
-    Chain,
-    Ledger,
-    Part,
-    Side,
-    code,
-    codes_are_unique,
-    has_codes,
-)
+from checks.balancing.sides import Part, Side, code, codes_are_unique, has_codes
+from checks.balancing.summing import Ledger
 from checks.base import (
     EVERYTHING,
     SAMPLE,

@@ -21,7 +21,8 @@ from sqlalchemy import (
 )
 
 from checks.balancing import hot
-from checks.balancing.summing import Ledger, Part, Side, same_group
+from checks.balancing.sides import Part, Side
+from checks.balancing.summing import Ledger, same_group
 from checks.base import SAMPLE, Evidence, Finding
 from checks.sql import labelled, numbered, scalar
 

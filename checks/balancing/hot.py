@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Subquery, and_, case, func, select
 
-from checks.balancing.summing import Ledger, Part, Side
+from checks.balancing.sides import Part, Side
+from checks.balancing.summing import Ledger
 from checks.base import Cursor
 from checks.sql import among, numbered, rows_of, scalar
 

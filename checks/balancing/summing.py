@@ -1,26 +1,20 @@
 """The statements of `balance`: ledger rows and balance rows, summed and chained group by group."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     FromClause,
-    LargeBinary,
-    Numeric,
     Select,
     Subquery,
     and_,
     case,
-    cast,
     false,
     func,
     literal_column,
     not_,
-    null,
     or_,
     select,
     true,
@@ -28,69 +22,9 @@ from sqlalchemy import (
 )
 
 from checks import catalog
-from checks.grouping import weights
-from checks.sql import among, as_bytes, labelled, numbered, rows_of
-from checks.types import Identifier
-
-Built = ColumnElement[Any]
-Part = Callable[[FromClause], tuple[FromClause, ColumnElement[bool]]]
-"""A part of a table: given its rows, where to select from and under which condition."""
-
-_EXACT = Numeric(38, 0)
-"""BIGINT plus BIGINT can overflow (MySQL error 1690)."""
-
-_BOUNDS = ("group_concat_max_len", "max_allowed_packet")
-"""The server's variables that bound a list, in bytes."""
-
-_LONGEST = 22
-"""The most characters of a BIGINT in a list, with its sign and a comma."""
-
-_LONGEST_DECIMAL = 70
-"""The same of a DECIMAL, which has up to 65 digits."""
-
-
-class Chain(BaseModel):
-    """The columns by which each ledger row follows on the one before it in its group."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    before: Identifier
-    change: Identifier
-    after: Identifier
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """A table whose rows are summed: its primary key, its groups and its amounts."""
-
-    table: str
-    primary_key: str
-    by: tuple[str, ...]
-    amounts: tuple[str, ...]
-    found: Mapping[str, catalog.Column]
-
-    def rows(self, *more: str) -> FromClause:
-        """The table's rows."""
-        names = (self.primary_key, *self.by, *self.amounts, *more)
-        return rows_of(self.table, names).alias(f"rows_{self.table}")
-
-    def groups(self, rows: FromClause, *, narrow: bool) -> list[Built]:
-        """What rows are grouped by; `narrow` puts a number in the place of a text.
-
-        Servers sort numbers several times faster: `docs/performance.md`. `codes_are_unique` tells
-        whether the numbers stand for the texts.
-        """
-        return [
-            code(rows.c[name]) if narrow and self.found[name].is_text else rows.c[name]
-            for name in self.by
-        ]
-
-    def spellings(self, rows: FromClause) -> list[Built]:
-        """What each group is called: of several spellings of a text the least."""
-        return [
-            func.min(as_bytes(rows.c[name])) if self.found[name].is_text else rows.c[name]
-            for name in self.by
-        ]
+from checks.balancing.chain import Chain
+from checks.balancing.sides import Built, Part, Side
+from checks.sql import among, labelled, numbered
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +68,10 @@ class Ledger:
         if named:
             columns += labelled("key", side.spellings(rows))
         if own:
-            columns.append(func.sum(case((_is_off(rows, chain), 1), else_=0)).label("off"))
+            off = case((chain.is_off(rows), 1), else_=0) if chain else literal_column("0")
+            columns.append(func.sum(off).label("off"))
             if listed:
-                columns.append((self._chained(rows, chain) if chain else true()).label("chained"))
+                columns.append((chain.holds(rows, side) if chain else true()).label("chained"))
         if begin is not None:
             columns += labelled("old", [_sum_if(ids < begin, amount) for amount in amounts])
             columns.append(func.max(case((ids < begin, ids))).label("last_old"))
@@ -239,27 +174,6 @@ class Ledger:
             .subquery("links")
         )
 
-    def _chained(self, rows: FromClause, chain: Chain) -> Built:
-        """Whether the rows of a group chain, told by two lists in the order of their ids.
-
-        0 and all that is `after` are the same list as all that was `before` and the sum of all
-        changes. The server cuts longer lists than it allows: of a group with so many rows it is
-        unknown.
-        """
-        ids, found = rows.c[self.postings.primary_key], self.postings.found
-        names = (chain.before, chain.after)
-        befores, afters = (
-            # Added to 0 an amount loses the zeros that ZEROFILL puts before it.
-            func.group_concat((rows.c[name] + literal_column("0")).op("ORDER BY")(ids))
-            for name in names
-        )
-        one = cast(func.concat("0,", afters), LargeBinary)
-        other = cast(func.concat(befores, ",", func.sum(rows.c[chain.change])), LargeBinary)
-        longest = _LONGEST if all(found[name].is_integer for name in names) else _LONGEST_DECIMAL
-        allowed = [literal_column(f"@@{name}") for name in _BOUNDS]
-        is_whole = func.count() * longest < func.least(*allowed)
-        return case((is_whole, one == other), else_=null())
-
 
 def _equal(one: Built, other: Built, column: catalog.Column) -> ColumnElement[bool]:
     return one.is_not_distinct_from(other) if column.nullable else one == other
@@ -283,44 +197,6 @@ def _groups_of(
         # Coalesced: without it a group that is NULL would be left out beside any other.
         statement = statement.where(not_(func.coalesce(among(columns, left_out), false())))
     return statement
-
-
-def code(text: Built) -> Built:
-    """A number that is the same for all texts that are equal under their collation."""
-    return func.crc32(weights(text))
-
-
-def has_codes(column: catalog.Column) -> bool:
-    """Whether a code stands for the text, whatever the column's type: not where it is a number."""
-    return column.is_text and not column.type.lower().startswith(("enum", "set"))
-
-
-def codes_are_unique(connection: Connection, sides: Sequence[Side]) -> bool:
-    """Whether no two texts among the groups have the same code, so that it can stand for them."""
-    if connection.dialect.name == "sqlite":
-        return False
-    for number in range(len(sides[0].by)):
-        found = [side.found[side.by[number]] for side in sides]
-        if not any(each.is_text for each in found):
-            continue
-        if not all(has_codes(each) for each in found):
-            return False  # UUID or ENUM beside CHAR, say: equal, but of another code
-        texts = union(
-            *(select(rows_of(s.table, [s.by[number]]).c[0].label("text")).distinct() for s in sides)
-        ).subquery("texts")
-        numbers = select(func.count(), func.count(code(texts.c.text).distinct()))
-        one, other = connection.execute(numbers.where(texts.c.text.is_not(None))).one()
-        if one != other:
-            return False
-    return True
-
-
-def _is_off(rows: FromClause, chain: Chain | None) -> ColumnElement[bool]:
-    if chain is None:
-        return rows.c[0].is_(None)
-    before, change = cast(rows.c[chain.before], _EXACT), cast(rows.c[chain.change], _EXACT)
-    # Unknown does not add up.
-    return func.coalesce(rows.c[chain.after] != before + change, true())
 
 
 def _sum_if(condition: ColumnElement[bool], amount: Built) -> Built:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, literal
 
 from checks import balance, catalog
-from checks.balancing import hot, summing
+from checks.balancing import hot, sides
 from checks.balancing.comparison import Seen
 from checks.base import EVERYTHING, SAMPLE, CheckError, Finding, Result, Scalar, Sources, Window
 from tests.checks.ledgers import Backend, Ledger, check, keys, messages, on_servers
@@ -895,8 +895,8 @@ def are_unique(bank: Bank) -> bool:
     """What `codes_are_unique` says of the bank."""
     with bank.ledger.sources.snapshot("ledger") as connection:
         comparison = declared()._comparison(connection)
-        sides = (comparison.ledger.postings, comparison.ledger.balances)
-        return summing.codes_are_unique(connection, sides)
+        both = (comparison.ledger.postings, comparison.ledger.balances)
+        return sides.codes_are_unique(connection, both)
 
 
 @on_servers
@@ -907,13 +907,12 @@ def test_codes_are_used_only_when_they_are_unique(
     wrong_books(bank)
     whole = bank.run()
     assert are_unique(bank)
-    monkeypatch.setattr(summing, "codes_are_unique", lambda *_: False)
     monkeypatch.setattr(balance, "codes_are_unique", lambda *_: False)
     plain = bank.run()
     assert told(plain) == told(whole)
     assert (plain.violations, plain.examined) == (whole.violations, whole.examined)
     monkeypatch.undo()
-    monkeypatch.setattr(summing, "code", lambda _text: literal(7))
+    monkeypatch.setattr(sides, "code", lambda _text: literal(7))
     assert not are_unique(bank)
     assert told(bank.run()) == told(whole)
 
