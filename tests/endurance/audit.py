@@ -135,7 +135,8 @@ class Life:
         whole = new[: new.rfind(b"\n") + 1]
         self._read += len(whole)
         spoken = [line for line in whole.decode().splitlines() if not line.startswith("  http://")]
-        assert [line for line in spoken if not line.startswith("{")] == []
+        strange = [line for line in spoken if not line.startswith("{")]
+        assert not strange, strange[:20]
         self._lines += [json.loads(line) for line in spoken]
         return self._lines
 
