@@ -102,14 +102,11 @@ class Backing(Check):
             needed.setdefault(each.table, []).extend(names)
         return {table: tuple(dict.fromkeys(names)) for table, names in needed.items()}
 
-    @property
-    def conditions(self) -> Iterator[tuple[str, Expression]]:
-        """Those of the holders."""
-        yield from ((holder.table, holder.when) for holder in self.holders)
-
     def complaints(self, connection: Connection) -> Iterator[str]:
         """Columns that cannot be compared, and joins that could count an amount twice."""
         yield from joining.complaints(connection, self.table, self.through)
+        for holder in self.holders:
+            yield from holder.when.complaints(connection, holder.table)
         found = {table: catalog.columns(connection, table) for table in self.needs}
         amounts = ((self.table, self.amount), *((h.table, h.amount) for h in self.holders))
         for table, amount in dict.fromkeys(amounts):

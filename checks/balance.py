@@ -139,7 +139,7 @@ class Balance(Check):
         )
         balances = Side(self.table, self.primary_key, self.by, tuple(self.sums), found[self.table])
         ledger = Ledger(postings, balances, self.chain, self.empty_allowed)
-        return Comparison(self, connection, ledger)
+        return Comparison(connection, ledger)
 
     def _mismatches(self, connection: Connection) -> Iterator[str]:
         mine = catalog.columns(connection, self.table)

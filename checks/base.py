@@ -5,15 +5,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta, tzinfo
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from checks.types import Identifier, Severity, Slug
-
-if TYPE_CHECKING:
-    from checks.expression import Expression
 
 Scalar = str | int | bool | None
 Evidence = Scalar | tuple[Scalar, ...]
@@ -142,11 +139,6 @@ class Check(BaseModel, ABC):
     def complaints(self, connection: Connection) -> Iterator[str]:
         """What in the real schema does not fit this check's fields, beyond missing names."""
         _ = connection
-        yield from ()
-
-    @property
-    def conditions(self) -> Iterator[tuple[str, "Expression"]]:
-        """Its conditions, each with the table on whose rows it is."""
         yield from ()
 
     @property

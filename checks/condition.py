@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from sqlalchemy import func, not_, select
+from sqlalchemy import Connection, func, not_, select
 
 from checks import catalog
 from checks.base import EVERYTHING, Check, Result, Scalar, Sources, Window
@@ -26,10 +26,9 @@ class Condition(Check):
     tally: Identifier | None = None
     """A column with few values, such as a status, whose rows are counted value by value."""
 
-    @property
-    def conditions(self) -> Iterator[tuple[str, Expression]]:
-        """The expression."""
-        yield self.table, self.expression
+    def complaints(self, connection: Connection) -> Iterator[str]:
+        """What the expression compares with that never is."""
+        yield from self.expression.complaints(connection, self.table)
 
     @property
     def rule(self) -> str | None:

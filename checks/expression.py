@@ -14,6 +14,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     Numeric,
     TableClause,
     and_,
@@ -101,19 +102,18 @@ class Expression:
         """Whether the condition is true; false where it is false or unknown, never NULL."""
         return func.coalesce(self.on(table), false())
 
-    def misspelled(self, column: Callable[[str], catalog.Column | None]) -> Iterator[str]:
-        """What it compares an ENUM with that the ENUM never is; columns are looked up by name."""
+    def complaints(self, connection: Connection, table: str) -> Iterator[str]:
+        """What it compares an ENUM with, on rows of a table, that the ENUM never is."""
         for node in self._tree.find_all(exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.In):
             sides = [node.this, *node.expressions, *filter(None, (node.args.get("expression"),))]
-            texts = [
-                each.this for each in sides if isinstance(each, exp.Literal) and each.is_string
-            ]
-            for name in [_name(each) for each in sides if isinstance(each, exp.Column)]:
-                found = column(name)
-                for text in texts if found and found.members else ():
-                    if found and not found.may_be(text):
-                        nearest = catalog.nearest(text, found.members or ())
-                        yield f"{name} is {found.type}, never {text!r}{nearest}"
+            texts = [each.this for each in sides if each.is_string]
+            for column in [each for each in sides if isinstance(each, exp.Column)]:
+                found = catalog.columns(connection, column.table or table).get(column.name)
+                if found is None or found.members is None:
+                    continue
+                for text in [each for each in texts if not found.may_be(each)]:
+                    what = f"{_name(column)} is {found.type}, never {text!r}"
+                    yield f"{self.source!r}: {what}{catalog.nearest(text, found.members)}"
 
     @classmethod
     def __get_pydantic_core_schema__(

@@ -61,14 +61,10 @@ class Stuck(Check):
         names = (self.primary_key, self.entered_at, *self.when.columns)
         return {self.table: tuple(dict.fromkeys(names))}
 
-    @property
-    def conditions(self) -> Iterator[tuple[str, Expression]]:
-        """The state."""
-        yield self.table, self.when
-
     def complaints(self, connection: Connection) -> Iterator[str]:
-        """A column that holds no time."""
+        """A column that holds no time, and a state that never is."""
         yield from self._complaints(catalog.columns(connection, self.table))
+        yield from self.when.complaints(connection, self.table)
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Look at every row in the state, whatever was read before: the old ones count."""

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from checks import catalog
 from checks.base import Check
-from checks.expression import Expression
+from checks.facts import TableFacts
 from checks.window import cursor_complaints
 from worker.config import Config, Problem
 from worker.sources import Database, Databases
@@ -27,18 +27,9 @@ def _compare(config: Config, database: Database) -> Iterator[Problem]:
         for name, facts in settings.tables.items():
             if (facts.database or settings.main_database) != database.name or facts.retired:
                 continue
-            place = f"tables.{name}"
-            yield from schema.missing(place, name, sorted(facts.names))
-            if facts.pending:
-                yield from schema.misspelled(f"{place}.pending", name, facts.pending)
-            if facts.primary_key:
-                yield from schema.nameless(f"{place}.primary_key", name, facts.primary_key)
-            if facts.cursor:
-                for complaint in cursor_complaints(connection, name, facts.cursor):
-                    yield Problem(f"{place}.cursor", complaint)
-            written = catalog.columns(connection, name).get(facts.written_at or "")
-            if written and not written.is_moment:
-                yield Problem(f"{place}.written_at", f"{written.type} tells no time")
+            yield from schema.missing(f"tables.{name}", name, sorted(facts.names))
+            for field, complaint in schema.complaints(name, facts):
+                yield Problem(f"tables.{name}.{field}", complaint)
         for place, check in _placed(config):
             if check.database == database.name:
                 yield from _problems_of(check, place, schema)
@@ -60,8 +51,6 @@ def _problems_of(check: Check, place: str, schema: "_Schema") -> Iterator[Proble
     yield from missing
     if not missing:
         yield from (Problem(place, each) for each in check.complaints(schema.connection))
-        for table, condition in check.conditions:
-            yield from schema.misspelled(place, table, condition)
 
 
 class _Schema:
@@ -84,24 +73,21 @@ class _Schema:
                 suggestion = catalog.nearest(name, found)
                 yield Problem(place, f"table {table} has no column {name}{suggestion}")
 
-    def misspelled(self, place: str, table: str, condition: Expression) -> Iterator[Problem]:
-        """A problem for each text that an ENUM column never is."""
-
-        def column(name: str) -> catalog.Column | None:
-            other, _, own = name.rpartition(".")
-            return self._columns_of(other or table).get(own)
-
-        for complaint in condition.misspelled(column):
-            yield Problem(place, f"{condition.source!r}: {complaint}")
-
-    def nameless(self, place: str, table: str, primary_key: str) -> Iterator[Problem]:
-        """A problem when no unique index says that a primary key names one row."""
-        if self._tables.get(table, "VIEW") == "VIEW" or primary_key not in self._columns_of(table):
-            return
-        indexes = catalog.indexes(self.connection, table)
-        if not any(each.proves_unique([primary_key]) for each in indexes):
-            complaint = f"{primary_key} has no unique index: one value may name several rows"
-            yield Problem(place, complaint)
+    def complaints(self, table: str, facts: TableFacts) -> Iterator[tuple[str, str]]:
+        """What does not fit the facts of a table, each with the field that says it."""
+        connection, found = self.connection, self._columns_of(table)
+        written = found.get(facts.written_at or "")
+        if facts.primary_key in found and self._tables[table] != "VIEW":
+            indexes = catalog.indexes(connection, table)
+            if not any(each.proves_unique([facts.primary_key]) for each in indexes):
+                complaint = "has no unique index: one value may name several rows"
+                yield "primary_key", f"{facts.primary_key} {complaint}"
+        if facts.cursor:
+            yield from (("cursor", c) for c in cursor_complaints(connection, table, facts.cursor))
+        if written and not written.is_moment:
+            yield "written_at", f"{written.type} tells no time"
+        if facts.pending:
+            yield from (("pending", c) for c in facts.pending.complaints(connection, table))
 
     def _columns_of(self, table: str) -> dict[str, catalog.Column]:
         if table not in self._columns:

@@ -1,8 +1,8 @@
 """The questions that `balance` asks of one snapshot: which groups are wrong, and how."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -25,9 +25,6 @@ from checks.balancing.sides import Part, Side
 from checks.balancing.summing import Ledger, same_group
 from checks.base import SAMPLE, Evidence, Finding
 from checks.sql import labelled, numbered, scalar
-
-if TYPE_CHECKING:
-    from checks.balance import Balance
 
 Key = tuple[Any, ...]
 
@@ -54,7 +51,6 @@ class Seen:
 class Comparison:
     """The questions of one snapshot."""
 
-    check: "Balance"
     connection: Connection
     ledger: Ledger
 
@@ -168,34 +164,37 @@ class Comparison:
         evidence: dict[str, Evidence] = {"problem": ""}
         aspects = ["chain"] if row["off"] or row["break_id"] is not None else []
         difference = 0
-        for number, (amount, posted) in enumerate(self.check.sums.items()):
+        for number, (amount, posted) in enumerate(self._amounts()):
             theirs, ours = int(row[f"posted_{number}"]), int(row[f"held_{number}"] or 0)
             if theirs != ours or row["balances"] is None:
                 evidence[amount] = None if row["balances"] is None else ours
                 evidence[f"SUM({posted})"] = theirs
                 difference += abs(theirs - ours)
                 aspects.append(f"{amount} {'<' if ours < theirs else '>'} SUM({posted})")
+        name = self.ledger.postings.table
         if row["balances"] is None:
-            problem, what = "no_balance", f"ledger rows in {self.check.ledger} and no balance"
+            problem, what = "no_balance", f"ledger rows in {name} and no balance"
         elif difference:
-            problem, what = "apart", f"{self.check.ledger} and the balance differ by {difference}"
+            problem, what = "apart", f"{name} and the balance differ by {difference}"
         else:
             problem, what = (
                 "broken_chain",
-                f"rows of {self.check.ledger} do not lead to the balance",
+                f"rows of {name} do not lead to the balance",
             )
         if row["break_id"] is not None:
-            evidence[f"{self.check.ledger}.{self.check.ledger_primary_key}"] = scalar(
-                row["break_id"]
-            )
+            evidence[f"{name}.{self.ledger.postings.primary_key}"] = scalar(row["break_id"])
         if row["off"]:
             evidence["rows that do not add up"] = int(row["off"])
         evidence["problem"] = problem
         return self._made(row, what, evidence, difference, aspects)
 
+    def _amounts(self) -> Iterator[tuple[str, str]]:
+        """Each amount of a balance, and the ledger's column whose sum it is."""
+        return zip(self.ledger.balances.amounts, self.ledger.postings.amounts, strict=True)
+
     def _lonely(self, row: RowMapping) -> Finding:
-        amounts = {amount: int(row[f"sum_{n}"]) for n, amount in enumerate(self.check.sums)}
-        what = f"a balance and no rows in {self.check.ledger}"
+        amounts = {amount: int(row[f"sum_{n}"]) for n, (amount, _) in enumerate(self._amounts())}
+        what = f"a balance and no rows in {self.ledger.postings.table}"
         evidence: dict[str, Evidence] = {"problem": "no_ledger", **amounts}
         return self._made(row, what, evidence, sum(map(abs, amounts.values())))
 
@@ -207,9 +206,9 @@ class Comparison:
         difference: int,
         aspects: Sequence[str] = (),
     ) -> Finding:
-        key = {name: scalar(row[f"key_{n}"]) for n, name in enumerate(self.check.by)}
+        key = {name: scalar(row[f"key_{n}"]) for n, name in enumerate(self.ledger.balances.by)}
         of = ", ".join(f"{name} {value}" for name, value in key.items())
-        message = f"{self.check.table}: {of}: {what}"
+        message = f"{self.ledger.balances.table}: {of}: {what}"
         return Finding(key, message, evidence, max(1, difference), tuple(aspects))
 
     def _keys(self, side: Side, ids: Sequence[Any]) -> list[Key]:

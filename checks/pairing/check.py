@@ -69,14 +69,6 @@ class Pairing(Check):
         """The far side."""
 
     @property
-    def conditions(self) -> Iterator[tuple[str, Expression]]:
-        """Those of both sides."""
-        fields = (value for _, value in self if type(value) is Expression)
-        yield from ((self.table, each) for each in fields)
-        if self.far.when:
-            yield self.far.table, self.far.when
-
-    @property
     @abstractmethod
     def near_columns(self) -> tuple[str, ...]:
         """Columns of the near side that this kind needs, beyond those of the common fields."""
@@ -178,11 +170,16 @@ class Pairing(Check):
         return {table: tuple(dict.fromkeys(names)) for table, names in found.items()}
 
     def complaints(self, connection: Connection) -> Iterator[str]:
-        """Cursors that cannot be followed."""
+        """Cursors that cannot be followed, conditions that never hold, unlike columns."""
         if self.cursor:
             yield from cursor_complaints(connection, self.table, self.cursor)
         if self.reverse and self.far.cursor:
             yield from cursor_complaints(connection, self.far.table, self.far.cursor)
+        for _, value in self:
+            if type(value) is Expression:
+                yield from value.complaints(connection, self.table)
+        if self.far.when:
+            yield from self.far.when.complaints(connection, self.far.table)
         yield from self._doubts(connection)
 
     def _doubts(self, connection: Connection) -> Iterator[str]:
