@@ -103,10 +103,14 @@ class Backing(Check):
         return {table: tuple(dict.fromkeys(names)) for table, names in needed.items()}
 
     def complaints(self, connection: Connection) -> Iterator[str]:
-        """Columns that cannot be compared, and joins that could count an amount twice."""
-        yield from joining.complaints(connection, self.table, self.through)
+        """Holders that never are, and what would make an answer wrong."""
         for holder in self.holders:
             yield from holder.when.complaints(connection, holder.table)
+        yield from self._doubts(connection)
+
+    def _doubts(self, connection: Connection) -> Iterator[str]:
+        """Columns that cannot be compared, and joins that could count an amount twice."""
+        yield from joining.complaints(connection, self.table, self.through)
         found = {table: catalog.columns(connection, table) for table in self.needs}
         amounts = ((self.table, self.amount), *((h.table, h.amount) for h in self.holders))
         for table, amount in dict.fromkeys(amounts):
@@ -123,7 +127,7 @@ class Backing(Check):
         """Sum both sides for each owner, in one statement, and compare."""
         with sources.snapshot(self.database) as connection:
             found = {t: catalog.require(connection, t, names) for t, names in self.needs.items()}
-            if complaint := next(self.complaints(connection), None):
+            if complaint := next(self._doubts(connection), None):
                 raise CheckError(complaint, permanent=True)
             entries = self._entries()
             examined = int(connection.scalar(select(func.count()).select_from(entries)) or 0)

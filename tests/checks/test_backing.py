@@ -316,3 +316,15 @@ def test_findings_wait_for_a_second_look() -> None:
     """An amount and what holds it are not always written together."""
     backing = check("backing", "t", **DECLARED)
     assert (backing.confirmations, backing.severity) == (2, "critical")
+
+
+@on_servers
+def test_state_that_never_is_makes_no_error(ledger: Ledger) -> None:
+    """An ENUM without the state that holds is a complaint; runs go on, as for every other kind."""
+    fill(ledger)
+    ledger.sql("ALTER TABLE orders MODIFY status enum('open','froze')")
+    declared = check("backing", "t", **DECLARED)
+    with ledger.sources.snapshot("ledger") as connection:
+        (complaint,) = declared.complaints(connection)
+    assert complaint.startswith("\"status = 'frozen'\": status is enum('open','froze'), never")
+    assert declared.run(ledger.sources).violations == 0
