@@ -127,7 +127,7 @@ class DatabaseSettings(UrlTable):
     environment: str = Field(default="unnamed", max_length=64)
     """A label for people, such as production; shown in log, metrics and report."""
     time_limit: Duration = timedelta(seconds=30)
-    """The longest one run may read."""
+    """The longest one snapshot may last."""
     connect_timeout: Duration = timedelta(seconds=5)
     temporary_table_mb: int = Field(default=256, ge=16, le=4096)
     """The most memory, in MiB, that the server may take for a temporary table of one run."""
