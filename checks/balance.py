@@ -154,6 +154,12 @@ class Balance(Check):
         chained = (self.chain.before, self.chain.change, self.chain.after) if self.chain else ()
         yield from _fractions(self.table, mine, self.sums)
         yield from _fractions(self.ledger, theirs, (*self.sums.values(), *chained))
+        keys = {self.table: (self.primary_key, *self.by)}
+        keys[self.ledger] = (self.ledger_primary_key, *self._ledger_by)
+        for table, found in ((self.table, mine), (self.ledger, theirs)):
+            for name in dict.fromkeys(keys[table]):
+                if name in found and found[name].is_elusive:
+                    yield f"{table}.{name} is {found[name].type}: no value of it is found again"
         own = theirs.get(self.ledger_primary_key)
         if self.ledger_cursor and own and own.is_moment:
             yield f"{self.ledger}.{self.ledger_primary_key} is {own.type}: rows chain by number"

@@ -116,6 +116,11 @@ class Column:
         return self._type_name in ("binary", "varbinary") or self._type_name.endswith("blob")
 
     @property
+    def is_elusive(self) -> bool:
+        """Whether a row is not always found again by a value that was read from it."""
+        return self._type_name in ("float", "bit", "time", "json")
+
+    @property
     def is_integer(self) -> bool:
         """Whether its values are whole numbers of at most 64 bits."""
         return self._type_name in _INTEGER_TYPES

@@ -18,8 +18,8 @@ from sqlalchemy import (
 from checks.balancing.sides import Built, Side
 from checks.types import Identifier
 
-_EXACT = Numeric(38, 0)
-"""BIGINT plus BIGINT can overflow (MySQL error 1690)."""
+_EXACT = Numeric(65, 0)
+"""BIGINT plus BIGINT can overflow (MySQL error 1690); a DECIMAL has up to 65 digits."""
 
 _BOUNDS = tuple(
     literal_column(f"@@{variable}", Integer)

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Connection,
     FromClause,
     RowMapping,
+    Select,
     Subquery,
     and_,
     case,
@@ -27,9 +28,6 @@ from checks.base import SAMPLE, Evidence, Finding
 from checks.sql import labelled, numbered, scalar
 
 Key = tuple[Any, ...]
-
-_ENDS = 2
-"""So many of some groups are known by the least and the greatest."""
 
 
 @dataclass(slots=True)
@@ -66,20 +64,25 @@ class Comparison:
         pairs = self._pairs(postings, balances, narrow=narrow, listed=listed)
         counts = self._counts(pairs)
         wrong, findings = int(counts["wrong"]), list[Finding]()
+        # The same once more, with the names of the groups.
+        named = self._pairs(postings, balances, narrow=narrow, listed=listed, named=narrow)
+        name = "key" if narrow else "by"
+        found = select(*numbered(named.summed, name)).select_from(named.source)
         if wrong:
-            ids = self._ids(pairs, "wrong", counts, SAMPLE + 1)
-            findings = self.judge(self._keys(ledger.postings, ids)[:SAMPLE])
-            wrong = len(findings) if wrong <= SAMPLE else wrong
+            findings = self.judge(
+                self._keys(ledger.postings, found.where(named.wrong).limit(SAMPLE))
+            )
         if counts["unsure"]:
-            keys = self._keys(ledger.postings, self._ids(pairs, "unsure", counts))
+            keys = self._keys(ledger.postings, found.where(named.unsure))
             for first in range(0, len(keys), SAMPLE):
-                found = self.judge(keys[first : first + SAMPLE])
-                findings, wrong = (findings + found)[:SAMPLE], wrong + len(found)
+                more = self.judge(keys[first : first + SAMPLE])
+                findings, wrong = (findings + more)[:SAMPLE], wrong + len(more)
         if may_be_alone and self._number(*balances(ledger.balances.rows())) > counts["matched"]:
-            lonely = ledger.without_postings(pairs.summed, pairs.held)
-            alone = [row.first_id for row in self.connection.execute(lonely.limit(SAMPLE + 1))]
-            findings += self.judge(self._keys(ledger.balances, alone)[:SAMPLE])
-            wrong += self._number(lonely.subquery()) if len(alone) > SAMPLE else len(alone)
+            lonely = ledger.without_postings(named.summed, named.held)
+            alone = lonely.with_only_columns(*numbered(named.held, name)).limit(SAMPLE)
+            keys = self._keys(ledger.balances, alone)
+            findings += self.judge(keys)
+            wrong += len(keys) if len(keys) < SAMPLE else self._number(lonely.subquery())
         return Seen(int(counts["rows"]), wrong, findings[:SAMPLE])
 
     def judge(self, keys: Sequence[Key]) -> list[Finding]:
@@ -135,30 +138,27 @@ class Comparison:
         return _Pairs(source, summed, held, wrong, unsure, break_id)
 
     def _counts(self, pairs: "_Pairs") -> RowMapping:
-        """Ledger rows, balance rows that have some, wrong groups and unsure ones.
+        """Ledger rows, balance rows that have some, wrong groups and unsure ones."""
+        sums: dict[str, ColumnElement[Any]] = {
+            "rows": pairs.summed.c.number,
+            "matched": pairs.held.c.number,
+            "wrong": case((pairs.wrong, 1), else_=0),
+            "unsure": case((pairs.unsure, 1), else_=0),
+        }
+        columns = [func.coalesce(func.sum(each), 0).label(name) for name, each in sums.items()]
+        return self.connection.execute(select(*columns).select_from(pairs.source)).mappings().one()
 
-        And of the wrong and the unsure ones two ledger rows, so that so few need no further pass.
-        """
-        sums: dict[str, ColumnElement[Any]]
-        sums = {"rows": pairs.summed.c.number, "matched": pairs.held.c.number}
-        ends: dict[str, ColumnElement[Any]] = {}
-        for name in ("wrong", "unsure"):
-            holds = getattr(pairs, name)
-            sums[name] = case((holds, 1), else_=0)
-            first = case((holds, pairs.summed.c.first_id))
-            ends |= {f"{name}_low": func.min(first), f"{name}_high": func.max(first)}
-        columns = {name: func.coalesce(func.sum(each), 0) for name, each in sums.items()} | ends
-        statement = select(*(each.label(name) for name, each in columns.items()))
-        return self.connection.execute(statement.select_from(pairs.source)).mappings().one()
-
-    def _ids(
-        self, pairs: "_Pairs", which: str, counts: RowMapping, limit: int | None = None
-    ) -> list[Any]:
-        """The first ledger row of each of the wrong or unsure groups."""
-        if counts[which] <= _ENDS:
-            return list(dict.fromkeys((counts[f"{which}_low"], counts[f"{which}_high"])))
-        first = select(pairs.summed.c.first_id).select_from(pairs.source)
-        return list(self.connection.scalars(first.where(getattr(pairs, which)).limit(limit)))
+    def _keys(self, side: Side, found: Select[Any]) -> list[Key]:
+        """The groups that a statement finds, spelled as rows of this side spell them."""
+        texts = [side.found[name].is_text for name in side.by]
+        return [
+            tuple(
+                # Where a number stands for a text, its spelling is read as bytes.
+                value.decode() if is_text and isinstance(value, bytes) else value
+                for value, is_text in zip(row, texts, strict=True)
+            )
+            for row in self.connection.execute(found)
+        ]
 
     def _finding(self, row: RowMapping) -> Finding:
         evidence: dict[str, Evidence] = {"problem": ""}
@@ -210,16 +210,6 @@ class Comparison:
         of = ", ".join(f"{name} {value}" for name, value in key.items())
         message = f"{self.ledger.balances.table}: {of}: {what}"
         return Finding(key, message, evidence, max(1, difference), tuple(aspects))
-
-    def _keys(self, side: Side, ids: Sequence[Any]) -> list[Key]:
-        """The groups to which rows belong, each once."""
-        if not ids:
-            return []
-        rows = side.rows()
-        columns = [rows.c[name] for name in side.by]
-        wanted = rows.c[side.primary_key].in_(ids)
-        statement = select(*columns).where(wanted).group_by(*columns).order_by(*columns)
-        return [tuple(row) for row in self.connection.execute(statement)]
 
     def _number(self, of: FromClause, condition: ColumnElement[bool] | None = None) -> int:
         counted = select(func.count()).select_from(of)

@@ -46,7 +46,7 @@ class Ledger:
         named: bool = False,
         listed: bool = False,
     ) -> Subquery:
-        """Each group's sums, its rows, and its first row's primary key; `by_n` are the groups.
+        """Each group's sums and the number of its rows; `by_n` are the groups.
 
         Of ledger rows also: how many do not add up in themselves and, with `begin`, what the
         sums and the last row were before it. With `named` also one spelling of the group, always
@@ -63,7 +63,6 @@ class Ledger:
             *labelled("by", groups),
             *labelled("sum", [func.coalesce(func.sum(amount), 0) for amount in amounts]),
             func.count().label("number"),
-            func.min(ids).label("first_id"),
         ]
         if named:
             columns += labelled("key", side.spellings(rows))
@@ -102,7 +101,7 @@ class Ledger:
         )
         if self.empty_allowed:
             statement = statement.where(or_(*(s != 0 for s in numbered(balances, "sum"))))
-        return statement.order_by(balances.c.first_id)
+        return statement.order_by(*numbered(balances, "by"))
 
     def broken(self, part: Part, balances: Subquery, *, narrow: bool) -> Select[Any]:
         """By group, the first ledger row that does not follow on the one before it.

@@ -1,5 +1,6 @@
 """A ledger on MariaDB, MySQL or SQLite: a way to write it, and the worker's way to read it."""
 
+import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -33,6 +34,14 @@ class Ledger:
     connection: "pymysql.Connection[pymysql.cursors.Cursor] | sqlite3.Connection"
     sources: Databases
     """The worker's own, in which the database is called `ledger`."""
+
+    @property
+    def url(self) -> URL:
+        """Of the database on its server, as root."""
+        assert isinstance(self.connection, pymysql.Connection)
+        host, port = self.connection.host, self.connection.port
+        name = os.fsdecode(self.connection.db or "")
+        return URL.create("mysql", username="root", host=host, port=port, database=name)
 
     def sql(self, *statements: str) -> list[tuple[Any, ...]]:
         """Run statements as they stand; return the rows of the last."""

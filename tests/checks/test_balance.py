@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -13,10 +13,18 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, literal
 
 from checks import balance, catalog
-from checks.balancing import hot, sides
+from checks.balancing import comparison, hot, sides
 from checks.balancing.comparison import Seen
 from checks.base import EVERYTHING, SAMPLE, CheckError, Finding, Result, Scalar, Sources, Window
-from tests.checks.ledgers import Backend, Ledger, check, keys, messages, on_servers
+from tests.checks.ledgers import (
+    Backend,
+    Ledger,
+    check,
+    keys,
+    messages,
+    on_servers,
+    sources_of,
+)
 from tests.checks.runs import Clock, seen, set_clock, window_after
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
@@ -662,6 +670,7 @@ def test_ledger_whose_ids_do_not_grow_is_read_as_a_whole(ledger: Ledger) -> None
 def sample(monkeypatch: pytest.MonkeyPatch) -> int:
     """A small sample."""
     monkeypatch.setattr(balance, "SAMPLE", 20)
+    monkeypatch.setattr(comparison, "SAMPLE", 20)
     return 20
 
 
@@ -1541,3 +1550,85 @@ def test_list_that_is_cut_short_acquits_nobody(
     declared = check("balance", "b", primary_key="id", chain=chain, **fields)
     result = declared.run(CutShort(ledger.sources, longest), Window())
     assert result.violations == (broken is not None)
+
+
+CHAINED: dict[str, Any] = {
+    "primary_key": "id",
+    "ledger": "p",
+    "ledger_primary_key": "id",
+    "by": ["a"],
+    "sums": {"held": "delta"},
+    "chain": {"before": "was", "change": "delta", "after": "now_is"},
+}
+
+
+def books(ledger: Ledger, by: str = "bigint", amount: str = "bigint", key: str = "id") -> None:
+    """Two tables, without rows; `key` is the ledger's primary key."""
+    ledger.sql(
+        f"CREATE TABLE b (id bigint PRIMARY KEY, a {by}, held {amount} NOT NULL)",
+        f"CREATE TABLE p (id bigint NOT NULL, a {by}, was {amount} NOT NULL,"
+        f" delta {amount} NOT NULL, now_is {amount} NOT NULL, PRIMARY KEY ({key}))",
+    )
+
+
+@on_servers
+@pytest.mark.parametrize("kind", ["float", "bit(8)", "time"])
+def test_group_that_is_not_found_again_is_refused(ledger: Ledger, kind: str) -> None:
+    """Values that the server does not find again by what it said of them could hide a group."""
+    books(ledger, kind)
+    with pytest.raises(CheckError) as caught:
+        ledger.run("balance", "b", **CHAINED)
+    assert str(caught.value) == f"b.a is {kind}: no value of it is found again"
+    assert caught.value.permanent
+
+
+@on_servers
+def test_ids_may_begin_anew_in_each_group(ledger: Ledger, sample: int) -> None:
+    """Where each account counts its own rows, the wrong one is found among many that share ids."""
+    books(ledger, key="a, id")
+    accounts = [*range(2 * sample), 5000]
+    ledger.insert("b", "id, a, held", [(n, a, 2) for n, a in enumerate(accounts)])
+    rows = [(n, a, n - 1, 1, n) for a in accounts[:-1] for n in (1, 2)]
+    ledger.insert("p", "id, a, was, delta, now_is", [*rows, (1, 5000, 0, 1, 1), (2, 5000, 5, 1, 6)])
+    result = ledger.run("balance", "b", **CHAINED)
+    assert (keys(result), result.violations) == ([{"a": 5000}], 1)
+
+
+@on_servers
+def test_long_and_short_groups_with_the_same_ids(ledger: Ledger) -> None:
+    """A group that is too long for a list and one that is not are two, also when ids are shared."""
+    books(ledger, key="a, id")
+    ledger.insert("b", "id, a, held", [(1, 1, 2), (2, 2, 30), (3, 3, 30)])
+    short = [(1, 1, 0, 1, 1), (2, 1, 5, 1, 6)]
+    long = [(n, a, n - 1 + (n == a), 1, n + (n == a)) for a in (2, 33) for n in range(1, 31)]
+    rows = [*short, *((n, min(a, 3), *amounts) for n, a, *amounts in long)]
+    ledger.insert("p", "id, a, was, delta, now_is", rows)
+    result = check("balance", "b", **CHAINED).run(CutShort(ledger.sources, 100), Window())
+    assert (keys(result), result.violations) == ([{"a": 1}, {"a": 2}], 2)
+
+
+@on_servers
+@pytest.mark.parametrize(("last", "violations"), [(10**64 + 7, 0), (10**64 + 8, 1)])
+def test_amounts_of_65_digits_chain(ledger: Ledger, last: int, violations: int) -> None:
+    """The longest amounts that there are add up to the last digit."""
+    books(ledger, amount="decimal(65,0)")
+    ledger.insert("b", "id, a, held", [(1, 1, 10**64 + 7)])
+    rows = [(1, 1, 0, 10**64, 10**64), (2, 1, 10**64, 7, last)]
+    ledger.insert("p", "id, a, was, delta, now_is", rows)
+    assert ledger.run("balance", "b", **CHAINED).violations == violations
+
+
+@on_servers
+def test_the_servers_mode_changes_no_meaning(ledger: Ledger) -> None:
+    """A server that is set to read SQL otherwise is asked in a mode of our own."""
+    books(ledger, "varchar(9)")
+    ledger.insert("b", "id, a, held", [(1, "x", 1)])
+    ledger.insert("p", "id, a, was, delta, now_is", [(1, "x", 0, 1, 1)])
+    ((before,),) = ledger.sql("SELECT @@GLOBAL.sql_mode")
+    try:
+        ledger.sql("SET GLOBAL sql_mode = 'ANSI,ONLY_FULL_GROUP_BY,NO_BACKSLASH_ESCAPES'")
+        with closing(sources_of(ledger.url)) as sources:
+            result = check("balance", "b", **CHAINED).run(sources, Window())
+    finally:
+        ledger.sql(f"SET GLOBAL sql_mode = '{before}'")
+    assert result.violations == 0

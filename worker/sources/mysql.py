@@ -216,6 +216,8 @@ class MySQL:
             # On MariaDB a CREATE or DROP commits a read-only snapshot and goes ahead.
             f"{transaction}_read_only": 1,
             "time_zone": "+00:00",
+            # The server's own may change what SQL means; MariaDB's ONLY_FULL_GROUP_BY refuses ours.
+            "sql_mode": "",
             "lock_wait_timeout": LOCK_WAIT,
             # What does not fit is sorted on disk, several times as long.
             "tmp_table_size": self._temporary_table,
