@@ -82,7 +82,7 @@ class Followed:
         yield from cursor_complaints(connection, self.table, self.cursor or "")
         found = catalog.columns(connection, self.table)
         for name in self.key:
-            if name in found and found[name].is_binary:
+            if name in found and (found[name].is_binary or found[name].is_elusive):
                 yield f"{name} is {found[name].type}, and no row is found again by how it is shown"
 
     def _end(

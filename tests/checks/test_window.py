@@ -464,13 +464,14 @@ def _children(**fields: Any) -> Check:
 
 
 @on_servers
-def test_binary_key_is_not_looked_at_again(ledger: Ledger) -> None:
+@pytest.mark.parametrize("kind", ["binary(16)", "float", "bit(8)", "time"])
+def test_binary_key_is_not_looked_at_again(ledger: Ledger, kind: str) -> None:
     """Rows that findings cannot name by what they show are read as a whole, with a note."""
-    ledger.sql("CREATE TABLE t (id binary(16) PRIMARY KEY, n int NOT NULL, KEY (n))")
+    ledger.sql(f"CREATE TABLE t (id {kind} PRIMARY KEY, n int NOT NULL, KEY (n))")
     followed = Followed("t", "n", key=("id",))
     with ledger.sources.snapshot("ledger") as connection:
         reading = followed.read(connection, Window(), "t")
     assert (reading.begin, reading.left) == (None, None)
     assert reading.note == (
-        "t is read as a whole: id is binary(16), and no row is found again by how it is shown"
+        f"t is read as a whole: id is {kind}, and no row is found again by how it is shown"
     )
