@@ -19,6 +19,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from checks import catalog
+from checks.sql import ALL_ROWS
 
 MANY_ROWS = 100_000
 """Estimated rows above which grouping without an index goes by hash.
@@ -28,7 +29,6 @@ The server would group long texts in a temporary table on disk: on 1,000,000 row
 """
 
 
-_ALL_ROWS = 2**64 - 1
 _THREE = 3
 
 
@@ -87,7 +87,7 @@ def may_repeat(
     # the keys along with the hashes.
     hashes = select(_code(rows, columns, found).label("code"), own.label("id"))
     has_key = or_(*(rows.c[name].is_not(None) for name in columns))
-    apart = hashes.where(has_key).limit(_ALL_ROWS).subquery("hashes")
+    apart = hashes.where(has_key).limit(ALL_ROWS).subquery("hashes")
     third = func.sum(apart.c.id) if found[primary_key].is_integer else null()
     repeated = (
         select(

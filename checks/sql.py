@@ -13,6 +13,7 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Integer,
+    Select,
     String,
     TableClause,
     and_,
@@ -37,6 +38,9 @@ WHITE_SPACE = (
     "\u2028\u2029\u202f\u205f\u3000"
 )
 """The characters with Unicode's White_Space property (https://www.unicode.org/reports/tr44/)."""
+
+ALL_ROWS = 2**63 - 1
+"""A limit that limits nothing, and keeps a server from merging a statement into the one around."""
 
 COUNTED_ROWS = 100_000
 """Estimated rows up to which a table is counted by checks that themselves read less than it."""
@@ -194,6 +198,15 @@ def numbered(rows: FromClause, name: str) -> list[ColumnElement[Any]]:
 def rows_of(name: str, columns: Iterable[str]) -> TableClause:
     """A table with just the columns that a statement needs."""
     return table(name, *(column(each) for each in dict.fromkeys(columns)))
+
+
+def as_a_whole(statement: Select[Any]) -> Select[Any]:
+    """A statement whose limit does not change how the server looks for the rows.
+
+    To stop early a server may walk along an index instead of reading the table: where there is
+    nothing to find, which is the rule, that took 1.6 times as long on MariaDB.
+    """
+    return select(statement.limit(ALL_ROWS).subquery("whole"))
 
 
 def scalar(value: object) -> Scalar:

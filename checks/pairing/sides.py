@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select
 from checks import catalog
 from checks.base import SAMPLE, Finding, Scalar, Window
 from checks.expression import FarExpression
+from checks.sql import as_a_whole
 from checks.window import Reading
 
 Built = ColumnElement[Any]
@@ -62,7 +63,7 @@ class Direction:
         wrong: list[Key] = []
         violations = 0
         for statement in self.violating(known):
-            rows = moment.connection.execute(statement.limit(SAMPLE + 1)).all()
+            rows = moment.connection.execute(as_a_whole(statement).limit(SAMPLE + 1)).all()
             number = len(rows)
             if number > SAMPLE:
                 counted = select(func.count()).select_from(statement.order_by(None).subquery())
