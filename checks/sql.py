@@ -203,8 +203,8 @@ def rows_of(name: str, columns: Iterable[str]) -> TableClause:
 def as_a_whole(statement: Select[Any]) -> Select[Any]:
     """A statement whose limit does not change how the server looks for the rows.
 
-    To stop early a server may walk along an index instead of reading the table: where there is
-    nothing to find, which is the rule, that took 1.6 times as long on MariaDB.
+    To stop early MariaDB walks along an index instead of reading the table, which takes longer
+    where there is nothing to find, and that is the rule.
     """
     return select(statement.limit(ALL_ROWS).subquery("whole"))
 

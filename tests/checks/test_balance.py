@@ -1552,6 +1552,24 @@ def test_list_that_is_cut_short_acquits_nobody(
     assert result.violations == (broken is not None)
 
 
+@on_servers
+@pytest.mark.parametrize("longest", [5, 21, 22, 23, 51, 1000])
+def test_cut_that_looks_whole_acquits_nobody(ledger: Ledger, longest: int) -> None:
+    """Amounts of one digit: what is left of a list may read as if the chain ended there."""
+    ledger.sql(
+        "CREATE TABLE b (id bigint PRIMARY KEY, a bigint NOT NULL, held bigint NOT NULL)",
+        "CREATE TABLE p (id bigint PRIMARY KEY, a bigint NOT NULL, was bigint NOT NULL,"
+        " delta bigint NOT NULL, now_is bigint NOT NULL)",
+    )
+    ledger.insert("b", "id, a, held", [(1, 7, 1)])
+    rows = [(n, 7, (n - 1) % 2, 2 * (n % 2) - 1, n % 2) for n in range(1, 32)]
+    rows[28] = (29, 7, 2, 1, 3)
+    ledger.insert("p", "id, a, was, delta, now_is", rows)
+    result = check("balance", "b", **CHAINED).run(CutShort(ledger.sources, longest), Window())
+    (finding,) = result.findings
+    assert (result.violations, finding.evidence["problem"]) == (1, "broken_chain")
+
+
 CHAINED: dict[str, Any] = {
     "primary_key": "id",
     "ledger": "p",
