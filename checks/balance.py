@@ -222,7 +222,9 @@ class Balance(Check):
             )
         )
         wrong = [tuple(finding.key.values()) for finding in seen.findings]
-        return seen, hot.with_new(connection, ledger, kept, new, wrong)
+        if seen.largest > hot.MANY_POSTINGS:
+            kept = hot.with_new(connection, ledger, kept, new, wrong)
+        return seen, kept
 
     def _changed(self, comparison: Comparison, window: Window) -> tuple[str, str] | None:
         """Since when balances are looked at that changed, as their column writes it."""

@@ -37,12 +37,15 @@ class Seen:
     examined: int = 0
     violations: int = 0
     findings: list[Finding] = field(default_factory=list)
+    largest: int = 0
+    """Ledger rows of the group that has most."""
 
     def add(self, other: "Seen") -> None:
         """Add what another part saw."""
         self.examined += other.examined
         self.violations += other.violations
         self.findings += other.findings
+        self.largest = max(self.largest, other.largest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class Comparison:
             keys = self._keys(ledger.balances, alone)
             findings += self.judge(keys)
             wrong += len(keys) if len(keys) < SAMPLE else self._number(lonely.subquery())
-        return Seen(int(counts["rows"]), wrong, findings[:SAMPLE])
+        return Seen(int(counts["rows"]), wrong, findings[:SAMPLE], int(counts["largest"]))
 
     def judge(self, keys: Sequence[Key]) -> list[Finding]:
         """A finding for each of these groups that is wrong, by all of its rows."""
@@ -138,7 +141,7 @@ class Comparison:
         return _Pairs(source, summed, held, wrong, unsure, break_id)
 
     def _counts(self, pairs: "_Pairs") -> RowMapping:
-        """Ledger rows, balance rows that have some, wrong groups and unsure ones."""
+        """Ledger rows, balance rows that have some, wrong groups, unsure ones, the largest."""
         sums: dict[str, ColumnElement[Any]] = {
             "rows": pairs.summed.c.number,
             "matched": pairs.held.c.number,
@@ -146,6 +149,7 @@ class Comparison:
             "unsure": case((pairs.unsure, 1), else_=0),
         }
         columns = [func.coalesce(func.sum(each), 0).label(name) for name, each in sums.items()]
+        columns.append(func.coalesce(func.max(pairs.summed.c.number), 0).label("largest"))
         return self.connection.execute(select(*columns).select_from(pairs.source)).mappings().one()
 
     def _keys(self, side: Side, found: Select[Any]) -> list[Key]:
