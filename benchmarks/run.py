@@ -30,7 +30,7 @@ from checks.base import Check, CheckError, Result
 from tests.servers import CHECKOUT, Database, Farm, Flavour, Server
 from worker import config
 from worker.config import Config
-from worker.sources import Databases
+from worker.sources import Sources
 from worker.windows import everything
 
 Way = Callable[[], object]
@@ -84,7 +84,7 @@ class Bench:
     ledger: Ledger
     url: URL
     config: Config
-    sources: Databases
+    sources: Sources
     turns: int
 
     def check(self, name: str) -> Check:
@@ -179,7 +179,7 @@ def opened(server: Server, rows: int, turns: int) -> Iterator[Bench]:
     say(f"{ledger.rows:,} ledger rows loaded in {time.monotonic() - start:.0f} s")
     url = server.url(database.name, user="auditor")
     current = config.load(CHECKOUT / "config.toml", environment(url))
-    with closing(Databases(current.settings.databases)) as sources:
+    with closing(Sources.of(current.settings)) as sources:
         yield Bench(ledger, url, current, sources, turns)
 
 

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
+from checks.traffic.formats import LineFormat
+from checks.traffic.seen import Traffic
 from checks.types import Identifier, Severity, Slug
 
 Scalar = str | int | bool | None
@@ -77,6 +79,8 @@ class Result:
     """Whether everything was read, and not only what is new and what was known to be wrong."""
     cursor: Cursor | None = None
     """From where the next run can go on; None when it has to read everything."""
+    traffic: Traffic | None = None
+    """What was seen of HTTP requests."""
 
     @property
     def sample_is_whole(self) -> bool:
@@ -101,8 +105,61 @@ class RunStopped(CheckError):  # noqa: N818 - a decision, not a fault
     """The run was cut short on purpose, because the worker is stopping."""
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A part of a log."""
+
+    text: bytes
+    """Whole lines, each with its line feed; undecoded, and whatever bytes somebody wrote."""
+    place: Cursor
+    """From where to go on after these lines."""
+    behind: int
+    """Bytes that are written and come after these lines."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Lines left out before the end of this block, by reason: `too_long`."""
+    note: str | None = None
+    """What a person should know: that some part of the log could not be had any more."""
+
+
+class AccessLog(Protocol):
+    """A log of HTTP requests that grows."""
+
+    @property
+    def format(self) -> LineFormat:
+        """How its lines tell of a request."""
+
+    def blocks(self, place: Cursor | None) -> Iterator[Block]:
+        """What was written after a place, in order, to the end or until a run's time is up.
+
+        None is the beginning, or the end where the settings say so. Raises CheckError.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a Prometheus server answered to an instant query."""
+
+    series: tuple[tuple[Mapping[str, str], float], ...]
+    """Each series by its labels. None of them is NaN or infinite."""
+    notes: tuple[str, ...] = ()
+    """The server's warnings, and what was left out."""
+
+
+class Prometheus(Protocol):
+    """A Prometheus server, or what speaks its HTTP API."""
+
+    def query(self, promql: str) -> Answer:
+        """The present value of an expression. Raises CheckError, never answers nothing for it."""
+
+
 class Sources(Protocol):
     """Where checks read."""
+
+    def access_log(self, name: str) -> AccessLog:
+        """A log of `[access_logs]`."""
+
+    def prometheus(self, name: str) -> Prometheus:
+        """A server of `[prometheus]`."""
 
     def snapshot(self, database: str) -> AbstractContextManager[Connection]:
         """Open one consistent, read-only view of a database, bounded in time.

@@ -16,7 +16,7 @@ from tests.servers import CHECKOUT, Database, Server, load_schema
 from worker import config, demo, log, show
 from worker.cli import _exit_code
 from worker.run import execute
-from worker.sources import Databases
+from worker.sources import Sources
 
 COMMAND = Path(sys.executable).with_name("reconciler")
 LOCK = '[{"lock_id": "x"}]'
@@ -433,7 +433,7 @@ def audited(database: Database) -> tuple[int, dict[str, Any]]:
     """The exit code of the command line and what it would print, without starting it."""
     url = database.url.render_as_string(hide_password=False)
     current = config.load(CHECKOUT / "config.toml", {"RECONCILER_DATABASES__LEDGER__URL": url})
-    with closing(Databases(current.settings.databases)) as sources:
+    with closing(Sources.of(current.settings)) as sources:
         runs = [execute(check, sources) for check in current.checks]
     report: dict[str, Any] = json.loads(log.dump(show.as_json(runs)))
     return _exit_code(runs), report

@@ -19,7 +19,7 @@ from worker import report as audit_report
 from worker.config import Config
 from worker.run import Outcome, Run, execute
 from worker.service import Worker, serve
-from worker.sources import Databases
+from worker.sources import Sources
 from worker.state import NoStateError, StateError, record, visit
 from worker.terminal import ConfigPath, Exit, Format, chosen, errors, fail, load
 from worker.windows import everything
@@ -197,8 +197,8 @@ def _progress() -> Progress:
 
 
 @contextmanager
-def _sources(current: Config) -> Iterator[Databases]:
-    sources = Databases(current.settings.databases)
+def _sources(current: Config) -> Iterator[Sources]:
+    sources = Sources.of(current.settings)
     try:
         yield sources
     finally:

@@ -9,15 +9,15 @@ from checks.base import Check
 from checks.facts import TableFacts
 from checks.window import cursor_complaints
 from worker.config import Config, Problem
-from worker.sources import Database, Databases
+from worker.sources import Database, Sources
 
 
-def compare(config: Config, sources: Databases) -> list[Problem]:
+def compare(config: Config, sources: Sources) -> list[Problem]:
     """What the configuration names and a database lacks, and what in it fits no check.
 
     Raises CheckError when a database cannot be read.
     """
-    return [problem for database in sources for problem in _compare(config, database)]
+    return [problem for database in sources.databases for problem in _compare(config, database)]
 
 
 def _compare(config: Config, database: Database) -> Iterator[Problem]:

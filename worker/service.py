@@ -16,7 +16,7 @@ from worker.config import Config, ConfigError
 from worker.metrics import Metrics
 from worker.run import Outcome, Run, execute
 from worker.schedule import Scheduler
-from worker.sources import Databases, Identity
+from worker.sources import Identity, Sources
 from worker.state import State, Transition
 from worker.web import Web
 from worker.windows import Windows
@@ -92,7 +92,7 @@ class Worker:
 
     def _adopt(self, current: Config) -> None:
         self._config = current
-        self._sources = Databases(current.settings.databases)
+        self._sources = Sources.of(current.settings)
         self._scheduler = Scheduler(
             current, self._run, self._identify, self._on_missed, self._on_all_ran
         )
@@ -119,7 +119,7 @@ class Worker:
         alerts.log_run(run)
         alerts.log_transitions(transitions)
 
-    def _still_asks(self, sources: Databases) -> bool:
+    def _still_asks(self, sources: Sources) -> bool:
         return sources is self._sources and not self._stopping
 
     def _keep(self, run: Run) -> tuple[Transition, ...]:

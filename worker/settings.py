@@ -20,6 +20,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from checks.facts import TableFacts
+from checks.traffic.formats import LineFormat
 from checks.types import Duration, Identifier, Severity, Slug, parse_duration
 
 LONGEST_SNAPSHOT = timedelta(seconds=60)
@@ -149,6 +150,36 @@ class DatabaseSettings(UrlTable):
         return self
 
 
+class AccessLogSettings(Table):
+    """`[access_logs.NAME]`: a log of HTTP requests, followed as it grows."""
+
+    path: Path
+    rotated: tuple[str, ...] = ()
+    """Names, with `*`, that the log has once it is rotated, in the same folder; compressed ones,
+    too. By default the log's own name followed by `.` or `-` and anything."""
+    begin: Literal["start", "end"] = "start"
+    """Where the log is read from when nothing of it was read before."""
+    time_limit: Duration = timedelta(seconds=10)
+    """The longest that one run reads; the next one goes on."""
+    longest_line: int = Field(default=65536, ge=256, le=1 << 20)
+    """Bytes. Longer lines are counted and not read."""
+    line_format: LineFormat = LineFormat()
+
+
+class PrometheusSettings(Table):
+    """`[prometheus.NAME]`: a server that counts the application's requests."""
+
+    url: str
+    time_limit: Duration = timedelta(seconds=10)
+    username: str | None = None
+    password_file: Path | None = None
+    bearer_file: Path | None = None
+    ca_file: Path | None = None
+    """The authorities to trust instead of the system's."""
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+
 class StateSettings(UrlTable):
     """`[state]`: where runs and findings are kept."""
 
@@ -211,6 +242,8 @@ class Settings(Table):
     timezone: Zone = "UTC"
     """The zone in which the audited database writes DATETIME, and cron lines are meant."""
     databases: Mapping[Slug, DatabaseSettings] = Field(min_length=1)
+    access_logs: Mapping[Slug, AccessLogSettings] = {}
+    prometheus: Mapping[Slug, PrometheusSettings] = {}
     state: StateSettings = StateSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     http: HttpSettings = HttpSettings()

@@ -15,7 +15,7 @@ from checks import any_check
 from checks.base import Check, Result, Scalar
 from tests.servers import Database
 from worker.settings import DatabaseSettings
-from worker.sources import Databases
+from worker.sources import Sources
 
 Backend = Literal["mariadb", "mysql", "sqlite"]
 
@@ -32,7 +32,7 @@ class Ledger:
 
     backend: Backend
     connection: "pymysql.Connection[pymysql.cursors.Cursor] | sqlite3.Connection"
-    sources: Databases
+    sources: Sources
     """The worker's own, in which the database is called `ledger`."""
 
     @property
@@ -89,10 +89,10 @@ def messages(result: Result) -> list[str]:
     return [finding.message for finding in result.findings]
 
 
-def sources_of(url: URL) -> Databases:
+def sources_of(url: URL) -> Sources:
     """The worker's own way to read a database, which is called `ledger` in it."""
     text = url.render_as_string(hide_password=False)
-    return Databases({"ledger": DatabaseSettings(url=text)})
+    return Sources({"ledger": DatabaseSettings(url=text)})
 
 
 def ledger_on(database: Database) -> Ledger:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from checks import moments
-from checks.base import Result, Scalar, Sources, Window
+from checks.base import AccessLog, Prometheus, Result, Scalar, Sources, Window
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 """When a `Clock` starts."""
@@ -54,8 +54,20 @@ def set_clock() -> Iterator[Clock]:
         yield clock
 
 
+class DatabaseOnly:
+    """Sources without logs and Prometheus servers, for checks that ask for none."""
+
+    def access_log(self, name: str) -> AccessLog:
+        """Not to be asked for."""
+        raise AssertionError(name)
+
+    def prometheus(self, name: str) -> Prometheus:
+        """Not to be asked for."""
+        raise AssertionError(name)
+
+
 @dataclass
-class Counting:
+class Counting(DatabaseOnly):
     """The worker's sources, with what the server read for each snapshot."""
 
     sources: Sources

@@ -25,7 +25,7 @@ from tests.checks.ledgers import (
     on_servers,
     sources_of,
 )
-from tests.checks.runs import Clock, seen, set_clock, window_after
+from tests.checks.runs import Clock, DatabaseOnly, seen, set_clock, window_after
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 CASELESS = "varchar(50) COLLATE utf8mb4_unicode_ci"
@@ -828,7 +828,7 @@ def test_number_of_pages_follows_the_rows(bank: Bank, monkeypatch: pytest.Monkey
 
 
 @dataclass
-class Snapshots:
+class Snapshots(DatabaseOnly):
     """Reads the bank, and lets business go on before each snapshot."""
 
     bank: Bank
@@ -1514,7 +1514,7 @@ def test_unknown_does_not_add_up(ledger: Ledger) -> None:
     assert [finding.evidence["problem"] for finding in result.findings] == ["broken_chain"]
 
 
-class CutShort:
+class CutShort(DatabaseOnly):
     """Sources whose server cuts long lists, as GROUP_CONCAT does without an error."""
 
     def __init__(self, sources: Sources, longest: int) -> None:

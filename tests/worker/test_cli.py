@@ -12,7 +12,7 @@ from tests.servers import Database, load_schema
 from worker import config, demo
 from worker.cli import app
 from worker.run import execute
-from worker.sources import Databases
+from worker.sources import Sources
 from worker.state import State
 from worker.windows import everything
 
@@ -283,7 +283,7 @@ def test_check_reads_as_the_next_run_would(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("RECONCILER_SCHEDULE__OVERLAP_ROWS", "1")  # the demo is small
     current, name = config.load(), "lottery_draws.lottery_session_id"
     (check,) = [each for each in current.checks if each.name == name]
-    sources, state = Databases(current.settings.databases), State(current.settings.state.parsed)
+    sources, state = Sources.of(current.settings), State(current.settings.state.parsed)
     run = execute(check, sources, everything(current.settings))
     assert run.result is not None
     assert run.result.cursor is not None

@@ -24,7 +24,7 @@ from worker.config import Config
 from worker.faults import FAULTS, Fault
 from worker.metrics import Metrics
 from worker.run import Outcome, execute
-from worker.sources import Databases
+from worker.sources import Sources
 from worker.state import FindingState
 
 RECONCILER = Path(sys.executable).with_name("reconciler")
@@ -55,7 +55,7 @@ def audited(path: Path) -> dict[str, Outcome]:
     """How a run of every shipped check ends."""
     url = {"RECONCILER_DATABASES__LEDGER__URL": f"sqlite:///{path}"}
     current = config.load(SHIPPED, url)
-    with closing(Databases(current.settings.databases)) as sources:
+    with closing(Sources.of(current.settings)) as sources:
         return {check.name: execute(check, sources).outcome for check in current.checks}
 
 

@@ -25,7 +25,7 @@ from worker.report import Format, Language, Report, collect, render
 from worker.report.escape import Markdown, code, text, visible
 from worker.report.texts import Texts
 from worker.run import Outcome
-from worker.sources import Databases
+from worker.sources import Sources
 
 SHIPPED = Path(__file__).parents[2] / "config.toml"
 AUDITED = {
@@ -80,7 +80,7 @@ def served(ledger_database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterat
 def made(path: Path = SHIPPED) -> Report:
     """A report of what a configuration declares."""
     current = config.load(path)
-    with closing(Databases(current.settings.databases)) as sources:
+    with closing(Sources.of(current.settings)) as sources:
         return collect(current, sources)
 
 

@@ -18,6 +18,7 @@ from checks.base import (
     Sources,
     Window,
 )
+from tests.checks.runs import DatabaseOnly
 from worker.run import Outcome, Scope, execute
 
 CANARY = "row-data-canary"
@@ -25,7 +26,7 @@ WINDOWS: list[Window] = []
 """What the checks of this module were given, the latest last."""
 
 
-class NoSources:
+class NoSources(DatabaseOnly):
     """Sources that nobody asks: the checks of this module need no database."""
 
     @contextmanager

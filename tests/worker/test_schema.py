@@ -9,7 +9,7 @@ from tests.servers import Database
 from worker import config
 from worker.config import Config
 from worker.schema import compare
-from worker.sources import Databases
+from worker.sources import Sources
 
 FACTS = """
 [databases.ledger]
@@ -73,7 +73,7 @@ def loaded(folder: Path, database: Database, checks: str = "", cursor: str = "id
 
 def problems(loaded: Config) -> list[str]:
     """What is said of a configuration."""
-    with closing(Databases(loaded.settings.databases)) as sources:
+    with closing(Sources.of(loaded.settings)) as sources:
         return [str(each) for each in compare(loaded, sources)]
 
 

@@ -12,12 +12,12 @@ from worker.config import Config
 from worker.report import schema, sections
 from worker.report.model import CheckRow, Conclusion, Connection, Report, Unknown
 from worker.run import Outcome, Run, execute
-from worker.sources import Database, Databases
+from worker.sources import Database, Sources
 from worker.windows import everything
 
 
 def collect(
-    config: Config, sources: Databases, before: Callable[[Check], object] = lambda _: None
+    config: Config, sources: Sources, before: Callable[[Check], object] = lambda _: None
 ) -> Report:
     """Make a report from live data; `before` is called before each check.
 
@@ -28,7 +28,7 @@ def collect(
     for check in config.checks:
         before(check)
         runs.append(execute(check, sources, window))
-    read = [_read(config, database, runs) for database in sources]
+    read = [_read(config, database, runs) for database in sources.databases]
     unknown = tuple(_unknown(runs, read))
     connections = tuple(each.connection for each in read)
     schemas = {each.connection.database: each.schemas for each in read if each.schemas is not None}

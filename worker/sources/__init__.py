@@ -1,6 +1,7 @@
-"""The audited databases: read-only snapshots that end in time, whatever the server does."""
+"""What is audited: databases, access logs and Prometheus servers, each read within bounds."""
 
-from worker.sources.database import Database, Databases
+from worker.sources.database import Database
+from worker.sources.opened import Sources
 from worker.sources.server import Identity
 
-__all__ = ["Database", "Databases", "Identity"]
+__all__ = ["Database", "Identity", "Sources"]

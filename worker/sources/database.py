@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -171,38 +171,6 @@ class Database:
             permanent=explained.permanent,
             retry=explained.passing,
         )
-
-
-class Databases:
-    """Every configured database by name; the `Sources` that checks are given."""
-
-    def __init__(self, settings: Mapping[str, DatabaseSettings]) -> None:
-        self._databases = {name: Database(name, each) for name, each in settings.items()}
-
-    def __iter__(self) -> Iterator[Database]:
-        return iter(self._databases.values())
-
-    @contextmanager
-    def snapshot(self, database: str) -> Iterator[Connection]:
-        """See `checks.base.Sources.snapshot`."""
-        with self._databases[database].snapshot() as connection:
-            yield connection
-
-    def unreachable(self, database: str) -> str | None:
-        """See `Database.unreachable`."""
-        return self._databases[database].unreachable
-
-    def identify(self, database: str) -> Identity:
-        """See `Database.identify`."""
-        return self._databases[database].identify()
-
-    def close(self) -> None:
-        """Stop every running query and close every connection."""
-        closers = [threading.Thread(target=each.close, name="close") for each in self]
-        for closer in closers:
-            closer.start()
-        for closer in closers:
-            closer.join()
 
 
 def _server(settings: DatabaseSettings) -> Server:

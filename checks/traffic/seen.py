@@ -1,0 +1,65 @@
+"""Requests and refusals of routes, counted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Route = tuple[str, str]
+"""A route template and a method: `("/api/v4/orders/{id}", "POST")`."""
+
+OTHER = "other"
+"""The route of all requests that are on none of the routes told apart; the code of all others."""
+
+CODES = (
+    "IDEMPOTENCY_KEY_CONFLICT",
+    "REQUEST_PROCESSING",
+    "CONCURRENT_CONFLICT",
+    "DUPLICATE_ENTRY",
+    "REPLAY_DETECTED",
+)
+"""The application's reasons for a 409. Any other one, and none, is `OTHER`."""
+
+KEY_MISSING, KEY_REUSED = "400", "422"
+"""Refusals of a write request that the draft standard of the Idempotency-Key header names."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was seen of one route and method in some span of time.
+
+    Numbers of a log are whole; those of a Prometheus server are estimates of it.
+    """
+
+    requests: float = 0
+    conflicts: dict[str, float] = field(default_factory=dict)
+    """Answers 409 by code; codes without any are absent."""
+    refusals: dict[str, float] = field(default_factory=dict)
+    """Answers 400 and 422 of write requests, by status."""
+    without_key: float = 0
+    """Write requests without an idempotency key, where the source tells."""
+
+    @property
+    def all_conflicts(self) -> float:
+        """Answers 409."""
+        return sum(self.conflicts.values())
+
+    @property
+    def ratio(self) -> float:
+        """The part of requests that was answered 409; 0 of none."""
+        return self.all_conflicts / self.requests if self.requests else 0.0
+
+
+Counts = Mapping[Route, Seen]
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What a run of `conflict_rate` tells beside its findings."""
+
+    totals: Counts = field(default_factory=dict)
+    """Since the source is sampled, over restarts; empty where the source keeps its own counts."""
+    windows: Mapping[str, Counts] = field(default_factory=dict)
+    """The `short` and the `long` window up to now."""
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """Lines of a log since it is sampled: `read`, and by what was wrong with the others."""
+    behind_bytes: int | None = None
+    """How much of a log is written and not yet read."""
