@@ -39,7 +39,7 @@ check: $(DEV_STAMP) ## the gates that need no database
 	@echo "== lint-imports"
 	@$(BIN)/lint-imports --no-logo
 
-servers: ## MariaDB, promtool and Oracle's MySQL for the tests
+servers: ## MariaDB, MySQL, promtool, nginx and Node.js for the tests
 	@echo "== install-servers"
 	@scripts/install-servers
 
@@ -57,9 +57,9 @@ lock: $(DEV_STAMP) ## resolve the newest versions that pyproject.toml allows int
 	@$(LOCK) --group build --output-file requirements.lock
 	@$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
-clean: ## remove the environment, the caches, the demo databases and the unpacked server
+clean: ## remove the environment, the caches, the demo's files and the unpacked server
 	@rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
-	@rm -rf build dist *.egg-info *.db *.db-wal *.db-shm
+	@rm -rf build dist *.egg-info *.db *.db-wal *.db-shm demo-access.log*
 	@find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
 
 $(RUN_STAMP): requirements.lock pyproject.toml

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from worker import demo
+from worker.demo.ledger import fill, header, is_built_here
 
 LOCK_WAIT = 3.0
 """Seconds a write waits for readers; a stop has the time for two writes."""
@@ -132,6 +132,26 @@ FAULTS = (
         trips=("api_idempotency_requests.stuck",),
     ),
     Fault(
+        name="a client makes keys of its own",
+        kind="key_format",
+        table="lottery_draws",
+        breaks="UPDATE lottery_draws SET idempotency_key = 'draw 1'",
+        trips=("lottery_draws.key_format.idempotency_key",),
+    ),
+    Fault(
+        name="a handler fails for everybody",
+        kind="idempotency_requests",
+        table="api_idempotency_requests",
+        # They came in just now: DATETIME is Beijing time.
+        breaks="""WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30)
+            INSERT INTO api_idempotency_requests (request_id, idempotency_key, api_path,
+                http_method, request_hash, user_id, status, created_at, expires_at)
+            SELECT 900000 + i, 'exchange_' || (900000 + i), '/api/v4/exchange', 'POST', 'x', 1,
+                'failed', datetime('now', '+8 hours'), datetime('now', '+8 days')
+            FROM n""",
+        trips=("api_idempotency_requests.failures",),
+    ),
+    Fault(
         name="all balances are gone",
         kind="row_count",
         table="account_asset_balances",
@@ -168,18 +188,18 @@ def mend(path: Path) -> None:
             raise sqlite3.OperationalError("database is locked")
 
     with closing(sqlite3.connect(":memory:")) as sound, closing(_opened(path)) as ledger:
-        demo.fill(sound)
+        fill(sound)
         sound.backup(ledger, progress=give_up)
 
 
 def is_left_in(path: Path) -> bool:
     """Whether a process that was killed left a fault, or half a write, in a demo ledger."""
-    if not demo.is_built_here(path):
+    if not is_built_here(path):
         return False
-    return demo.header(path)[1] != 0 or path.with_name(f"{path.name}-journal").exists()
+    return header(path)[1] != 0 or path.with_name(f"{path.name}-journal").exists()
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    if not demo.is_built_here(path):
+    if not is_built_here(path):
         raise NoDemoError(f"{path} was not built by `reconciler demo`")
     return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=LOCK_WAIT)

@@ -15,9 +15,10 @@ from pathlib import Path
 import structlog
 import typer
 
-from worker import faults, service
+from worker import service
 from worker.config import Config
-from worker.faults import Fault, NoDemoError
+from worker.demo import faults
+from worker.demo.faults import Fault, NoDemoError
 from worker.metrics import Metrics
 from worker.service import Worker
 from worker.state import FindingState

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from worker import demo
+from worker.demo import ledger as demo
 
 COUNTS = {
     "users": 11,

@@ -120,7 +120,7 @@ def header(path: pathlib.Path) -> tuple[int, int]:
 
 def fill(database: sqlite3.Connection) -> None:
     """Write the ledger into an empty database."""
-    schema = resources.files("worker").joinpath("demo_ledger.sql").read_text(encoding="utf-8")
+    schema = resources.files("worker.demo").joinpath("ledger.sql").read_text(encoding="utf-8")
     database.executescript(f"BEGIN;\nPRAGMA application_id = {APPLICATION_ID};\n{schema}")
     for table, row in ((table, row) for table, found in rows().items() for row in found):
         marks = ", ".join(f":{column}" for column in row)
