@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -148,8 +148,11 @@ class Answer:
 class Prometheus(Protocol):
     """A Prometheus server, or what speaks its HTTP API."""
 
-    def query(self, promql: str) -> Answer:
-        """The present value of an expression. Raises CheckError, never answers nothing for it."""
+    def query(self, promql: str, at: datetime | None = None) -> Answer:
+        """The value of an expression, at present or at another time.
+
+        Raises CheckError; an answer without series says that there are none.
+        """
 
 
 class Sources(Protocol):
@@ -181,6 +184,10 @@ class Check(BaseModel, ABC):
     severity: Severity = Severity.WARNING
     confirmations: int = Field(default=1, ge=1, le=100)
     """How many completed runs must see a finding before it counts as confirmed."""
+    reads: ClassVar[str] = "database"
+    """The field that names the source."""
+    follows: ClassVar[bool] = False
+    """Whether each run goes on where the one before ended, so that none reads everything."""
     beside: ClassVar[Mapping[str, str]] = {}
     """Fields that name a further table, each with the prefix of the fields that the facts of that
     table fill in: `primary_key`, `cursor`, `written_at`."""
@@ -197,6 +204,16 @@ class Check(BaseModel, ABC):
         """What in the real schema does not fit this check's fields, beyond missing names."""
         _ = connection
         yield from ()
+
+    @property
+    def source_name(self) -> str:
+        """The source that is read: a database, an access log or a Prometheus server."""
+        return str(getattr(self, self.reads))
+
+    @property
+    def cursor_owner(self) -> str:
+        """What a cursor belongs to: one that a check with another owner left is of no use."""
+        return repr(self)
 
     @property
     def rule(self) -> str | None:

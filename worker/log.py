@@ -19,7 +19,7 @@ _DECEPTIVE = re.compile(
 )
 """Characters that begin a line, reverse it, hide or command a terminal: written as \\uNNNN."""
 
-QUIET = ("apscheduler", "uvicorn", "sqlalchemy", "asyncio")
+QUIET = ("apscheduler", "uvicorn", "sqlalchemy", "asyncio", "httpx", "httpcore")
 """Libraries of which only warnings and worse are logged."""
 
 

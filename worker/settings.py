@@ -1,11 +1,14 @@
 """The settings of `config.toml`, one model a table; unknown keys are refused everywhere."""
 
+import os
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import httpx
 from apscheduler.triggers.cron import CronTrigger
 from pydantic import (
     AfterValidator,
@@ -20,6 +23,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from checks.facts import TableFacts
+from checks.interfaces import Interface
 from checks.traffic.formats import LineFormat
 from checks.types import Duration, Identifier, Severity, Slug, parse_duration
 
@@ -166,18 +170,54 @@ class AccessLogSettings(Table):
     line_format: LineFormat = LineFormat()
 
 
-class PrometheusSettings(Table):
-    """`[prometheus.NAME]`: a server that counts the application's requests."""
+def _server_url(value: str) -> str:
+    """A URL of a web server. Raises ValueError that repeats nothing of it."""
+    try:
+        url = httpx.URL(value)
+    except httpx.InvalidURL:
+        raise ValueError("not a URL such as https://prometheus.example:9090") from None
+    if url.userinfo:
+        raise ValueError("credentials in the URL: use username and password_file, or bearer_file")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError("not http:// or https:// and a host")
+    if url.query or url.fragment:
+        raise ValueError("a URL up to a path only, without ? and #")
+    return value
 
-    url: str
+
+class PrometheusSettings(Table):
+    """`[prometheus.NAME]`: a server that counts the application's requests.
+
+    Its files are read anew for each query: what they hold may be rotated.
+    """
+
+    url: Annotated[str, AfterValidator(_server_url)]
+    """Up to where `/api/v1/query` follows."""
     time_limit: Duration = timedelta(seconds=10)
-    username: str | None = None
+    """The longest that one query may last, connecting included."""
+    username: str | None = Field(default=None, pattern="^[^:]+$")
     password_file: Path | None = None
     bearer_file: Path | None = None
     ca_file: Path | None = None
     """The authorities to trust instead of the system's."""
     certificate_file: Path | None = None
     key_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.username is None) != (self.password_file is None):
+            raise ValueError("username and password_file are needed together")
+        if self.bearer_file and self.username is not None:
+            raise ValueError("either bearer_file or username and password_file, not both")
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("certificate_file and key_file are needed together")
+        of_tls = (self.ca_file, self.certificate_file, self.key_file)
+        if any(of_tls) and httpx.URL(self.url).scheme != "https":
+            raise ValueError("ca_file, certificate_file and key_file need an https:// URL")
+        for path in (self.password_file, self.bearer_file, *of_tls):
+            if path and not os.access(path, os.R_OK):
+                raise ValueError(f"file {path} cannot be read")
+        return self
 
 
 class StateSettings(UrlTable):
@@ -252,9 +292,14 @@ class Settings(Table):
     checks: tuple[Any, ...] = ()
     """Read by `worker.config`, check by check, so that one mistake does not hide another."""
     overrides: tuple[Override, ...] = ()
+    interfaces: tuple[Interface, ...] = ()
+    """The write interfaces of the application, and which of them need an idempotency key."""
 
     @model_validator(mode="after")
-    def _state_is_elsewhere(self) -> Self:
+    def _sources_are_distinct(self) -> Self:
+        names = Counter((*self.databases, *self.access_logs, *self.prometheus))
+        if twice := [name for name, number in names.items() if number > 1]:
+            raise ValueError(f"two sources are named {twice[0]}")
         for name, database in self.databases.items():
             if _place(database.parsed) == _place(self.state.parsed):
                 raise ValueError(f"state.url is the audited database {name}, which is only read")

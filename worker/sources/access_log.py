@@ -1,18 +1,33 @@
 """An access log, followed as it grows and rotates."""
 
+import errno
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 
-from checks.base import Block, Cursor
+from checks.base import Block, CheckError, Cursor, RunStopped
 from checks.traffic.formats import LineFormat
 from worker.settings import AccessLogSettings
+from worker.sources.following.content import Content
+from worker.sources.following.follower import BLOCK, Follower
+from worker.sources.following.place import Place, Reading, ReplacedError
 
 
 class AccessLog:
-    """See `checks.base.AccessLog`."""
+    """See `checks.base.AccessLog`.
+
+    Between two runs the file that was read last stays open: its lines are not lost even if it is
+    rotated and deleted meanwhile. Several threads may read at the same time.
+    """
 
     def __init__(self, name: str, settings: AccessLogSettings) -> None:
         self.name = name
         self._settings = settings
+        self._held: Content | None = None
+        self._lock = threading.Lock()
+        self._closing = False
 
     @property
     def format(self) -> LineFormat:
@@ -21,7 +36,85 @@ class AccessLog:
 
     def blocks(self, place: Cursor | None) -> Iterator[Block]:
         """See `checks.base.AccessLog`."""
-        raise NotImplementedError
+        end = time.monotonic() + self._settings.time_limit.total_seconds()
+
+        def is_over() -> bool:
+            self._refuse_when_closing()
+            return time.monotonic() >= end
+
+        self._refuse_when_closing()
+        follower = Follower(self._settings, self._exchange(None))
+        try:
+            with _explained(f"access log {self.name}", self._settings.path):
+                after = None if place is None else Place.of(place)
+                yield from follower.blocks(after, is_over)
+        except _StaleError:
+            follower.close()
+            raise
+        finally:
+            if superfluous := self._exchange(follower.release()):
+                superfluous.close()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file, and stop the runs along it."""
+        self._closing = True
+        if held := self._exchange(None):
+            held.close()
+
+    def _refuse_when_closing(self) -> None:
+        if self._closing:
+            raise RunStopped("the worker is stopping")
+
+    def _exchange(self, content: Content | None) -> Content | None:
+        """Hold another file; the one that was held before, or must not be held, is handed over."""
+        with self._lock:
+            if self._closing and content:
+                return content
+            before, self._held = self._held, content
+            return before
+
+
+class _StaleError(CheckError):
+    """A network file system has forgotten an open file: it must be opened anew."""
+
+
+def read_file(path: Path, settings: AccessLogSettings) -> Iterator[Block]:
+    """Read one file from its start to its end, plain or compressed, whatever its name.
+
+    The last line counts even without a line feed. Raises CheckError.
+    """
+    longest = settings.longest_line
+    with _explained("file", path), closing(Content.open(path)) as content:
+        reading = Reading(content, Place(content.identity))
+        is_last = False
+        while not is_last:
+            text, dropped, is_last = reading.next(max(BLOCK, longest + 1), longest)
+            if text or dropped:
+                yield _block(reading, text, dropped)
+        last = reading.finish(longest) or b""
+        if last or content.damage:
+            yield _block(reading, last, 0)
+
+
+def _block(reading: Reading, text: bytes, dropped: int) -> Block:
+    damage = reading.content.damage if reading.place.finished else None
+    return Block(
+        text,
+        reading.place.as_cursor(),
+        reading.content.left(reading.place.offset),
+        {"too_long": dropped} if dropped else {},
+        f"the file {damage}: the rest of it is lost" if damage else None,
+    )
+
+
+@contextmanager
+def _explained(what: str, path: Path) -> Iterator[None]:
+    """Tell what is wrong with a file as a CheckError."""
+    try:
+        yield
+    except OSError as error:
+        kind = _StaleError if error.errno == errno.ESTALE else CheckError
+        reason = error.strerror or type(error).__name__
+        raise kind(f"{what} cannot be read: {reason} ({path})") from None
+    except ReplacedError:
+        raise CheckError(f"{what} cannot be read: it changed meanwhile ({path})") from None

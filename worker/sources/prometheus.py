@@ -1,19 +1,223 @@
 """A Prometheus server, asked over its HTTP API."""
 
-from checks.base import Answer
+import base64
+import math
+import re
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from checks.base import Answer, CheckError, RunStopped
 from worker.settings import PrometheusSettings
+from worker.sources.exchange import Exchange, Reply
+
+MOST_SERIES = 10_000
+"""Series of an answer. More of them are an error."""
+
+LONGEST_TEXT = 300
+"""Characters of the server's own words that are repeated."""
+
+MOST_NOTES = 10
+
+Series = tuple[Mapping[str, str], float]
+
+_TOKEN = re.compile(r"[!-~]+", re.ASCII)
+_OK = 200
+_PASSING = {408, 425, 429}
+"""Refusals of a request that may be granted later as it is."""
+_MEANING = {
+    400: "cannot evaluate the expression",
+    401: "refuses the credentials",
+    403: "does not let these credentials ask",
+    404: "has no Prometheus API at this URL",
+    422: "cannot evaluate the expression",
+    429: "is asked too often",
+}
+_ABOUT_EXPRESSIONS = {"bad_data", "execution"}
 
 
 class Prometheus:
-    """See `checks.base.Prometheus`."""
+    """See `checks.base.Prometheus`. Each query reads credentials and certificates anew."""
 
     def __init__(self, name: str, settings: PrometheusSettings) -> None:
         self.name = name
         self._settings = settings
+        self._active: set[Exchange] = set()
+        self._lock = threading.Lock()
+        self._closing = False
 
-    def query(self, promql: str) -> Answer:
-        """See `checks.base.Prometheus`."""
-        raise NotImplementedError
+    def query(self, promql: str, at: datetime | None = None) -> Answer:
+        """See `checks.base.Prometheus`. `at` carries its zone."""
+        limit = self._settings.time_limit.total_seconds()
+        form = {"query": promql, "timeout": f"{limit:g}"}
+        if at:
+            form["time"] = f"{at.timestamp():.3f}"
+        try:
+            with self._exchange(form) as exchange:
+                return _answer(exchange.reply(limit))
+        except RunStopped:
+            raise
+        except CheckError as error:
+            message = f"prometheus {self.name}: {error}"
+            raise CheckError(message, permanent=error.permanent) from None
 
     def close(self) -> None:
-        """Close the connections."""
+        """Stop what is running, and ask nothing more."""
+        with self._lock:
+            self._closing = True
+            active = list(self._active)
+        for each in active:
+            each.end(_stopping())
+
+    @contextmanager
+    def _exchange(self, form: Mapping[str, str]) -> Iterator[Exchange]:
+        url = self._settings.url.rstrip("/") + "/api/v1/query"
+        exchange = Exchange(url, form, _credentials(self._settings), _tls(self._settings))
+        with self._lock:
+            if self._closing:
+                raise _stopping()
+            self._active.add(exchange)
+        try:
+            yield exchange
+        finally:
+            with self._lock:
+                self._active.discard(exchange)
+
+
+def _stopping() -> RunStopped:
+    return RunStopped("the worker is stopping")
+
+
+# --- What is sent ---------------------------------------------------------------------------------
+
+
+def _credentials(settings: PrometheusSettings) -> dict[str, str]:
+    if settings.bearer_file:
+        token = _secret(settings.bearer_file)
+        # h11 would repeat what it cannot send as a header.
+        if not _TOKEN.fullmatch(token):
+            raise CheckError(f"bearer_file {settings.bearer_file} holds no token", permanent=True)
+        return {"Authorization": f"Bearer {token}"}
+    if settings.password_file:
+        pair = f"{settings.username}:{_secret(settings.password_file)}"
+        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+    return {}
+
+
+def _secret(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise CheckError(f"file {path} cannot be read: {reason}", permanent=True) from None
+    if not text:
+        raise CheckError(f"file {path} is empty", permanent=True)
+    return text
+
+
+def _tls(settings: PrometheusSettings) -> ssl.SSLContext:
+    if not settings.url.lower().startswith("https:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # for nothing: it trusts nobody
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+    except OSError as error:
+        raise _unusable("ca_file", settings.ca_file, error) from None
+    if settings.certificate_file:
+        try:
+            # Without a password OpenSSL would ask for that of an encrypted key on the terminal.
+            context.load_cert_chain(settings.certificate_file, settings.key_file, password="")
+        except OSError as error:
+            raise _unusable("certificate_file", settings.certificate_file, error) from None
+    return context
+
+
+def _unusable(field: str, path: Path | None, error: OSError) -> CheckError:
+    # Which of the two files of a pair is meant, OpenSSL does not say.
+    pair = field == "certificate_file"
+    if isinstance(error, ssl.SSLError):
+        more = ", or its key_file does not fit or is encrypted" if pair else ""
+        return CheckError(f"{field} {path} holds no certificate{more}", permanent=True)
+    more = " or its key_file" if pair else ""
+    return CheckError(f"{field} {path}{more} cannot be read: {error.strerror}", permanent=True)
+
+
+# --- What comes back ------------------------------------------------------------------------------
+
+
+def _answer(reply: Reply) -> Answer:
+    document = _document(reply.body)
+    if reply.status != _OK or document.get("status") == "error":
+        raise _refusal(reply.status, document)
+    if document.get("status") != "success":
+        raise CheckError("its answer is not that of a Prometheus")
+    everything = _series(document.get("data"))
+    if len(everything) > MOST_SERIES:
+        message = f"{len(everything)} series are more than {MOST_SERIES}: sum by fewer labels"
+        raise CheckError(message, permanent=True)
+    series = tuple(each for each in everything if math.isfinite(each[1]))
+    left_out = len(everything) - len(series)
+    notes = [f"{left_out} series are NaN or infinite and left out"] if left_out else []
+    return Answer(series, (*notes, *_remarks(document)))
+
+
+def _document(body: bytes) -> Mapping[str, Any]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _refusal(status: int, document: Mapping[str, Any]) -> CheckError:
+    """Why there is no answer; only what has the form of Prometheus's own errors is repeated."""
+    sort, text = document.get("errorType"), document.get("error")
+    own = isinstance(sort, str) and isinstance(text, str)
+    told = f": {sort}: {text}"[:LONGEST_TEXT] if own else ""
+    if status == _OK:
+        return CheckError(f"cannot answer{told}", permanent=sort in _ABOUT_EXPRESSIONS)
+    if 300 <= status < 400:  # noqa: PLR2004
+        meaning = "answers by a redirect, which is not followed"
+    else:
+        meaning = _MEANING.get(status, "does not answer the question")
+    permanent = 300 <= status < 500 and status not in _PASSING  # noqa: PLR2004
+    return CheckError(f"{meaning} (status {status}){told}", permanent=permanent)
+
+
+def _series(data: Any) -> list[Series]:
+    match data:
+        case {"resultType": "vector", "result": list(result)}:
+            return [_one(each) for each in result]
+        case {"resultType": "scalar", "result": [_, str(value)]}:
+            return [({}, _number(value))]
+        case {"resultType": "matrix" | "string" | "streams" as sort}:
+            raise CheckError(f"the expression gives a {sort}, not a vector", permanent=True)
+    raise CheckError("its answer is not that of a Prometheus")
+
+
+def _one(sample: Any) -> Series:
+    match sample:
+        case {"metric": dict(labels), "value": [_, str(value)]}:
+            return {str(name): str(label) for name, label in labels.items()}, _number(value)
+        case {"histogram": _}:
+            raise CheckError("the expression gives histograms, not numbers", permanent=True)
+    raise CheckError("its answer is not that of a Prometheus")
+
+
+def _number(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise CheckError("its answer is not that of a Prometheus") from None
+
+
+def _remarks(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """The server's warnings and hints."""
+    listed = (document.get("warnings"), document.get("infos"))
+    every = [each for some in listed if isinstance(some, list) for each in some]
+    return tuple(str(each)[:LONGEST_TEXT] for each in every[:MOST_NOTES])

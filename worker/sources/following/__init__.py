@@ -1,0 +1,1 @@
+"""How a log is followed: contents of files, lines, places, and which file comes after which."""
