@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+)([smhd])", re.ASCII)
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)%", re.ASCII)
 
 
 def parse_duration(value: object) -> timedelta:
@@ -25,6 +26,18 @@ def parse_duration(value: object) -> timedelta:
         return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
     except OverflowError:
         raise ValueError("this duration is too long") from None
+
+
+def parse_ratio(value: object) -> float:
+    """Read a share of a whole, `5%` or 0.05, as a number above 0 and up to 1.
+
+    Raises ValueError for anything else, zero included.
+    """
+    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    number = float(match[1]) / 100 if match else value
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number <= 1:
+        raise ValueError("a share is above 0 and at most all: 5%, 0.5%, 100% or 0.05")
+    return float(number)
 
 
 def _identifier(value: object) -> object:
@@ -46,6 +59,9 @@ Slug = Annotated[
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 """A span of time; see `parse_duration`."""
+
+Ratio = Annotated[float, BeforeValidator(parse_ratio)]
+"""A share of a whole; see `parse_ratio`."""
 
 Columns = Annotated[tuple[Identifier, ...], Field(min_length=1)]
 """One or more column names."""
