@@ -10,7 +10,10 @@ from checks.base import Check
 from checks.blank import Blank
 from checks.columns import Columns
 from checks.condition import Condition
+from checks.conflict_rate import ConflictRate
 from checks.duplicates import Duplicates
+from checks.idempotency_requests import IdempotencyRequests
+from checks.key_format import KeyFormat
 from checks.non_negative import NonNegative
 from checks.posting import Posting
 from checks.reference import Reference
@@ -32,6 +35,9 @@ AnyCheck = Annotated[
     | Balance
     | Backing
     | Stuck
+    | ConflictRate
+    | KeyFormat
+    | IdempotencyRequests
     | RowCount,
     Field(discriminator="kind"),
 ]

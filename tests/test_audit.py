@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from tests.access_logs import quiet
 from tests.servers import CHECKOUT, Database, Server, load_schema
-from worker import config, demo, log, show
+from worker import config, log, show
 from worker.cli import _exit_code
+from worker.demo import ledger as demo
 from worker.run import execute
 from worker.sources import Sources
 
@@ -55,7 +57,7 @@ BEFORE = "'2026-01-05 10:00:00', '2026-01-05 10:00:00'"
 ORDER = (
     "INSERT INTO trade_orders (idempotency_key, listing_id, buyer_user_id, seller_user_id,"
     " gross_amount, fee_amount, net_amount, status, created_at, updated_at)"
-    " VALUES ('order_1', 1, 1, 2, {gross}, 5, 95, '{status}', " + BEFORE + ")"
+    " VALUES ('order_001', 1, 1, 2, {gross}, 5, 95, '{status}', " + BEFORE + ")"
 )
 
 
@@ -146,6 +148,7 @@ CORRUPTIONS = {
             "lottery_draws.unique_index.idempotency_key",
             "lottery_draws.duplicates.idempotency_key",
             "lottery_draws.blank.idempotency_key",
+            "lottery_draws.key_format.idempotency_key",
             "lottery_draws.row_count",
             "lottery_draws.cost_posting",
             "lottery_draws.reward_posting",
@@ -236,7 +239,7 @@ CORRUPTIONS = {
             (
                 "INSERT INTO consumption_records (record_id, idempotency_key, user_id,"
                 " consumption_amount, points_to_award, status, qr_code, created_at, updated_at)"
-                f" VALUES (9, 'c', 3, 12.50, 12, 'approved', 'q', {BEFORE})"
+                f" VALUES (9, 'consumption_9', 3, 12.50, 12, 'approved', 'q', {BEFORE})"
             ),
         ),
         failing=failing(
@@ -357,6 +360,7 @@ def audit(tmp_path: Path) -> Audit:
             [COMMAND, "check", "--complete", "--format", "json", *arguments],
             cwd=tmp_path,  # nothing may depend on where it is run
             env=os.environ
+            | quiet(tmp_path)
             | {
                 "RECONCILER_CONFIG": str(CHECKOUT / "config.toml"),
                 "RECONCILER_DATABASES__LEDGER__URL": url,
@@ -432,7 +436,8 @@ def test_corruption_is_found(ledger: Database, what: str) -> None:
 def audited(database: Database) -> tuple[int, dict[str, Any]]:
     """The exit code of the command line and what it would print, without starting it."""
     url = database.url.render_as_string(hide_password=False)
-    current = config.load(CHECKOUT / "config.toml", {"RECONCILER_DATABASES__LEDGER__URL": url})
+    where = {"RECONCILER_DATABASES__LEDGER__URL": url, **quiet()}
+    current = config.load(CHECKOUT / "config.toml", where)
     with closing(Sources.of(current.settings)) as sources:
         runs = [execute(check, sources) for check in current.checks]
     report: dict[str, Any] = json.loads(log.dump(show.as_json(runs)))

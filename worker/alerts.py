@@ -81,8 +81,8 @@ def _check(run: Run) -> dict[str, Any]:
     return {
         "check": check.name,
         "kind": check.kind,
-        "database": check.database,
-        "table": check.table,
+        check.reads: check.source_name,
+        **({"table": check.table} if check.table else {}),
         "severity": check.severity,
     }
 

@@ -14,9 +14,12 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from checks.base import Check, CheckError, Window
-from worker import demo, faults, findings, injector, log, schema, show
+from worker import findings, log, schema, show
 from worker import report as audit_report
+from worker import traffic as traffic_command
 from worker.config import Config
+from worker.demo import faults, injector, ledger, traffic
+from worker.report.keys import key_standard
 from worker.run import Outcome, Run, execute
 from worker.service import Worker, serve
 from worker.sources import Sources
@@ -34,6 +37,7 @@ app = typer.Typer(
 config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(findings.app, name="findings")
+app.command()(traffic_command.traffic)
 
 
 @app.command()
@@ -59,10 +63,10 @@ def run_demo(
     if settings.parsed.get_backend_name() != "sqlite":
         fail(Exit.USAGE, "the demo needs a SQLite URL; the configured database is no demo")
     path = Path(settings.parsed.database or "")
-    if (with_faults or fresh) and path.exists() and not demo.is_built_here(path):
+    if (with_faults or fresh) and path.exists() and not ledger.is_built_here(path):
         fail(Exit.USAGE, f"{path} was not built by this demo, and is left as it is")
     if fresh or not path.exists():
-        demo.build(path)
+        ledger.build(path)
         errors.print(f"Built the demo ledger {path}", markup=False)
     elif with_faults or faults.is_left_in(path):
         try:
@@ -70,8 +74,12 @@ def run_demo(
         except sqlite3.Error as error:
             fail(Exit.COULD_NOT_TELL, f"cannot write {path}: {error}")
         errors.print(f"Built the demo ledger {path} anew", markup=False)
+    how: traffic.Serve = partial(injector.serve, path) if with_faults else serve
+    for each in list(current.settings.access_logs.values())[:1]:
+        if _has_traffic(each.path):
+            how = traffic.beside(each.path, how)
     if not build_only:
-        _serve(config_path, current, partial(injector.serve, path) if with_faults else serve)
+        _serve(config_path, current, how)
 
 
 @app.command()
@@ -116,10 +124,17 @@ def report(
         Path | None,
         typer.Option("--output", help="The file to write. Default: standard output."),
     ] = None,
+    keys: Annotated[
+        bool,
+        typer.Option("--keys", help="Write the standard for idempotency keys instead."),
+    ] = False,
     config_path: ConfigPath = None,
 ) -> None:
     """Run every check once and write the audit report. Exit codes are those of `check`."""
     current = load(config_path)
+    if keys:
+        _write(_key_standard(current, output_format, language), output)
+        return
     with _sources(current) as sources, _progress() as progress:
         task = progress.add_task("checks", total=len(current.checks))
         made = audit_report.collect(
@@ -155,6 +170,18 @@ def config_check(
     sys.stdout.write(f"{len(current.checks)} checks on {tables} tables: no mistake found\n")
 
 
+def _has_traffic(log: Path) -> bool:
+    """Write the demo's traffic of the last hour; whether the log is one that may be written."""
+    try:
+        traffic.prepare(log)
+    except traffic.NoDemoLogError as error:
+        errors.print(f"{error}, and is left as it is: no traffic", markup=False)
+        return False
+    except OSError as error:  # it may work later
+        errors.print(f"cannot write {log}: {error.strerror}", markup=False)
+    return True
+
+
 def main() -> None:
     """The entry point of the command `reconciler`."""
     app()
@@ -172,8 +199,22 @@ def _windows(current: Config, checks: Iterable[Check], *, complete: bool) -> Map
     except StateError as error:
         errors.print(f"reconciler: the state cannot be read ({error}): reads all", markup=False)
     if complete:
-        return {name: replace(window, cursor=None) for name, window in windows.items()}
+        for each in checks:
+            if not each.follows:
+                windows[each.name] = replace(windows[each.name], cursor=None)
     return windows
+
+
+def _key_standard(
+    current: Config, output: audit_report.Format, language: audit_report.Language
+) -> str:
+    if output is not audit_report.Format.MARKDOWN:
+        fail(Exit.USAGE, f"--keys writes Markdown, not {output}")
+    if language is not audit_report.Language.ENGLISH:
+        fail(Exit.USAGE, "--keys writes English only")
+    if not current.settings.interfaces:
+        fail(Exit.USAGE, "--keys needs [[interfaces]], and the configuration declares none")
+    return key_standard(current.settings.interfaces)
 
 
 def _exit_code(runs: list[Run]) -> Exit:

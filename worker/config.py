@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from checks import KINDS, any_check
+from checks import KINDS, any_check, standard
 from checks.base import Check
 from checks.catalog import nearest
 from checks.facts import FILLED
@@ -159,13 +159,21 @@ def _plan(
     for place, check, every in _all_checks(document, settings, problems):
         if check.name in planned:
             problems.append(Problem(place, f"a second check is named {check.name}"))
-        elif check.database not in settings.databases:
-            known = nearest(check.database, settings.databases)
-            problems.append(Problem(place, f"no database is named {check.database}{known}"))
+        elif check.source_name not in (known := _sources(check, settings)):
+            meant = nearest(check.source_name, known)
+            problems.append(Problem(place, f"no {check.reads} is named {check.source_name}{meant}"))
         else:
             timetable = Timetable(every=every or settings.schedule.every)
             planned[check.name] = PlannedCheck(check, timetable)
     yield from _overridden(planned, settings.overrides, problems)
+
+
+def _sources(check: Check, settings: Settings) -> Mapping[str, Any]:
+    """What a check of its sort can read."""
+    if check.reads == "database":
+        return settings.databases
+    asks = getattr(check, "queries", None) is not None
+    return settings.prometheus if asks else settings.access_logs
 
 
 def _all_checks(
@@ -174,7 +182,19 @@ def _all_checks(
     for name, facts in settings.tables.items():
         for check in facts.checks(name, facts.database or settings.main_database):
             yield f"tables.{name}", check, None
+    yield from _key_checks(settings, problems)
     yield from _declared_checks(document, settings, problems)
+
+
+def _key_checks(
+    settings: Settings, problems: list[Problem]
+) -> Iterator[tuple[str, Check, Schedule | None]]:
+    """The checks that follow from `[[interfaces]]`."""
+    mistakes = list(standard.mistakes(settings.interfaces, settings.tables))
+    problems += [Problem(f"interfaces[{m.number}].{m.field}", m.message) for m in mistakes]
+    if not mistakes:
+        found = standard.key_checks(settings.interfaces, settings.tables, settings.main_database)
+        yield from ((f"interfaces[{number}]", check, None) for number, check in found)
 
 
 def _declared_checks(
@@ -189,7 +209,10 @@ def _declared_checks(
             problems.append(Problem(place, "not a table"))
             continue
         given = {name: value for name, value in raw.items() if name != "every"}
-        if settings:
+        kind = _kind(given)
+        if kind and "interfaces" in kind.model_fields and settings:
+            given.setdefault("interfaces", settings.interfaces)
+        if settings and (kind is None or kind.reads == "database"):
             own = settings.tables.get(str(raw.get("table")))
             given.setdefault("database", (own and own.database) or settings.main_database)
         every = _own_schedule(raw, number, problems)
@@ -223,7 +246,7 @@ class _Filled:
 
 def _filled(given: Mapping[str, Any], facts: Mapping[str, Any]) -> _Filled:
     """Fill in a check. The facts are as the file states them: they are validated with the check."""
-    kind = next((k for k in KINDS if k.model_fields["kind"].default == given.get("kind")), None)
+    kind = _kind(given)
     values, sources = {}, {}
     for naming, prefix in {"table": "", **kind.beside}.items() if kind else ():
         table = str(given.get(naming))
@@ -235,6 +258,10 @@ def _filled(given: Mapping[str, Any], facts: Mapping[str, Any]) -> _Filled:
                 if isinstance(stated, dict) and fact in stated:
                     values[name] = stated[fact]
     return _Filled(values, sources)
+
+
+def _kind(given: Mapping[str, Any]) -> type[Check] | None:
+    return next((k for k in KINDS if k.model_fields["kind"].default == given.get("kind")), None)
 
 
 def _problems_of_check(

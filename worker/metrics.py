@@ -1,7 +1,8 @@
 """Every metric the worker exports: names, help texts and labels, and nothing else anywhere."""
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
 
@@ -12,9 +13,12 @@ from prometheus_client import (
     Histogram,
     disable_created_metrics,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 
 from checks.base import Check
+from checks.traffic.seen import CODES, OTHER, Traffic
 from worker.run import Outcome, Run, Scope
 from worker.sources import Identity
 from worker.state import Counts, FindingState, LastRun
@@ -23,6 +27,7 @@ _OF_CHECK = ("check", "kind", "table", "severity")
 _OF_DATABASE = (
     *("database", "environment", "host", "port", "schema", "server", "version", "time_zone"),
 )
+_STATUS = "status."
 _SECONDS = (0.005, 0.02, 0.1, 0.5, 2, 5, 15, 30, 60)
 
 
@@ -98,6 +103,11 @@ class Metrics:
         self.config_loaded = gauge(
             "config_last_reload_successful", "Whether the latest configuration was accepted."
         )
+        self.idempotency_requests = gauge(
+            "idempotency_requests", "Stored requests by status at the latest count.", "status"
+        )
+        self.traffic = _Traffic()
+        registry.register(self.traffic)
         self.up = gauge("up", "1 while the worker runs.")
         build = gauge("build_info", "Always 1.", "version", "python")
         build.labels(version("reconciler"), platform.python_version()).set(1)
@@ -146,6 +156,10 @@ class Metrics:
         self._completed(check, run.scope, run.ended_at)
         if check.kind == "row_count":
             self.table_rows.labels(check.table).set(result.examined)
+        for name, number in result.measures.items():
+            if check.kind == "idempotency_requests" and name.startswith(_STATUS):
+                self.idempotency_requests.labels(name.removeprefix(_STATUS)).set(number)
+        self.traffic.latest[check.name] = (check.source_name, result.traffic)
 
     def count_findings(self, checks: Iterable[Check], counts: Counts) -> None:
         """Say how many findings the state holds; zero is said, too."""
@@ -170,8 +184,10 @@ class Metrics:
         for gauge in (
             *(self.violations, self.outcome, self.interval, self.last_completed, self.findings),
             *(self.table_rows, self.database_up, self.database_info, self.database_writable),
+            self.idempotency_requests,
         ):
             gauge.clear()
+        self.traffic.latest.clear()
         self._info.clear()
         for gone in self._planned - {check.name for check in staying}:
             for counter in (self.runs, self.duration, self.examined, self.missed):
@@ -181,9 +197,94 @@ class Metrics:
         self.violations.remove(*_labels(check))
         if check.kind == "row_count":
             self.table_rows.remove(check.table)
+        if check.kind == "idempotency_requests":
+            self.idempotency_requests.clear()
+        self.traffic.withdraw(check.name)
 
     def _completed(self, check: Check, scope: Scope, when: datetime) -> None:
         self.last_completed.labels(check.name, scope).set(when.timestamp())
+
+
+class _Traffic(Collector):
+    """What the latest runs told of HTTP requests.
+
+    The counters go on over restarts, because the counts are kept with the place in the log; so
+    they are told as they are, not added up once more.
+    """
+
+    def __init__(self) -> None:
+        self.latest: dict[str, tuple[str, Traffic | None]] = {}
+
+    def withdraw(self, check: str) -> None:
+        """Leave out what only a run that could tell may say; counters stay."""
+        source, traffic = self.latest.get(check, ("", None))
+        if traffic:
+            traffic = replace(traffic, windows={}, behind_bytes=None)
+            self.latest[check] = (source, traffic)
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family, without samples where there are none."""
+        families = _traffic_families()
+        # A copy: runs come in while somebody scrapes.
+        for source, traffic in list(self.latest.values()):
+            for name, labels, number in _traffic_samples(traffic) if traffic else ():
+                families[name].add_metric((source, *labels), number)
+        yield from families.values()
+
+
+def _traffic_families() -> dict[str, CounterMetricFamily | GaugeMetricFamily]:
+    route = ("source", "route", "method")
+
+    def counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
+        return CounterMetricFamily(f"reconciler_{name}", text, labels=labels)
+
+    return {
+        "requests": counter("http_requests_sampled", "Requests read from a log.", *route),
+        "conflicts": counter("http_conflicts", "Answers 409 by code.", *route, "code"),
+        "refusals": counter(
+            "http_key_refusals", "Answers 400 and 422 of write requests.", *route, "status"
+        ),
+        "without_key": counter(
+            "http_requests_without_key",
+            "Write requests that were accepted without an idempotency key.",
+            *route,
+        ),
+        "lines": counter(
+            "access_log_lines",
+            "Lines of a log by state: all that were read, and those with a fault.",
+            *("source", "state"),
+        ),
+        "ratio": GaugeMetricFamily(
+            "reconciler_http_conflict_ratio",
+            "Answers 409 in all answers of the window; absent without requests.",
+            labels=(*route, "window"),
+        ),
+        "behind": GaugeMetricFamily(
+            "reconciler_access_log_behind_bytes",
+            "What is written in a log and not yet read.",
+            labels=("source",),
+        ),
+    }
+
+
+def _traffic_samples(traffic: Traffic) -> Iterator[tuple[str, tuple[str, ...], float]]:
+    """The family, the labels after the source, and the number of each sample."""
+    for route, seen in traffic.totals.items():
+        yield "requests", route, seen.requests
+        for code in (*CODES, OTHER):
+            yield "conflicts", (*route, code), seen.conflicts.get(code, 0)
+        for status, number in seen.refusals.items():
+            yield "refusals", (*route, status), number
+        if seen.without_key:
+            yield "without_key", route, seen.without_key
+    for window, counts in traffic.windows.items():
+        for route, seen in counts.items():
+            if seen.requests:
+                yield "ratio", (*route, window), seen.ratio
+    for state, number in traffic.lines.items():
+        yield "lines", (state,), number
+    if traffic.behind_bytes is not None:
+        yield "behind", (), traffic.behind_bytes
 
 
 def _labels(check: Check) -> tuple[str, str, str, str]:

@@ -58,7 +58,7 @@ class Every(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 has no types
 class Scheduler:
     """Runs each planned check when it is due, a few of each database at a time, none twice at once.
 
-    Every database has threads of its own: one that hangs delays nobody else's checks.
+    Every source has threads of its own: one that hangs delays nobody else's checks.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class Scheduler:
             timezone=UTC,
             executors={
                 **{name: ThreadPoolExecutor(CONCURRENT_SNAPSHOTS) for name in _databases(config)},
+                **{name: ThreadPoolExecutor(1) for name in _other_sources(config)},
                 "default": ThreadPoolExecutor(1),
             },
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -157,7 +158,8 @@ class Scheduler:
             self._intervals[check.name] = self._interval(every, now)
             self._triggers[check.name] = self._trigger(every, check.name)
             self._add(check, check.name, every, now)
-            self._add(check, check.name + _COMPLETE, complete, None)
+            if not check.follows:
+                self._add(check, check.name + _COMPLETE, complete, None)
             if not isinstance(every, timedelta):
                 self._first_run_due.discard(check.name)
 
@@ -170,7 +172,7 @@ class Scheduler:
             self._trigger(every, job),
             args=[check, job.endswith(_COMPLETE)],
             id=job,
-            executor=check.database,
+            executor=check.source_name,
             **options,
         )
 
@@ -272,3 +274,7 @@ def _fire_times(cron: str, zone: ZoneInfo, now: datetime) -> Iterator[datetime]:
 
 def _databases(config: Config) -> Iterable[str]:
     return config.settings.databases
+
+
+def _other_sources(config: Config) -> Iterable[str]:
+    return {**config.settings.access_logs, **config.settings.prometheus}

@@ -127,7 +127,8 @@ class Worker:
             return ()
         transitions = self._state.record(run)
         self._say_state()
-        self._say_database(run.check.database)
+        if run.check.source_name == run.check.database:
+            self._say_database(run.check.database)
         self.metrics.observe(run)
         self.metrics.count_findings([run.check], self._state.counts())
         return transitions

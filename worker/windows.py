@@ -50,7 +50,7 @@ class Windows:
         ago than it should be: the worker was down then, or that run failed.
         """
         window = self._state.window(check, self._everything)
-        if window.cursor is None or not (complete or self._may_make_up(check)):
+        if check.follows or window.cursor is None or not (complete or self._may_make_up(check)):
             return window
         return replace(window, cursor=None)
 

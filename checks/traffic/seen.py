@@ -35,7 +35,29 @@ class Seen:
     refusals: dict[str, float] = field(default_factory=dict)
     """Answers 400 and 422 of write requests, by status."""
     without_key: float = 0
-    """Write requests without an idempotency key, where the source tells."""
+    """Write requests that were accepted without an idempotency key, where the source tells."""
+
+    def add(self, other: "Seen") -> None:
+        """Count what another one counted, too."""
+        self.requests += other.requests
+        self.without_key += other.without_key
+        for mine, theirs in ((self.conflicts, other.conflicts), (self.refusals, other.refusals)):
+            for name, number in theirs.items():
+                mine[name] = mine.get(name, 0) + number
+
+    def less(self, other: "Seen") -> "Seen":
+        """What is left without the counts of another one; never below zero."""
+
+        def rest(mine: Mapping[str, float], theirs: Mapping[str, float]) -> dict[str, float]:
+            left = {name: number - theirs.get(name, 0) for name, number in mine.items()}
+            return {name: number for name, number in left.items() if number > 0}
+
+        return Seen(
+            max(0, self.requests - other.requests),
+            rest(self.conflicts, other.conflicts),
+            rest(self.refusals, other.refusals),
+            max(0, self.without_key - other.without_key),
+        )
 
     @property
     def all_conflicts(self) -> float:

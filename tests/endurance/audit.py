@@ -15,13 +15,14 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from checks.base import Check
+from tests.access_logs import quiet
 from tests.endurance.faults import Told, told
 from tests.servers import CHECKOUT, Database, wait_until
 from worker import config
 
 RECONCILER = Path(sys.executable).with_name("reconciler")
 STATE = "state.db"
-FOLLOWING = ("reference", "posting", "balance")
+FOLLOWING = ("reference", "posting", "balance", "key_format")
 """The kinds that read along a cursor."""
 
 OVERLAP = "5s"
@@ -41,7 +42,7 @@ class Audit:
         self.folder = folder
         self.lives: list[Life] = []
         url = database.url.render_as_string(hide_password=False)
-        self.environment = {
+        self.environment = quiet(folder) | {
             "RECONCILER_CONFIG": str(CHECKOUT / "config.toml"),
             "RECONCILER_DATABASES__LEDGER__URL": url,
             "RECONCILER_STATE__URL": f"sqlite:///{folder / STATE}",

@@ -9,8 +9,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.servers import Database, load_schema
-from worker import config, demo
+from worker import config
 from worker.cli import app
+from worker.demo import ledger as demo
 from worker.run import execute
 from worker.sources import Sources
 from worker.state import State
@@ -38,6 +39,7 @@ SHIPPED = Path(__file__).parents[2] / "config.toml"
 def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A demo ledger in the working directory, and the shipped configuration beside it."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo-access.log").touch()
     (tmp_path / "config.toml").write_text(SHIPPED.read_text(encoding="utf-8"), encoding="utf-8")
     path = tmp_path / "demo-ledger.db"
     demo.build(path)

@@ -17,15 +17,19 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
 from checks import KINDS
+from tests.access_logs import quiet
 from tests.servers import CHECKOUT, wait_until
-from worker import config, demo, faults, injector
+from worker import config
 from worker.cli import app
 from worker.config import Config
-from worker.faults import FAULTS, Fault
+from worker.demo import faults, injector
+from worker.demo import ledger as demo
+from worker.demo.faults import FAULTS, Fault
 from worker.metrics import Metrics
 from worker.run import Outcome, execute
 from worker.sources import Sources
 from worker.state import FindingState
+from worker.windows import everything
 
 RECONCILER = Path(sys.executable).with_name("reconciler")
 SHIPPED = CHECKOUT / "config.toml"
@@ -53,10 +57,11 @@ def content(path: Path) -> tuple[list[str], tuple[int, int]]:
 
 def audited(path: Path) -> dict[str, Outcome]:
     """How a run of every shipped check ends."""
-    url = {"RECONCILER_DATABASES__LEDGER__URL": f"sqlite:///{path}"}
-    current = config.load(SHIPPED, url)
+    where = {"RECONCILER_DATABASES__LEDGER__URL": f"sqlite:///{path}", **quiet()}
+    current = config.load(SHIPPED, where)
     with closing(Sources.of(current.settings)) as sources:
-        return {check.name: execute(check, sources).outcome for check in current.checks}
+        whole = everything(current.settings)  # in the ledger's zone
+        return {check.name: execute(check, sources, whole).outcome for check in current.checks}
 
 
 def reconciler(*arguments: str) -> Result:

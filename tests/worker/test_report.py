@@ -19,8 +19,9 @@ import worker.report
 from checks import KINDS
 from checks.types import Severity
 from tests.servers import Database, load_schema
-from worker import config, demo
+from worker import config
 from worker.cli import app
+from worker.demo import ledger as demo
 from worker.report import Format, Language, Report, collect, render
 from worker.report.escape import Markdown, code, text, visible
 from worker.report.texts import Texts
@@ -51,6 +52,7 @@ SOURCES = Path(worker.report.__file__).parent
 def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A demo ledger in the working directory, and the shipped configuration beside it."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo-access.log").touch()
     (tmp_path / "config.toml").write_text(SHIPPED.read_text(encoding="utf-8"), encoding="utf-8")
     path = tmp_path / "demo-ledger.db"
     demo.build(path)

@@ -71,8 +71,8 @@ def window(connection: Connection, check: Check, fresh: Window) -> Window:
 
 
 def fingerprint(check: Check) -> str:
-    """What a check's definition comes to; any change of it makes another."""
-    return hashlib.sha256(repr(check).encode()).hexdigest()
+    """What a cursor of this check belongs to; mostly its whole definition."""
+    return hashlib.sha256(check.cursor_owner.encode()).hexdigest()
 
 
 def counts(connection: Connection) -> Counts:
@@ -166,7 +166,9 @@ def _edges(run: Run, before: str | None) -> Iterator[Transition]:
 
 def _write_cursor(connection: Connection, run: Run, result: Result) -> None:
     """Remember how far a completed run read, unless it saw more than was written down."""
-    kept = result.cursor is not None and life.result_is_kept(result)
+    # A cursor along which everything is read once holds the counts, too: it is kept in any case.
+    whole = run.check.follows or life.result_is_kept(result)
+    kept = result.cursor is not None and whole
     row = _cursor_row(connection, run.check.name) | {
         "fingerprint": fingerprint(run.check),
         "cursor": dump(result.cursor) if kept else None,

@@ -1,0 +1,270 @@
+"""How often requests conflict, read from real log files."""
+
+import json
+import os
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from pydantic import ValidationError
+
+from checks import any_check, conflict_rate
+from checks.base import CheckError, Cursor, Result, Window
+from worker.settings import AccessLogSettings
+from worker.sources import Sources
+
+DRAW = "/api/v4/lottery/draw"
+
+
+@dataclass
+class Application:
+    """An application that logs its requests, and the worker that reads the log."""
+
+    log: Path
+    at: datetime = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    settings: dict[str, Any] = field(default_factory=dict)
+    check: dict[str, Any] = field(default_factory=dict)
+    cursor: Cursor | None = None
+
+    def asked(
+        self, number: int = 1, status: int = 200, code: str | None = None, **more: Any
+    ) -> None:
+        """Write the lines of some requests, each with a key and a client of its own."""
+        with self.log.open("ab") as log:
+            for each in range(number):
+                line = {
+                    "time": self.at.isoformat(),
+                    "method": "POST",
+                    "path": DRAW,
+                    "status": status,
+                    "code": code,
+                    "idempotency_key": f"key-{self.log.stat().st_size}-{each}",
+                    "client": f"client-{each}",
+                }
+                log.write(orjson.dumps({**line, **more}) + b"\n")
+
+    def run(self) -> Result:
+        """A run in a process of its own, as far as state is concerned."""
+        made = any_check.validate_python(
+            {"kind": "conflict_rate", "name": "app.conflict_rate", "source": "app", **self.check}
+        )
+        logs = {"app": AccessLogSettings(path=self.log, **self.settings)}
+        with closing(Sources({}, logs)) as sources:
+            result = made.run(sources, Window(cursor=self.cursor))
+        self.cursor = json.loads(json.dumps(result.cursor))
+        return result
+
+    def problems(self) -> list[object]:
+        """What a run finds."""
+        return [finding.key["problem"] for finding in self.run().findings]
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Application:
+    made = Application(tmp_path / "access.log")
+    made.log.touch()
+    monkeypatch.setattr(conflict_rate, "_now", lambda: int(made.at.timestamp()))
+    return made
+
+
+def requests(result: Result) -> dict[tuple[str, str], float]:
+    """The totals of each route."""
+    assert result.traffic
+    return {route: seen.requests for route, seen in result.traffic.totals.items()}
+
+
+def test_a_quiet_log_passes_and_its_requests_are_counted_once(app: Application) -> None:
+    app.asked(50)
+    app.asked(1, 409, "DUPLICATE_ENTRY")
+    first = app.run()
+    assert (first.violations, first.examined, requests(first)) == (0, 51, {(DRAW, "POST"): 51})
+    assert first.traffic
+    assert first.traffic.totals[DRAW, "POST"].conflicts == {"DUPLICATE_ENTRY": 1}
+    second = app.run()
+    assert (second.examined, requests(second)) == (0, {(DRAW, "POST"): 51})
+
+
+def test_an_empty_log_passes(app: Application) -> None:
+    result = app.run()
+    assert (result.violations, result.examined) == (0, 0)
+
+
+def test_a_storm_comes_and_goes(app: Application) -> None:
+    app.asked(200)
+    assert app.problems() == []
+    app.asked(30, 409, "REQUEST_PROCESSING", idempotency_key="again", client="one")
+    (storm,) = app.run().findings
+    assert storm.key["problem"] == "retry_storm"
+    assert storm.magnitude == 30
+    app.at += timedelta(minutes=4)
+    assert app.problems() == ["retry_storm"]
+    app.at += timedelta(minutes=4)
+    assert app.problems() == []
+
+
+def test_the_finding_of_a_storm_is_the_same_in_every_run_and_names_nobody(
+    app: Application,
+) -> None:
+    keys = []
+    for _ in range(3):
+        app.asked(30, 409, idempotency_key="key-of-a-person", client="name-of-a-person")
+        result = app.run()
+        keys += [dict(finding.key) for finding in result.findings]
+        told = f"{result.findings} {result.notes} {json.dumps(app.cursor)}"
+        assert "of-a-person" not in told
+    assert keys[0] == keys[1] == keys[2]
+    assert len(str(keys[0]["key"])) == 12
+
+
+def test_keys_are_shown_where_that_is_wanted(app: Application) -> None:
+    app.check = {"identities": "plain"}
+    app.asked(30, 409, idempotency_key="key-of-a-person")
+    assert app.run().findings[0].key["key"] == "key-of-a-person"
+
+
+def test_a_given_secret_makes_hashes_that_others_can_make(app: Application) -> None:
+    secret = app.log.with_name("secret")
+    secret.write_text("s3\n")
+    app.check = {"hash_secret_file": str(secret)}
+    app.asked(30, 409, idempotency_key="key-of-a-person")
+    assert app.run().findings[0].key["key"] == "19776726d9c6"
+    secret.unlink()
+    with pytest.raises(CheckError, match=r"hash_secret_file .* cannot be read"):
+        app.run()
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("REQUEST_PROCESSING", "slow_handler"),
+        ("CONCURRENT_CONFLICT", "plain_race"),
+        ("IDEMPOTENCY_KEY_CONFLICT", "key_reuse"),
+        (None, "conflicts"),
+    ],
+)
+def test_many_conflicts_of_many_clients_are_told_by_their_codes(
+    app: Application, code: str | None, problem: str
+) -> None:
+    app.asked(100)
+    app.asked(40, 409, code)
+    assert app.problems() == [problem]
+
+
+def test_reused_keys_are_told_by_422_too(app: Application) -> None:
+    app.asked(1000)
+    app.asked(4, 422)
+    assert app.problems() == []
+    app.asked(1, 422)
+    assert app.problems() == ["key_reuse"]
+
+
+def test_writes_without_key_and_undeclared_writes_are_told_where_interfaces_are(
+    app: Application,
+) -> None:
+    app.asked(3, idempotency_key="")
+    app.asked(3, path="/api/v4/gift", idempotency_key=None)
+    app.asked(3, path="/api/v4/gift", method="GET")
+    assert app.problems() == []
+    app.check = {"interfaces": [{"method": "POST", "route": DRAW, "key": "required"}]}
+    told = [(each.key["problem"], each.key["route"]) for each in app.run().findings]
+    assert told == [("undeclared", "/api/v4/gift"), ("without_key", DRAW)]
+
+
+def test_a_change_of_limits_or_routes_counts_nothing_twice(app: Application) -> None:
+    app.asked(30)
+    before = app.run()
+    app.check = {"limit": "1%", "short": "10m", "routes": ["/api/v4/{what}/draw"]}
+    app.asked(5)
+    after = app.run()
+    assert (sum(requests(before).values()), sum(requests(after).values())) == (30, 35)
+
+
+def test_a_log_whose_fields_are_named_otherwise_cannot_be_told_and_loses_nothing(
+    app: Application,
+) -> None:
+    with app.log.open("ab") as log:
+        log.writelines(
+            orjson.dumps({"verb": "GET", "url": "/a", "answer": 409, "t": app.at.isoformat()})
+            + b"\n"
+            for _ in range(100)
+        )
+    for _ in range(2):
+        with pytest.raises(CheckError, match=r"none of 100 lines of app tells of a request"):
+            app.run()
+    app.check = {"routes": ["/a"]}
+    fields = {"method": "verb", "path": "url", "status": "answer", "time": "t"}
+    app.settings = {"line_format": {"fields": fields}}
+    assert requests(app.run()) == {("/a", "GET"): 100}
+
+
+def test_what_is_behind_is_said_and_judged_as_of_where_reading_is(app: Application) -> None:
+    app.settings = {"time_limit": timedelta(microseconds=1)}
+    app.at -= timedelta(hours=3)
+    app.asked(60, 409, "REQUEST_PROCESSING", idempotency_key="again")
+    app.asked(3000)
+    app.at += timedelta(hours=3)
+    first = app.run()
+    assert first.traffic
+    assert first.traffic.behind_bytes
+    assert f"{first.traffic.behind_bytes} bytes of the log are not yet read" in first.notes
+    assert [each.key["problem"] for each in first.findings] == ["retry_storm"]
+    while (last := app.run()).traffic and last.traffic.behind_bytes:
+        pass
+    assert requests(last) == {(DRAW, "POST"): 3060}
+    assert last.violations == 0
+
+
+@pytest.mark.parametrize("what", ["nothing", "folder", "fifo"])
+def test_what_is_no_log_cannot_be_told(app: Application, what: str) -> None:
+    app.log.unlink()
+    if what == "folder":
+        app.log.mkdir()
+    if what == "fifo":
+        os.mkfifo(app.log)
+    with pytest.raises(CheckError, match="access log app"):
+        app.run()
+
+
+def test_hostile_lines_become_no_route_and_no_method(app: Application) -> None:
+    hostile = [
+        '/"} 1\n# HELP',
+        "/" + "x" * 5000,
+        "/../../etc/passwd",
+        "/\u202e",
+        "//evil.example/a",
+    ]
+    for path in hostile:
+        app.asked(1, path=path, method="G" * 1000)
+        app.asked(1, path=path, method="GET")
+        app.asked(1, 404, path=path)
+    assert requests(app.run()) == {("other", name): 5 for name in ("OTHER", "GET", "POST")}
+
+
+def test_hundreds_of_routes_are_a_hundred(app: Application) -> None:
+    for number in range(300):
+        name = "".join(chr(97 + int(digit)) for digit in str(number))
+        app.asked(1, path=f"/route-{name}")
+    totals = requests(app.run())
+    assert len(totals) == 101
+    assert totals["other", "POST"] == 200
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"long": "9m"}, "long is less than twice as long as short"),
+        ({"short": "4s"}, "short is less than 5s"),
+        ({"limit": "0%"}, "a share is above 0"),
+        ({"queries": {"requests": "up", "conflicts": "up"}}, "lacks {window}"),
+        ({"table": "orders!"}, "table"),
+        ({"source": None}, "source"),
+    ],
+)
+def test_a_check_that_cannot_be_is_refused(settings: dict[str, Any], message: str) -> None:
+    given = {"kind": "conflict_rate", "name": "c", "source": "app", **settings}
+    with pytest.raises(ValidationError, match=message):
+        any_check.validate_python(given)
