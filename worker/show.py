@@ -34,6 +34,7 @@ def run_as_json(each: Run) -> dict[str, Any]:
     return {
         "name": each.check.name,
         "kind": each.check.kind,
+        "source": each.check.source_name,
         "database": each.check.database,
         "table": each.check.table,
         "severity": each.check.severity,

@@ -76,8 +76,9 @@ def spoilt_by_hand(path: Path) -> None:
 
 
 def test_every_kind_has_its_fault() -> None:
-    """Each kind of check has a fault, and no fault is about a kind that does not exist."""
-    assert sorted(f.kind for f in FAULTS) == sorted(k.model_fields["kind"].default for k in KINDS)
+    """Each kind has a fault, but for the one that reads a log, where storms come by themselves."""
+    kinds = {check.model_fields["kind"].default for check in KINDS if check.reads == "database"}
+    assert sorted(fault.kind for fault in FAULTS) == sorted(kinds)
 
 
 def test_every_fault_names_shipped_checks_of_its_kind_and_table() -> None:

@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 import worker.report
 from checks import KINDS
 from checks.types import Severity
+from tests.access_logs import quiet
 from tests.servers import Database, load_schema
 from worker import config
 from worker.cli import app
@@ -48,11 +49,17 @@ PASSWORD = "s3cret-and-long"
 SOURCES = Path(worker.report.__file__).parent
 
 
+@pytest.fixture(autouse=True)
+def _log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The application's log is there, and nobody asked for anything."""
+    for name, value in quiet().items():
+        monkeypatch.setenv(name, value)
+
+
 @pytest.fixture
 def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A demo ledger in the working directory, and the shipped configuration beside it."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "demo-access.log").touch()
     (tmp_path / "config.toml").write_text(SHIPPED.read_text(encoding="utf-8"), encoding="utf-8")
     path = tmp_path / "demo-ledger.db"
     demo.build(path)
@@ -219,13 +226,14 @@ def test_a_server_out_of_reach_is_no_all_clear(monkeypatch: pytest.MonkeyPatch) 
     """Without a server nothing passes: the report says so, once, and the exit code is 3."""
     url = f"mysql://auditor:{PASSWORD}@127.0.0.1:1/ledger_db"
     monkeypatch.setenv("RECONCILER_DATABASES__LEDGER__URL", url)
+    monkeypatch.setenv("RECONCILER_ACCESS_LOGS__APP__PATH", "not-there.log")
     result = reconciler("--config", str(SHIPPED))
     assert result.exit_code == 3
     assert "This is no all-clear" in result.stdout
     assert "✓" not in result.stdout
     assert "`127.0.0.1:1`" in result.stdout
     report = made()
-    assert [len(each.checks) for each in report.unknown] == [len(report.checks)]
+    assert [len(each.checks) for each in report.unknown] == [len(report.checks) - 1, 1]
     assert {row.exists for row in report.tables} == {None}
     assert all(PASSWORD not in each for each in every_text(report))
 

@@ -117,7 +117,7 @@ def _unknown(runs: Iterable[Run], read: Iterable[_Read]) -> Iterable[Unknown]:
     reasons: dict[tuple[str, str], tuple[bool, list[str]]] = {}
     for run in runs:
         if not run.completed:
-            reason = (run.check.database, run.error or run.outcome)
+            reason = (run.check.source_name, run.error or run.outcome)
             reasons.setdefault(reason, (run.permanent, []))[1].append(run.check.name)
     for each in read:
         for error in each.errors:

@@ -193,6 +193,7 @@ class CheckRow(Part):
 
     name: str
     kind: str
+    source: str
     database: str
     table: str
     severity: Severity

@@ -89,7 +89,8 @@ def worst(runs: Iterable[Run]) -> Outcome:
 def _by_table(runs: Iterable[Run]) -> dict[Place, list[Run]]:
     found: dict[Place, list[Run]] = {}
     for run in runs:
-        found.setdefault((run.check.database, run.check.table), []).append(run)
+        if run.check.table:
+            found.setdefault((run.check.database, run.check.table), []).append(run)
     return found
 
 

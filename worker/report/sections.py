@@ -87,8 +87,8 @@ def _has_section(run: Run) -> bool:
 def _common(run: Run) -> dict[str, Any]:
     return {
         "check": run.check.name,
-        "database": run.check.database,
-        "table": run.check.table,
+        "database": run.check.source_name,
+        "table": run.check.table or run.check.source_name,
         "severity": run.check.severity,
         "outcome": run.outcome,
         "examined": run.result.examined if run.result else None,
