@@ -18,6 +18,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from checks.base import Check
+from checks.traffic.formats import WRITES
 from checks.traffic.seen import CODES, OTHER, Traffic
 from worker.run import Outcome, Run, Scope
 from worker.sources import Identity
@@ -272,7 +273,9 @@ def _traffic_samples(traffic: Traffic) -> Iterator[tuple[str, tuple[str, ...], f
     for route, seen in traffic.totals.items():
         yield "requests", route, seen.requests
         for code in (*CODES, OTHER):
-            yield "conflicts", (*route, code), seen.conflicts.get(code, 0)
+            number = seen.conflicts.get(code, 0)
+            if number or route[1] in WRITES:  # zero is said where there could be conflicts
+                yield "conflicts", (*route, code), number
         for status, number in seen.refusals.items():
             yield "refusals", (*route, status), number
         if seen.without_key:

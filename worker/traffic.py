@@ -20,6 +20,9 @@ from worker.sources.access_log import read_file
 from worker.terminal import ConfigPath, Exit, Format, fail, load
 
 
+WIDTH = 400
+
+
 def traffic(
     files: Annotated[
         list[Path], typer.Argument(help="Log files, compressed ones (gzip) too.", metavar="FILE")
@@ -98,10 +101,12 @@ def _ranked(tally: Tally) -> list[tuple[tuple[str, str], Seen]]:
 
 
 def _print(tally: Tally) -> None:
-    table = Table("route", "method", box=None)
+    table = Table(box=None, pad_edge=False)
+    for title in ("route", "method"):
+        table.add_column(title, no_wrap=True)
     for title in ("requests", "409", "ratio", "400", "422", "no key"):
         table.add_column(title, justify="right")
-    table.add_column("codes")
+    table.add_column("codes", no_wrap=True)
     for (route, method), seen in _ranked(tally):
         codes = ", ".join(f"{code} {number:.0f}" for code, number in seen.conflicts.items())
         table.add_row(
@@ -110,6 +115,8 @@ def _print(tally: Tally) -> None:
             *(f"{seen.refusals.get(status, 0):.0f}" for status in (KEY_MISSING, KEY_REUSED)),
             *(f"{seen.without_key:.0f}", codes),
         )
-    console = Console(highlight=False)
+    # Names are whole in a pipe, whatever a terminal would be wide.
+    width = None if sys.stdout.isatty() else WIDTH
+    console = Console(highlight=False, soft_wrap=True, width=width)
     console.print(table)
     console.print(", ".join(f"{number} lines {state}" for state, number in tally.lines.items()))

@@ -249,6 +249,10 @@ class _Times:
         if value.__class__ is not str:
             return _seconds(value) if type(value) in (int, float) else None
         seconds = value[17:19]
+        if value[19:20] == "." and value[20:23].isdecimal() and seconds in _SIXTY:
+            start = self._minutes.get(value[:17] + value[23:])
+            if start is not None:
+                return start + _SIXTY[seconds]
         if value[13:14] != ":" or value[16:17] != ":" or seconds not in _SIXTY:
             return self._parsed(value)  # no time of ISO 8601
         end = value[19:]

@@ -65,6 +65,9 @@ class Routes:
 
     def of(self, path: str, method: str, status: int) -> str:
         """The route of a path. Only a write that a real route answered teaches a new one."""
+        route = self._known.get(path)
+        if route is not None:
+            return route
         if not path or len(path) > LONGEST_PATH:
             return OTHER
         # Which route it is depends on nothing but this, and there are few of them.
@@ -102,6 +105,8 @@ class Routes:
                 else:
                     route = OTHER
         self._known[skeleton] = route
+        if ID not in skeleton:
+            self._known[f"/{skeleton}"] = route
         return route
 
     def _declared(self, parts: tuple[str, ...]) -> str | None:

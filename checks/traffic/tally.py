@@ -6,6 +6,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from checks.base import Block
@@ -151,6 +152,7 @@ def _cut(value: str | None) -> str | None:
 def _hasher(secret: str) -> Callable[[str | None], str | None]:
     """What stands for a key or a client: the first 12 digits of HMAC-SHA-256 (RFC 2104)."""
 
+    @lru_cache(maxsize=4096)  # who storms comes again and again
     def hashed(value: str | None) -> str | None:
         if not value:
             return None
