@@ -18,13 +18,14 @@ from checks.base import (
     Window,
 )
 from checks.interfaces import Interface
+from checks.interfaces import Route as RouteTemplate
 from checks.traffic import promql
 from checks.traffic.promql import Queries
-from checks.traffic.routes import Routes
+from checks.traffic.routes import Routes, shape
 from checks.traffic.seen import Counts, Route, Traffic
-from checks.traffic.tally import USUAL_DAYS, Spans, Tally
+from checks.traffic.tally import LATE, USUAL_DAYS, Spans, Tally
 from checks.traffic.verdict import Limits, Observed, breaches, findings
-from checks.types import Duration, Identifier, Ratio, Slug
+from checks.types import Duration, Ratio, Slug
 
 ENOUGH_LINES = 100
 """Lines after which a log without one request is taken for one that is read wrongly."""
@@ -37,14 +38,14 @@ class ConflictRate(Check):
     follows: ClassVar[bool] = True
 
     kind: Literal["conflict_rate"] = "conflict_rate"
-    database: Slug | Literal[""] = ""
-    table: Identifier | Literal[""] = ""
+    database: Literal[""] = ""
+    table: Literal[""] = ""
     confirmations: int = Field(default=2, ge=1, le=100)
     source: Slug
     """The name of an access log or a Prometheus server of the configuration."""
     queries: Queries | None = None
     """What a Prometheus server is asked."""
-    routes: tuple[str, ...] = ()
+    routes: tuple[RouteTemplate, ...] = ()
     """Templates, `/orders/{id}`, beside those of `interfaces`."""
     learn_routes: bool = True
     most_routes: int = Field(default=100, ge=1, le=1000)
@@ -67,6 +68,8 @@ class ConflictRate(Check):
             raise ValueError("long is less than twice as long as short")
         if self.short < timedelta(seconds=5):
             raise ValueError("short is less than 5s")
+        if self.long > timedelta(days=1):
+            raise ValueError("long is over 1d, and what is usual is told by a week")
         return self
 
     @property
@@ -95,15 +98,21 @@ class ConflictRate(Check):
         """What counts, and what tells routes apart; `left` is the cursor of the run before."""
         spans = Spans(*(int(each.total_seconds()) for each in (self.short, self.long)))
         tally = Tally(spans, left.get("tally"), self._secret(), plain=self.identities == "plain")
-        declared = dict.fromkeys((*(each.route for each in self.interfaces), *self.routes))
-        learnt = left.get("routes", ())
+        declared, learnt = self._declared().values(), left.get("routes", ())
         return tally, Routes(declared, learnt, learns=self.learn_routes, most=self.most_routes)
+
+    def _declared(self) -> Mapping[tuple[str, ...], str]:
+        """The declared routes; of those that differ in names of placeholders only, the first."""
+        found: dict[tuple[str, ...], str] = {}
+        for route in (*(each.route for each in self.interfaces), *self.routes):
+            found.setdefault(shape(route), route)
+        return found
 
     def _of_log(self, sources: Sources, window: Window) -> Result:
         log = sources.access_log(self.source)
         left: Mapping[str, Any] = window.cursor or {}
         tally, routes = self.begin(left)
-        place, behind, examined, notes = left.get("place"), 0, 0, []
+        place, behind, examined, notes = left.get("place"), 0, 0, list[str]()
         read = log.format.reader(window.zone)
         for block in log.blocks(place):
             batch = read(block.text)
@@ -112,11 +121,14 @@ class ConflictRate(Check):
             place, behind = block.place, block.behind
             examined += batch.lines
             notes += [block.note] if block.note else []
-        self._assure(tally)
-        at = tally.moment(_now(), behind)
-        tally.forget(at)
-        found = [*self._judged(tally, at)]
-        notes += [f"{behind} bytes of the log are not yet read"] if behind else []
+        self._assure(tally, examined)
+        now = _now()
+        at = tally.moment(now, behind)
+        if behind > LATE:
+            notes.append(f"{behind} bytes of the log are not yet read")
+        elif at < now:
+            notes.append(f"the newest line is {now - at} s old as it is read: is timezone right?")
+        found = self._judged(tally, at)
         return Result(
             examined,
             len(found),
@@ -136,8 +148,10 @@ class ConflictRate(Check):
         before = {route: seen.less(long[route]) for route, seen in week.items() if route in long}
         past = tally.past.of_storms(at, self.storm // 2)
         observed = Observed(short, long, week | before, tally.repeats.until(at), past)
+        names = self._declared()
         declared: dict[Route, bool] = {
-            (each.route, each.method): each.key == "required" for each in self.interfaces
+            (names[shape(each.route)], each.method): each.key == "required"
+            for each in self.interfaces
         }
         return [*findings(observed, self._limits()), *breaches(long, week, declared)]
 
@@ -174,20 +188,29 @@ class ConflictRate(Check):
             self.reused_keys,
         )
 
-    def _assure(self, tally: Tally) -> None:
-        if not tally.totals and tally.lines["read"] >= ENOUGH_LINES:
+    def _assure(self, tally: Tally, examined: int) -> None:
+        """Raise CheckError where lines come and none of them is a request: they are read wrongly.
+
+        A log of an application has other lines, too, and more of them before requests come.
+        """
+        enough = ENOUGH_LINES if not tally.totals else 10 * ENOUGH_LINES
+        if examined >= enough and tally.latest is None:
+            faults = {name: number for name, number in tally.lines.items() if name != "read"}
             raise CheckError(
-                f"none of {tally.lines['read']} lines of {self.source} tells of a request:"
-                f" does line_format fit? {dict(tally.lines)}"
+                f"none of the latest {examined} lines of {self.source} tells of a request:"
+                f" does line_format fit? All so far: {faults}"
             )
 
     def _secret(self) -> str | None:
         if self.hash_secret_file is None:
             return None
         try:
-            return self.hash_secret_file.read_text(encoding="utf-8").strip()
+            secret = self.hash_secret_file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
             raise CheckError(f"hash_secret_file {self.hash_secret_file} cannot be read") from None
+        if not secret:
+            raise CheckError(f"hash_secret_file {self.hash_secret_file} is empty")
+        return secret
 
 
 def _now() -> int:

@@ -33,9 +33,6 @@ def _route(value: str) -> str:
                 "a route is made of whole segments, each fixed text or a name in braces:"
                 " /api/v4/market/orders/{id}"
             )
-    names = [each for each in segments if each.startswith("{")]
-    if len(set(names)) < len(names):
-        raise ValueError("a placeholder stands twice in the route")
     return value
 
 

@@ -1,7 +1,11 @@
 """Access logs for tests of the shipped configuration, which reads one."""
 
 import tempfile
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+
+from checks.traffic.formats import Batch, Request
 
 _QUIET = tempfile.TemporaryDirectory(prefix="quiet-")
 
@@ -11,3 +15,18 @@ def quiet(folder: Path | None = None) -> dict[str, str]:
     log = Path(folder or _QUIET.name, "quiet-access.log")
     log.touch()
     return {"RECONCILER_ACCESS_LOGS__APP__PATH": str(log)}
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What a batch told, with names."""
+
+    requests: list[Request]
+    lines: int
+    faults: Counter[str]
+
+
+def whole(batch: Batch) -> Whole:
+    """Have all requests of a batch; the rest of it is known only then."""
+    requests = [Request(*each) for each in batch.requests]
+    return Whole(requests, batch.lines, batch.faults)

@@ -156,13 +156,18 @@ def _plan(
         list(_declared_checks(document, None, problems))  # for its problems
         return
     planned: dict[str, PlannedCheck] = {}
+    followed: dict[str, str] = {}
     for place, check, every in _all_checks(document, settings, problems):
         if check.name in planned:
             problems.append(Problem(place, f"a second check is named {check.name}"))
         elif check.source_name not in (known := _sources(check, settings)):
-            meant = nearest(check.source_name, known)
-            problems.append(Problem(place, f"no {check.reads} is named {check.source_name}{meant}"))
+            problems.append(Problem(place, _no_source(check, known, settings)))
+        elif check.follows and check.source_name in followed:
+            message = f"{followed[check.source_name]} samples {check.source_name} already"
+            problems.append(Problem(place, message))
         else:
+            if check.follows:
+                followed[check.source_name] = check.name
             timetable = Timetable(every=every or settings.schedule.every)
             planned[check.name] = PlannedCheck(check, timetable)
     yield from _overridden(planned, settings.overrides, problems)
@@ -174,6 +179,15 @@ def _sources(check: Check, settings: Settings) -> Mapping[str, Any]:
         return settings.databases
     asks = getattr(check, "queries", None) is not None
     return settings.prometheus if asks else settings.access_logs
+
+
+def _no_source(check: Check, known: Mapping[str, Any], settings: Settings) -> str:
+    name = check.source_name
+    if check.reads != "database" and name in settings.access_logs:
+        return f"{name} is an access log, and is not asked: queries is for a Prometheus server"
+    if check.reads != "database" and name in settings.prometheus:
+        return f"{name} is a Prometheus server: queries says what it is asked, and is missing"
+    return f"no {check.reads} is named {name}{nearest(name, known)}"
 
 
 def _all_checks(

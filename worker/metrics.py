@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from checks.base import Check
 from checks.traffic.formats import WRITES
-from checks.traffic.seen import CODES, OTHER, Traffic
+from checks.traffic.seen import CODES, OTHER, Route, Seen, Traffic
 from worker.run import Outcome, Run, Scope
 from worker.sources import Identity
 from worker.state import Counts, FindingState, LastRun
@@ -268,18 +268,22 @@ def _traffic_families() -> dict[str, CounterMetricFamily | GaugeMetricFamily]:
     }
 
 
+def _total_samples(route: Route, seen: Seen) -> Iterator[tuple[str, tuple[str, ...], float]]:
+    yield "requests", route, seen.requests
+    for code in (*CODES, OTHER):
+        number = seen.conflicts.get(code, 0)
+        if number or route[1] in WRITES:  # zero is said where there could be conflicts
+            yield "conflicts", (*route, code), number
+    for status, number in seen.refusals.items():
+        yield "refusals", (*route, status), number
+    if seen.without_key:
+        yield "without_key", route, seen.without_key
+
+
 def _traffic_samples(traffic: Traffic) -> Iterator[tuple[str, tuple[str, ...], float]]:
     """The family, the labels after the source, and the number of each sample."""
     for route, seen in traffic.totals.items():
-        yield "requests", route, seen.requests
-        for code in (*CODES, OTHER):
-            number = seen.conflicts.get(code, 0)
-            if number or route[1] in WRITES:  # zero is said where there could be conflicts
-                yield "conflicts", (*route, code), number
-        for status, number in seen.refusals.items():
-            yield "refusals", (*route, status), number
-        if seen.without_key:
-            yield "without_key", route, seen.without_key
+        yield from _total_samples(route, seen)
     for window, counts in traffic.windows.items():
         for route, seen in counts.items():
             if seen.requests:

@@ -75,6 +75,11 @@ def execute(check: Check, sources: Sources, window: Window = EVERYTHING) -> Run:
     return ended(Outcome.FAIL if result.violations else Outcome.PASS, read, result=result)
 
 
+def refused(check: Check, why: str) -> Run:
+    """A run that could not begin."""
+    return Run(check, Outcome.ERROR, datetime.now(UTC), 0.0, error=why)
+
+
 def _answer(check: Check, sources: Sources, window: Window) -> Result:
     """Ask once, and once more when what got in the way is likely to be over."""
     try:

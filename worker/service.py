@@ -10,11 +10,11 @@ from pathlib import Path
 
 import structlog
 
-from checks.base import Check, CheckError, RunStopped
+from checks.base import Check, CheckError, RunStopped, Window
 from worker import alerts, config, log
 from worker.config import Config, ConfigError
 from worker.metrics import Metrics
-from worker.run import Outcome, Run, execute
+from worker.run import Outcome, Run, execute, refused
 from worker.schedule import Scheduler
 from worker.sources import Identity, Sources
 from worker.state import State, Transition
@@ -113,11 +113,16 @@ class Worker:
             if self._stopping:
                 return
             window = self._windows.of(check, complete=complete)
-        run = execute(check, sources, window)
+        run = self._executed(check, sources, window)
         with self._saying:
             transitions = self._keep(run) if self._still_asks(sources) else ()
         alerts.log_run(run)
         alerts.log_transitions(transitions)
+
+    def _executed(self, check: Check, sources: Sources, window: Window) -> Run:
+        if check.follows and not self._state.is_known:
+            return refused(check, "the state cannot be read: where to go on is not known")
+        return execute(check, sources, window)
 
     def _still_asks(self, sources: Sources) -> bool:
         return sources is self._sources and not self._stopping

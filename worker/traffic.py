@@ -19,8 +19,8 @@ from worker.log import dump
 from worker.sources.access_log import read_file
 from worker.terminal import ConfigPath, Exit, Format, fail, load
 
-
 WIDTH = 400
+"""Columns of a table in a pipe: names are whole there."""
 
 
 def traffic(
@@ -117,6 +117,6 @@ def _print(tally: Tally) -> None:
         )
     # Names are whole in a pipe, whatever a terminal would be wide.
     width = None if sys.stdout.isatty() else WIDTH
-    console = Console(highlight=False, soft_wrap=True, width=width)
+    console = Console(highlight=False, soft_wrap=True, width=width, markup=False)
     console.print(table)
     console.print(", ".join(f"{number} lines {state}" for state, number in tally.lines.items()))

@@ -2,11 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from checks.traffic.formats import Request
-from checks.traffic.seen import CODES, KEY_REUSED, Route
+from checks.traffic.seen import CODES, CONFLICT, OTHER, Route
 
 By = Literal["key", "client", "reuse"]
 """Conflicts of one key; those of one client; those that say that a key had another payload."""
@@ -21,9 +21,14 @@ _REUSED = CODES[0]
 class Repeated:
     """How often something came again."""
 
-    number: int = 0
+    codes: Counter[str] = field(default_factory=Counter)
     client: str | None = None
     """Whose key it is; the latest one's."""
+
+    @property
+    def number(self) -> int:
+        """Conflicts of any code."""
+        return self.codes.total()
 
 
 class Repeats:
@@ -40,14 +45,14 @@ class Repeats:
         if left and left["width"] == width:
             for slot, rows in left["counts"].items():
                 self._counts[int(slot)] = {
-                    (by, path, method, who): Repeated(number, client)
-                    for by, path, method, who, number, client in rows
+                    (by, path, method, who): Repeated(Counter(codes), client)
+                    for by, path, method, who, codes, client in rows
                 }
 
     def left(self) -> dict[str, Any]:
         """For the next run, as JSON takes it."""
         counts = {
-            str(slot): [[*who, each.number, each.client] for who, each in found.items()]
+            str(slot): [[*who, each.codes, each.client] for who, each in found.items()]
             for slot, found in self._counts.items()
         }
         return {"width": self._width, "counts": counts}
@@ -55,14 +60,15 @@ class Repeats:
     def add(
         self, slot: int, route: Route, request: Request, key: str | None, client: str | None
     ) -> None:
-        """Count a request that was answered 409 or 422."""
+        """Count a request that was answered 409, or 422 because of its key."""
         counts = self._counts.setdefault(slot, {})
-        if key:
-            _count(counts, ("key", *route, key), client)
-            if request.code == _REUSED or request.status == int(KEY_REUSED):
-                _count(counts, ("reuse", *route, key), client)
-        if client:
-            _count(counts, ("client", *route, client), client)
+        code = request.code if request.code in CODES else OTHER
+        if key and code == _REUSED:
+            _count(counts, ("reuse", *route, key), code, client)
+        if request.status == CONFLICT and key:
+            _count(counts, ("key", *route, key), code, client)
+        if request.status == CONFLICT and client:
+            _count(counts, ("client", *route, client), code, client)
         if len(counts) > self._most:
             ranked = sorted(counts.items(), key=lambda each: -each[1].number)
             self._counts[slot] = dict(ranked[: self._most // 2])
@@ -78,19 +84,16 @@ class Repeats:
         sums: dict[Who, Repeated] = defaultdict(Repeated)
         for counts in self._kept(now):
             for who, each in counts.items():
-                sums[who].number += each.number
+                sums[who].codes.update(each.codes)
                 sums[who].client = each.client
         return dict(sums)
 
-    def of_storms(self, now: int, least: int) -> dict[Route, int]:
-        """Conflicts of keys, or of clients if these are more, that have so many in one slot."""
-        sums: Counter[Route] = Counter()
+    def of_storms(self, now: int, least: int) -> dict[Route, Counter[str]]:
+        """By route and code, the conflicts of what was a storm in one slot: see `storms`."""
+        sums: dict[Route, Counter[str]] = defaultdict(Counter)
         for counts in self._kept(now):
-            by: dict[Route, Counter[By]] = defaultdict(Counter)
-            for (what, path, method, _), each in counts.items():
-                if each.number >= least:
-                    by[path, method][what] += each.number
-            sums.update({route: max(found["key"], found["client"]) for route, found in by.items()})
+            for who, each in storms(counts, least):
+                sums[who[1:3]].update(each.codes)
         return dict(sums)
 
     def _kept(self, now: int) -> Iterator[dict[Who, Repeated]]:
@@ -100,7 +103,32 @@ class Repeats:
                 yield self._counts[slot]
 
 
-def _count(counts: dict[Who, Repeated], who: Who, client: str | None) -> None:
+def storms(counts: Mapping[Who, Repeated], least: int) -> Iterator[tuple[Who, Repeated]]:
+    """Keys with so many conflicts, and clients that have most of their route's with few keys.
+
+    A client of whom a key is told is not told, too. One with a key for each conflict does not
+    repeat itself: it may be a whole office, or a proxy.
+    """
+    conflicts, keys = Counter[Route](), Counter[tuple[str, str, str | None]]()
+    told: set[tuple[str, str, str | None]] = set()
+    for who, each in counts.items():
+        by, path, method, _ = who
+        if by == "client":
+            conflicts[path, method] += each.number
+        elif by == "key":
+            keys[path, method, each.client] += 1
+            if each.number >= least:
+                told.add((path, method, each.client))
+                yield who, each
+    for who, each in counts.items():
+        by, path, method, name = who
+        if by == "client" and each.number >= least and (path, method, name) not in told:
+            has_most = each.number * 2 >= conflicts[path, method]
+            if has_most and keys[path, method, name] * 2 <= each.number:
+                yield who, each
+
+
+def _count(counts: dict[Who, Repeated], who: Who, code: str, client: str | None) -> None:
     repeated = counts.setdefault(who, Repeated())
-    repeated.number += 1
+    repeated.codes[code] += 1
     repeated.client = client

@@ -59,7 +59,7 @@ class Ring:
 def listed(counts: dict[Route, Seen]) -> list[list[Any]]:
     """Counts as JSON takes them."""
     return [
-        [*route, seen.requests, seen.conflicts, seen.refusals, seen.without_key]
+        [*route, seen.requests, seen.conflicts, seen.refusals, seen.without_key, seen.answered]
         for route, seen in counts.items()
     ]
 

@@ -14,12 +14,18 @@ LONGEST_ROUTE = 120
 
 LONGEST_PATH = 2000
 
+MOST_ALIKE = 8
+"""Routes that may differ in one part. More of them, as of names of users, are one route."""
+
 KNOWN = 10_000
 """Parts and shapes of paths that are remembered, so that they are not made out for each line."""
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z_.-]*[0-9]{0,2}", re.ASCII)
 """A part of a path that names a thing: `orders`, `v4`, `sign-in`, but no token of letters and
 digits mixed."""
+_SHORTEST_CODE = 4
+"""Capital letters that are no abbreviation but a voucher."""
+
 _HEX = re.compile(r"[0-9a-fA-F]{8,}", re.ASCII)
 
 
@@ -38,6 +44,7 @@ def _is_word(part: str) -> bool:
     return (
         len(part) <= LONGEST_WORD
         and _WORD.fullmatch(part) is not None
+        and (len(part) < _SHORTEST_CODE or not part.isupper())
         and _HEX.fullmatch(part) is None
     )
 
@@ -100,7 +107,10 @@ class Routes:
                 if not teaches:
                     self._unknown.add(skeleton)
                     return OTHER
-                if len(self._patterns) + len(self.learnt) < self._most:
+                route = self._generalised(route)
+                if route in self.learnt:
+                    pass
+                elif len(self._patterns) + len(self.learnt) < self._most:
                     self.learnt[route] = None
                 else:
                     route = OTHER
@@ -108,6 +118,17 @@ class Routes:
         if ID not in skeleton:
             self._known[f"/{skeleton}"] = route
         return route
+
+    def _generalised(self, route: str) -> str:
+        """The template with `{id}` where very many routes differ in nothing but that part."""
+        parts = route.split("/")
+        known = [each.split("/") for each in self.learnt]
+        for place in range(1, len(parts)):
+            rest = parts[:place], parts[place + 1 :]
+            alike = sum(rest == (each[:place], each[place + 1 :]) for each in known)
+            if alike >= MOST_ALIKE:
+                parts[place] = ID
+        return "/".join(parts)
 
     def _declared(self, parts: tuple[str, ...]) -> str | None:
         for pattern, route in self._patterns:
@@ -117,6 +138,11 @@ class Routes:
             ):
                 return route
         return None
+
+
+def shape(route: str) -> tuple[str, ...]:
+    """What a declared route is told by: its fixed parts, and where others stand."""
+    return tuple("{}" if _is_placeholder(part) else part for part in _parts(route))
 
 
 def _parts(path: str) -> tuple[str, ...]:

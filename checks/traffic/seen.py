@@ -18,6 +18,8 @@ CODES = (
 )
 """The application's reasons for a 409. Any other one, and none, is `OTHER`."""
 
+CONFLICT = 409
+
 KEY_MISSING, KEY_REUSED = "400", "422"
 """Refusals of a write request that the draft standard of the Idempotency-Key header names."""
 
@@ -35,12 +37,15 @@ class Seen:
     refusals: dict[str, float] = field(default_factory=dict)
     """Answers 400 and 422 of write requests, by status."""
     without_key: float = 0
-    """Write requests that were accepted without an idempotency key, where the source tells."""
+    """Write requests that were done without an idempotency key, where the source tells."""
+    answered: float = 0
+    """Answers that only a route which exists gives: 2xx, 409 and 422."""
 
     def add(self, other: "Seen") -> None:
         """Count what another one counted, too."""
         self.requests += other.requests
         self.without_key += other.without_key
+        self.answered += other.answered
         for mine, theirs in ((self.conflicts, other.conflicts), (self.refusals, other.refusals)):
             for name, number in theirs.items():
                 mine[name] = mine.get(name, 0) + number
@@ -57,6 +62,7 @@ class Seen:
             rest(self.conflicts, other.conflicts),
             rest(self.refusals, other.refusals),
             max(0, self.without_key - other.without_key),
+            max(0, self.answered - other.answered),
         )
 
     @property

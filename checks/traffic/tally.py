@@ -10,19 +10,27 @@ from functools import lru_cache
 from typing import Any
 
 from checks.base import Block
-from checks.traffic.formats import OTHER_METHOD, WRITES, Batch, Request
+from checks.traffic.formats import OTHER_METHOD, WRITES, Batch, Request, Told
 from checks.traffic.repeats import Repeats
 from checks.traffic.ring import Ring, listed, restored
 from checks.traffic.routes import Routes
-from checks.traffic.seen import CODES, KEY_MISSING, KEY_REUSED, OTHER, Route, Seen
+from checks.traffic.seen import CODES, CONFLICT, KEY_MISSING, KEY_REUSED, OTHER, Route, Seen
 
 SHORT_SLOTS, LONG_SLOTS, USUAL_DAYS = 5, 12, 7
 DAY = 86_400
+
+LATE = 1 << 20
+"""Bytes that are not yet read from which on reading is behind: fewer are the work of a moment, or
+a last line that nobody ever ended."""
 MOST_REPEATED = 2000
 """Keys and clients of one slot of the short window."""
 
-CONFLICT = 409
 _CODES = frozenset(CODES)
+_ANSWERED = frozenset((409, 422))
+_NOTED = frozenset((400, 409, 422))
+
+Cell = tuple[int, str, str, bool]
+"""A slot, a route, a method, and whether the answer is one that a real route gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +51,29 @@ class Tally:
 
         Keys and clients are hashed with `secret`, or with one of this tally's own; unless `plain`.
         """
+        self._goes_on, self._short = bool(left), spans.short
         left = left or {}
         self.salt: str = left.get("salt") or secrets.token_hex(16)
         self.totals: dict[Route, Seen] = restored(left.get("totals", []))
         self.lines: Counter[str] = Counter(left.get("lines", {}))
-        self.short = Ring(max(1, spans.short // SHORT_SLOTS), SHORT_SLOTS + 1)
-        self.long = Ring(max(1, spans.long // LONG_SLOTS), LONG_SLOTS + 1)
+        self.short = Ring(-(-spans.short // SHORT_SLOTS), SHORT_SLOTS + 1)
+        self.long = Ring(-(-spans.long // LONG_SLOTS), LONG_SLOTS + 1)
         self.usual = Ring(DAY, USUAL_DAYS + 1)
         for name, ring in self._rings():
             ring.restore(left.get(name))
+        self._named = _cut if plain else _hasher(secret or self.salt)
+        # What was hashed otherwise is nobody's any more, and what was shown is not to be.
+        self._naming = self._named("naming")
+        if left.get("naming") != self._naming:
+            left = {**left, "repeats": None, "past": None}
         short, long = self.short, self.long
         self.repeats = Repeats(short.width, short.slots, MOST_REPEATED, left.get("repeats"))
         self.past = Repeats(long.width, long.slots, MOST_REPEATED // 4, left.get("past"))
         """The same over the long window: what of it were storms."""
         self.newest: int | None = left.get("newest")
         """The latest second that a line told."""
-        self._named = _cut if plain else _hasher(secret or self.salt)
+        self.latest: int | None = None
+        """The same of the lines of this run."""
 
     def left(self) -> dict[str, Any]:
         """For the next run, as JSON takes it."""
@@ -70,22 +85,30 @@ class Tally:
             "repeats": self.repeats.left(),
             "past": self.past.left(),
             "newest": self.newest,
+            "naming": self._naming,
         }
 
     def add(self, block: Block, batch: Batch, routes: Routes, now: int) -> None:
         """Count what a part of the log tells, read at a moment."""
+        cells = list(self._cells(batch.requests, routes, now))
+        at = self.moment(now, block.behind)
+        for (slot, route), seen in cells:
+            self.totals.setdefault(route, Seen()).add(seen)
+            for _, ring in self._rings():
+                ring.add(slot * self.short.width, route, seen, at)
         self.lines["read"] += batch.lines
         self.lines.update(batch.faults)
         self.lines.update(block.dropped)
-        for (slot, route), seen in self._cells(batch.requests, routes, now):
-            self.totals.setdefault(route, Seen()).add(seen)
-            at = self.moment(now, block.behind)
-            for _, ring in self._rings():
-                ring.add(slot * self.short.width, route, seen, at)
+        self.forget(at)
 
     def moment(self, now: int, behind: int) -> int:
-        """Up to when the log was read: now, or where reading is in a log that is read late."""
-        return self.newest if behind and self.newest else now
+        """Up to when the log is told: now, or where reading is in a log that is read late.
+
+        Late is much that is not read yet, and also lines that are old when they are written.
+        """
+        read = self.latest or self.newest
+        is_old = self._goes_on and self.latest and now - self.latest > self._short
+        return min(now, read) if read and (behind > LATE or is_old) else now
 
     def forget(self, now: int) -> None:
         """Drop what no verdict can need any more."""
@@ -98,33 +121,31 @@ class Tally:
         yield from (("short", self.short), ("long", self.long), ("usual", self.usual))
 
     def _cells(
-        self, requests: Iterable[Request], routes: Routes, now: int
+        self, requests: Iterable[Told], routes: Routes, now: int
     ) -> Iterator[tuple[tuple[int, Route], Seen]]:
         """The counts of each slot and route. This loop sees every request: it is kept bare."""
-        of, width, newest = routes.of, self.short.width, self.newest or 0
-        number: Counter[tuple[int, str, str]] = Counter()
-        noted: list[tuple[tuple[int, str, str], Request]] = []
+        of, width, newest = routes.of, self.short.width, self.latest or 0
+        number: Counter[Cell] = Counter()
+        noted: list[tuple[Cell, Told]] = []
         for request in requests:
             second, method, path, status, _, key, _ = request
             if second is None or second > now:
                 second = now
-            elif second > newest:
-                newest = second
-            cell = (second // width, of(path, method, status), method)
+            newest = max(newest, second)
+            answered = 200 <= status < 300 or status in _ANSWERED  # noqa: PLR2004
+            cell = (second // width, of(path, method, status), method, answered)
             number[cell] += 1
-            if status >= 400:  # noqa: PLR2004
-                if status in (409, 400, 422):
-                    noted.append((cell, request))
-            elif key == "" and method in WRITES:
+            if status in _NOTED or (key == "" and answered and method in WRITES):
                 noted.append((cell, request))
-        self.newest = newest or None
-        cells = {cell: Seen(count) for cell, count in number.items()}
+        self.latest = newest or None
+        self.newest = max(newest, self.newest or 0) or None
+        cells = {cell: Seen(count, answered=count * cell[3]) for cell, count in number.items()}
         for cell, request in noted:
-            self._note(cells[cell], cell, request)
-        for (slot, path, method), seen in cells.items():
+            self._note(cells[cell], cell, Request(*request))
+        for (slot, path, method, _), seen in cells.items():
             yield (slot, (path, method)), seen
 
-    def _note(self, seen: Seen, cell: tuple[int, str, str], request: Request) -> None:
+    def _note(self, seen: Seen, cell: Cell, request: Request) -> None:
         """What is told of a request beyond that it was there."""
         status, write = request.status, request.method in WRITES | {OTHER_METHOD}
         if status == CONFLICT:
@@ -139,7 +160,7 @@ class Tally:
             return
         if status != int(KEY_MISSING):
             who = self._named(request.key), self._named(request.client)
-            slot, route, method = cell
+            slot, route, method, _ = cell
             self.repeats.add(slot, (route, method), request, *who)
             long_slot = self.long.slot(slot * self.short.width)
             self.past.add(long_slot, (route, method), request, *who)

@@ -1,12 +1,13 @@
 """What counts of requests come to: which routes conflict too often, and why."""
 
 import math
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from checks.base import Evidence, Finding
 from checks.traffic.formats import WRITES
-from checks.traffic.repeats import Repeated, Who
+from checks.traffic.repeats import Repeated, Who, storms
 from checks.traffic.seen import OTHER, Counts, Route, Seen
 
 SURE = 3.0
@@ -56,7 +57,7 @@ class Observed:
     usual: Counts = field(default_factory=dict)
     repeats: Mapping[Who, Repeated] = field(default_factory=dict)
     """Empty where the source does not tell keys and clients."""
-    past_storms: Mapping[Route, int] = field(default_factory=dict)
+    past_storms: Mapping[Route, Counter[str]] = field(default_factory=dict)
     """Conflicts of the long window that were those of storms."""
 
 
@@ -77,39 +78,24 @@ def bounds(part: float, whole: float) -> tuple[float, float]:
 
 def findings(observed: Observed, limits: Limits) -> Iterator[Finding]:
     """Every route on which something is wrong, storms by key and by client first."""
-    storms = dict(_storms(observed, limits))
-    yield from storms.values()
+    stormy: dict[Route, Counter[str]] = defaultdict(Counter)
+    for who, repeated in sorted(storms(observed.repeats, limits.storm), key=lambda each: each[0]):
+        yield _storm(who, repeated)
+        stormy[who[1:3]].update(repeated.codes)
     reusing = _reusing(observed, limits)
     for route in sorted({*observed.short, *observed.long}):
-        explained = sum(finding.magnitude for who, finding in storms.items() if who[1:3] == route)
-        past = max(explained, observed.past_storms.get(route, 0))
-        problem = _problem(route, (explained, past), observed, limits)
+        past = observed.past_storms.get(route, Counter()) | stormy[route]
+        problem = _problem(route, (stormy[route], past), observed, limits)
         if problem:
             yield problem
         if route in reusing and not (problem and problem.key["problem"] == "key_reuse"):
             yield _reuse(route, reusing[route])
 
 
-def _storms(observed: Observed, limits: Limits) -> Iterator[tuple[Who, Finding]]:
-    """Keys with many conflicts; clients with many that are most of their route's, too."""
-    stormy: set[tuple[str, str, str | None]] = set()
-    ranked = sorted(observed.repeats.items(), key=lambda each: (each[0][0] == "client", each[0]))
-    for who, repeated in ranked:
-        by, path, method, name = who
-        if by == "reuse" or repeated.number < limits.storm:
-            continue
-        seen = observed.short.get((path, method), Seen())
-        if by == "client":
-            if (path, method, name) in stormy or repeated.number * 2 < seen.all_conflicts:
-                continue
-        else:
-            stormy.add((path, method, repeated.client))
-        yield who, _storm(who, repeated, seen)
-
-
-def _storm(who: Who, repeated: Repeated, seen: Seen) -> Finding:
+def _storm(who: Who, repeated: Repeated) -> Finding:
     by, path, method, name = who
-    evidence: dict[str, Evidence] = {"conflicts": repeated.number, **_codes(seen)}
+    codes = dict(sorted(repeated.codes.items()))
+    evidence: dict[str, Evidence] = {"conflicts": repeated.number, **codes}
     if by == "key" and repeated.client:
         evidence["client"] = repeated.client
     message = f"{method} {path}: one {by} has {repeated.number} conflicts in the short window"
@@ -118,25 +104,30 @@ def _storm(who: Who, repeated: Repeated, seen: Seen) -> Finding:
 
 
 def _problem(
-    route: Route, explained: tuple[int, int], observed: Observed, limits: Limits
+    route: Route,
+    stormy: tuple[Mapping[str, int], Mapping[str, int]],
+    observed: Observed,
+    limits: Limits,
 ) -> Finding | None:
     """A ratio that is too high, without the conflicts of storms, which are told by themselves."""
-    windows = (
-        ("short", observed.short, limits.short, explained[0]),
-        ("long", observed.long, limits.long, explained[1]),
+    short, long = (
+        counts.get(route, Seen()).less(Seen(conflicts=dict(codes)))
+        for counts, codes in zip((observed.short, observed.long), stormy, strict=True)
     )
-    for name, counts, limit, stormy in windows:
-        seen = counts.get(route, Seen())
-        conflicts = seen.all_conflicts - stormy
-        if seen.requests >= limits.minimum and bounds(conflicts, seen.requests)[0] > limit:
+    for name, seen, limit in (("short", short, limits.short), ("long", long, limits.long)):
+        if seen.requests >= limits.minimum and _least(seen) > limit:
             return _high(route, name, seen, f"limit {_percent(limit)}")
-    seen, usual = observed.short.get(route, Seen()), observed.usual.get(route, Seen())
-    if limits.times_usual and min(seen.requests, usual.requests) >= limits.minimum:
+    usual = observed.usual.get(route, Seen())
+    if limits.times_usual and min(short.requests, usual.requests) >= limits.minimum:
         # The highest that may be usual: few requests without a conflict are no proof of none.
         limit = limits.times_usual * bounds(usual.all_conflicts, usual.requests)[1]
-        if bounds(seen.all_conflicts - explained[0], seen.requests)[0] > limit:
-            return _high(route, "short", seen, f"usually {_percent(usual.ratio)}")
+        if _least(short) > limit:
+            return _high(route, "short", short, f"usually {_percent(usual.ratio)}")
     return None
+
+
+def _least(seen: Seen) -> float:
+    return bounds(seen.all_conflicts, seen.requests)[0]
 
 
 def _high(route: Route, window: str, seen: Seen, compared: str) -> Finding:
@@ -192,7 +183,7 @@ def breaches(long: Counts, week: Counts, declared: Mapping[Route, bool]) -> Iter
         return
     for route, seen in sorted(week.items(), key=lambda each: each[0]):
         path, method = route
-        if method in WRITES and path != OTHER and route not in declared and seen.requests:
+        if method in WRITES and path != OTHER and route not in declared and seen.answered:
             message = f"{method} {path}: a write interface that [[interfaces]] does not declare"
             yield Finding({"problem": "undeclared", "route": path, "method": method}, message)
     for route, seen in sorted(long.items(), key=lambda each: each[0]):

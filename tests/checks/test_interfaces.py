@@ -48,7 +48,6 @@ def test_an_interface_is_told_by_method_and_shape() -> None:
         ({"route": "/orders//x"}, "a route is made of whole segments"),
         ({"route": "/orders/x{id}"}, "a route is made of whole segments"),
         ({"route": "/orders?x=1"}, "a route is made of whole segments"),
-        ({"route": "/{id}/{id}"}, "a placeholder stands twice in the route"),
         ({"format": "{integer}"}, r"format\.0[\s\S]*no placeholder"),
         ({"format": []}, "format"),
         ({"table": "t", "ledger_keys": ["x"]}, r"ledger_keys\.0[\s\S]*names no column"),

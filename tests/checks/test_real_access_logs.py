@@ -12,6 +12,7 @@ import pytest
 from checks.base import Cursor
 from checks.traffic.formats import LineFormat, Request
 from tests import web_servers
+from tests.access_logs import whole
 from tests.servers import HOST, wait_until
 from tests.traffic_lines import FORMATS
 from tests.web_servers import REASON, WebServer
@@ -65,7 +66,7 @@ class Running:
         faults: Counter[str] = Counter()
         read = self.kind.line_format.reader()
         for block in self.log.blocks(self.place):
-            batch = read(block.text)
+            batch = whole(read(block.text))
             requests += batch.requests
             faults += batch.faults + Counter(block.dropped)
             self.place = block.place

@@ -8,6 +8,7 @@ import pytest
 
 from checks.traffic.formats import Request
 from checks.traffic.routes import Routes
+from tests.access_logs import whole
 from tests.traffic import CODES, INCIDENTS, READS, START, WRITES, Truth, day, truth
 from tests.traffic_lines import FORMATS, Expected, Shape
 
@@ -26,7 +27,7 @@ def test_a_reader_reads_each_line_as_it_is(shape: Shape) -> None:
     for text, expected, fault in day(1, 20_000, shape, junk=0.3):
         if fault == "too_long":  # is never read
             continue
-        batch = read(text + b"\n")
+        batch = whole(read(text + b"\n"))
         if expected is None:
             assert (batch.requests, batch.lines) == ([], int(fault != "empty")), text
             assert batch.faults == Counter([fault] if fault != "empty" else []), text
@@ -42,7 +43,7 @@ def test_the_whole_is_the_sum_of_its_lines(shape: Shape) -> None:
     """All lines read at once, on the routes that there are, come to the truth."""
     lines = [line for line in day(2, 20_000, shape) if line.fault != "too_long"]
     expected = truth(lines)
-    batch = FORMATS[shape].reader()(b"".join(line.text + b"\n" for line in lines))
+    batch = whole(FORMATS[shape].reader()(b"".join(line.text + b"\n" for line in lines)))
     routes = Routes([route for _, route in WRITES + READS], (), learns=False, most=50)
     found = Counter(
         (routes.of(each.path, each.method, each.status), each.method) for each in batch.requests

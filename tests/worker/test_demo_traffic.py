@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from checks.traffic.formats import LineFormat, Request
+from tests.access_logs import whole
 from tests.servers import CHECKOUT, wait_until
 from worker import config
 from worker.cli import app
@@ -36,7 +37,7 @@ def written(path: Path) -> list[dict[str, Any]]:
 
 
 def requests(path: Path) -> list[Request]:
-    batch = LineFormat().reader()(path.read_bytes())
+    batch = whole(LineFormat().reader()(path.read_bytes()))
     assert not batch.faults
     return batch.requests
 
@@ -211,7 +212,7 @@ def test_a_torn_line_spoils_no_other(tmp_path: Path) -> None:
     with log.open("ab") as file:
         file.write(one_line().encode()[:40])
     append(log, [one_line()])
-    batch = LineFormat().reader()(log.read_bytes())
+    batch = whole(LineFormat().reader()(log.read_bytes()))
     assert (len(batch.requests), batch.faults) == (2, Counter(unreadable=1))
     assert is_written_here(log)
 
@@ -267,7 +268,7 @@ def test_a_full_disk_leaves_nothing_that_is_not_ours(tmp_path: Path) -> None:
     assert (prepare_within(50_000), log.stat().st_size) == ("File too large", 50_000)
     assert is_written_here(log)
     prepare(log)
-    batch = LineFormat().reader()(log.read_bytes())
+    batch = whole(LineFormat().reader()(log.read_bytes()))
     assert (len(batch.requests) > 14_000, batch.faults) == (True, Counter(unreadable=1))
 
 

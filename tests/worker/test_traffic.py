@@ -256,12 +256,6 @@ def test_a_check_of_a_prometheus_is_no_other_choice(folder: Path) -> None:
     assert_true(counted("day.log"), truth(LINES["flat"]))
 
 
-def test_files_must_be_named(folder: Path) -> None:
-    """Without a file it is wrong usage, not an answer of nothing."""
-    assert folder.is_dir()
-    assert traffic().exit_code == 2
-
-
 # --- What cannot be read --------------------------------------------------------------------------
 
 

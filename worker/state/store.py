@@ -38,6 +38,8 @@ class State:
         """Why the database does not work at present; None while it does."""
         self.set_aside: Path | None = None
         """Where a corrupt state file was moved."""
+        self.is_known = False
+        """Whether what earlier processes left was read; nobody may go on from it before."""
         self._lock = threading.Lock()
         self._url = url
         self._engine = _engine(url)
@@ -51,6 +53,7 @@ class State:
             with self._engine.begin() as connection, self._memory.begin() as memory:
                 tables.prepare(connection)
                 tables.copy(connection, memory)
+            self.is_known = True
         except (SQLAlchemyError, OSError) as error:
             self._fail(error)
         except StateError:
@@ -130,7 +133,7 @@ class State:
         except (SQLAlchemyError, OSError, StateError) as error:
             self._fail(error)
         else:
-            self.failure = None
+            self.failure, self.is_known = None, True
 
 
 @contextmanager

@@ -24,8 +24,9 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.dialects.mysql import LONGTEXT
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Counted up whenever a table changes. Earlier ones are brought up to date, later ones refused."""
 
 BATCH = 500
@@ -64,7 +65,7 @@ cursors = Table(  # one row a check: how far it has read, and what outlives its 
     metadata,
     Column("check_name", String(200), primary_key=True),
     Column("fingerprint", String(64)),  # of the definition that the cursor belongs to
-    Column("cursor", Text),
+    Column("cursor", Text().with_variant(LONGTEXT(), "mysql", "mariadb")),
     Column("complete_at", Double),  # end of the latest completed run of each scope
     Column("incremental_at", Double),
     Column("unlisted", Text),  # JSON list: violations beyond the findings, of the latest runs
@@ -135,6 +136,9 @@ def prepare(connection: Connection) -> None:
     metadata.create_all(connection)
     if version == 1:
         _upgrade_from_1(connection)
+    if version in (1, 2) and connection.dialect.name in ("mysql", "mariadb"):
+        # A cursor that holds counts outgrows the 64 KB of a TEXT.
+        connection.execute(text("ALTER TABLE cursors MODIFY COLUMN `cursor` LONGTEXT"))
     if version != SCHEMA_VERSION:
         connection.execute(delete(versions))
         connection.execute(insert(versions).values(version=SCHEMA_VERSION))

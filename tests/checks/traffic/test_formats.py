@@ -8,7 +8,8 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from checks.traffic.formats import Batch, LineFormat, Request
+from checks.traffic.formats import LineFormat, Request
+from tests.access_logs import Whole, whole
 
 NOON = int(datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp())
 PINO = {
@@ -22,11 +23,11 @@ PINO = {
 }
 
 
-def read(*lines: bytes | dict[str, Any], **settings: Any) -> Batch:
+def read(*lines: bytes | dict[str, Any], **settings: Any) -> Whole:
     """What a reader makes of lines."""
     texts = [orjson.dumps(each) if isinstance(each, dict) else each for each in lines]
     zone = settings.pop("zone", UTC)
-    return LineFormat(**settings).reader(zone)(b"".join(text + b"\n" for text in texts))
+    return whole(LineFormat(**settings).reader(zone)(b"".join(text + b"\n" for text in texts)))
 
 
 def line(**values: Any) -> dict[str, Any]:

@@ -40,8 +40,8 @@ def known() -> Routes:
 
 def count(into: Tally, requests: Iterable[Request], now: int = NOW, behind: int = 0) -> Tally:
     """Count requests that stand in one block."""
-    batch = Batch(list(requests))
-    batch.lines = len(batch.requests)
+    told = list(requests)
+    batch = Batch(told, len(told))
     into.add(Block(b"", {}, behind), batch, known(), now)
     return into
 
@@ -106,11 +106,28 @@ def test_a_window_empties_as_time_passes_and_totals_stay() -> None:
 
 def test_a_log_that_is_read_late_is_judged_as_of_its_own_time() -> None:
     old = NOW - 7200
-    told = count(tally(), [Request(old, "POST", "/draw", 409, None, "k")] * 30, behind=1000)
-    at = told.moment(NOW, 1000)
+    behind = 2 << 20
+    told = count(tally(), [Request(old, "POST", "/draw", 409, None, "k")] * 30, behind=behind)
+    at = told.moment(NOW, behind)
     assert at == old
     assert conflicts(told.short.until(at)) == 30
     assert told.moment(NOW, 0) == NOW
+
+
+def test_a_last_line_that_is_never_ended_stops_no_time() -> None:
+    told = count(tally(), [Request(NOW - 900, "POST", "/draw", 409, None, "k")] * 30, behind=70)
+    assert told.moment(NOW, 70) == NOW
+    assert not told.repeats.until(NOW)
+
+
+def test_reading_hours_of_a_log_at_once_takes_no_memory() -> None:
+    told = tally()
+    for minute in range(600):
+        at = NOW - 36_000 + 60 * minute
+        count(told, [Request(at, "POST", "/draw", 409, None, f"k{minute}")], behind=2 << 20)
+    assert len(told.short.counts) <= 7
+    assert len(told.repeats.until(at)) <= 7
+    assert conflicts(told.totals) == 600
 
 
 def test_repeats_tell_keys_clients_and_reuse_by_route() -> None:
@@ -120,6 +137,7 @@ def test_repeats_tell_keys_clients_and_reuse_by_route() -> None:
             *[Request(NOW, "POST", "/draw", 409, "REQUEST_PROCESSING", "k1", "c1")] * 3,
             Request(NOW, "POST", "/orders", 409, "IDEMPOTENCY_KEY_CONFLICT", "k1", "c2"),
             Request(NOW, "POST", "/orders", 422, None, "k2", "c2"),
+            Request(NOW, "POST", "/orders", 422, "IDEMPOTENCY_KEY_CONFLICT", "k5", "c2"),
             Request(NOW, "POST", "/orders", 400, None, "k3", "c2"),
             Request(NOW, "POST", "/orders", 200, None, "k4", "c2"),
         ],
@@ -130,9 +148,8 @@ def test_repeats_tell_keys_clients_and_reuse_by_route() -> None:
         ("client", "/draw", "POST", "c1"): 3,
         ("key", "/orders", "POST", "k1"): 1,
         ("reuse", "/orders", "POST", "k1"): 1,
-        ("key", "/orders", "POST", "k2"): 1,
-        ("reuse", "/orders", "POST", "k2"): 1,
-        ("client", "/orders", "POST", "c2"): 2,
+        ("reuse", "/orders", "POST", "k5"): 1,
+        ("client", "/orders", "POST", "c2"): 1,
     }
 
 
@@ -160,6 +177,15 @@ def test_keys_and_clients_are_hashed_with_a_secret_of_the_tally_or_a_given_one()
     # As `printf key-of-a-person | openssl dgst -sha256 -hmac s3` says.
     names = {who[0]: who[3] for who in given_one.repeats.until(NOW)}
     assert names["key"] == "19776726d9c6"
+
+
+def test_what_was_shown_is_not_shown_any_more_once_it_is_to_be_hashed() -> None:
+    request = Request(NOW, "POST", "/draw", 409, None, "key-of-a-person", "name-of-a-person")
+    shown = count(tally(plain=True), [request])
+    assert "of-a-person" in json.dumps(shown.left())
+    hashed = count(tally(shown.left()), [request])
+    assert "of-a-person" not in json.dumps(hashed.left())
+    assert conflicts(hashed.totals) == 2
 
 
 @pytest.mark.parametrize("spans", [Spans(600, 3600), Spans(300, 7200)])

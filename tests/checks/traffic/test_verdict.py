@@ -1,5 +1,6 @@
 """What counts of requests come to."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.base import Finding
-from checks.traffic.repeats import Repeated, Who
+from checks.traffic.repeats import By, Repeated, Who
 from checks.traffic.seen import CODES, OTHER, Counts, Route, Seen
 from checks.traffic.verdict import Limits, Observed, bounds, breaches, findings
 
@@ -122,8 +123,14 @@ def test_a_route_that_never_conflicts_may_conflict_once_or_twice() -> None:
     assert told(seen(20, 2), seen(200, 2), seen(1000)) == []
 
 
-def storm(by: str, number: int, client: str | None = "c1") -> dict[Who, Repeated]:
-    return {(by, *DRAW, "k1" if by == "key" else "c1"): Repeated(number, client)}  # type: ignore[dict-item]
+def storm(by: By, number: int, of: int | None = None, code: str = OTHER) -> dict[Who, Repeated]:
+    """So many conflicts of one key or client, of so many in all."""
+    name = "k1" if by == "key" else "c1"
+    others: dict[Who, Repeated] = {
+        ("client", *DRAW, f"other-{each}"): Repeated(Counter([OTHER]))
+        for each in range((of or number) - number)
+    }
+    return {(by, *DRAW, name): Repeated(Counter({code: number}), "c1"), **others}
 
 
 def test_one_key_that_repeats_is_a_storm_however_many_requests_there_are() -> None:
@@ -139,8 +146,8 @@ def test_one_key_that_repeats_is_a_storm_however_many_requests_there_are() -> No
 
 
 def test_one_client_storms_when_it_has_most_of_the_conflicts() -> None:
-    assert problems(told(seen(100_000, 30), repeats=storm("client", 20))) == ["retry_storm"]
-    assert told(seen(100_000, 300), repeats=storm("client", 20)) == []
+    assert problems(told(seen(100_000, 30), repeats=storm("client", 20, 30))) == ["retry_storm"]
+    assert told(seen(100_000, 300), repeats=storm("client", 20, 300)) == []
 
 
 def test_a_client_whose_key_storms_is_told_once() -> None:
@@ -149,14 +156,40 @@ def test_a_client_whose_key_storms_is_told_once() -> None:
 
 
 def test_a_storm_does_not_count_against_the_rest_of_its_route() -> None:
-    short = seen(200, 60, "REQUEST_PROCESSING")
-    assert problems(told(short, repeats=storm("key", 58))) == ["retry_storm"]
-    both = told(short, repeats=storm("key", 25))
+    code = "REQUEST_PROCESSING"
+    short = seen(200, 60, code)
+    assert problems(told(short, repeats=storm("key", 58, code=code))) == ["retry_storm"]
+    both = told(short, repeats=storm("key", 25, code=code))
     assert problems(both) == ["retry_storm", "slow_handler"]
+    assert both[1].evidence[code] == 35
+
+
+def test_the_cause_is_told_by_what_was_no_storm() -> None:
+    short = Seen(600, {"REQUEST_PROCESSING": 200, "DUPLICATE_ENTRY": 100})
+    found = told(short, repeats=storm("key", 200, code="REQUEST_PROCESSING"))
+    assert problems(found) == ["retry_storm", "plain_race"]
+
+
+def test_a_client_with_a_key_for_each_conflict_is_no_storm_but_an_office() -> None:
+    keys: dict[Who, Repeated] = {
+        ("key", *DRAW, f"k{each}"): Repeated(Counter(["DUPLICATE_ENTRY"]), "c1")
+        for each in range(100)
+    }
+    client = storm("client", 100, code="DUPLICATE_ENTRY")
+    found = told(seen(400, 100, "DUPLICATE_ENTRY"), repeats={**client, **keys})
+    assert problems(found) == ["plain_race"]
+
+
+def test_past_storms_do_not_count_in_the_long_window() -> None:
+    long = seen(2000, 300, "REQUEST_PROCESSING")
+    past = {DRAW: Counter({"REQUEST_PROCESSING": 290})}
+    observed = Observed({}, {DRAW: long}, {}, {}, past)
+    assert list(findings(observed, LIMITS)) == []
+    assert problems(list(findings(Observed({}, {DRAW: long}), LIMITS))) == ["slow_handler"]
 
 
 def reused(number: int) -> dict[Who, Repeated]:
-    return {("reuse", *DRAW, f"k{each}"): Repeated(1) for each in range(number)}
+    return {("reuse", *DRAW, f"k{each}"): Repeated(Counter([CODES[0]])) for each in range(number)}
 
 
 def test_several_keys_with_other_payloads_are_key_reuse_below_every_ratio() -> None:
@@ -171,11 +204,12 @@ def test_key_reuse_is_told_once() -> None:
 
 def test_writes_on_routes_that_nobody_declared_and_without_their_key_are_told() -> None:
     week = {
-        DRAW: Seen(10, without_key=2),
-        ("/draw", "GET"): Seen(10),
-        ("/gift", "POST"): Seen(3),
-        ("/note", "PUT"): Seen(3, without_key=3),
-        (OTHER, "POST"): Seen(9, without_key=9),
+        DRAW: Seen(10, without_key=2, answered=10),
+        ("/draw", "GET"): Seen(10, answered=10),
+        ("/draw", "DELETE"): Seen(3),  # not found
+        ("/gift", "POST"): Seen(3, answered=1),
+        ("/note", "PUT"): Seen(3, without_key=3, answered=3),
+        (OTHER, "POST"): Seen(9, without_key=9, answered=9),
     }
     declared = {DRAW: True, ("/note", "PUT"): False}
     found = list(breaches(week, week, declared))
