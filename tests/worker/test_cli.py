@@ -21,6 +21,7 @@ FIELDS = {
     *(
         "name",
         "kind",
+        "source",
         "database",
         "table",
         "severity",

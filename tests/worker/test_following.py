@@ -1,6 +1,7 @@
 """Checks that go on where the run before ended, over restarts and whatever the schedule says."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,11 +20,14 @@ from checks.base import Check, Cursor
 from checks.conflict_rate import ConflictRate
 from checks.row_count import RowCount
 from checks.traffic.seen import Seen
+from tests.servers import wait_until
 from tests.worker.states import CHECK as ORDERS
 from tests.worker.states import changes, run_of
+from tests.workers import Worker
 from worker import config
 from worker.cli import app
 from worker.config import Config, ConfigError
+from worker.demo import ledger
 from worker.run import Outcome, Run, execute
 from worker.schedule import Scheduler
 from worker.settings import Settings
@@ -53,6 +57,7 @@ CHECK = """
 name = "app.conflict_rate"
 kind = "conflict_rate"
 """
+UNASKED = "queries says what it is asked, and is missing"
 QUERIES = 'queries = { requests = "r[{window}]", conflicts = "c[{window}]" }\n'
 INTERFACE = """
 [[interfaces]]
@@ -318,8 +323,7 @@ def test_the_command_reads_all_where_no_worker_ever_ran(audit: Audit) -> None:
         ),
         (
             CHECK + 'source = "metrics"\n',
-            "checks[0]: metrics is a Prometheus server:"
-            " queries says what it is asked, and is missing",
+            f"checks[0]: metrics is a Prometheus server: {UNASKED}",
         ),
         (
             CHECK + f'source = "app"\n{QUERIES}',
@@ -345,7 +349,13 @@ def test_the_command_reads_all_where_no_worker_ever_ran(audit: Audit) -> None:
         ),
     ],
     ids=[
-        *("misspelt log", "misspelt server", "server without queries", "log with queries"),
+        *(
+            "misspelt log",
+            "misspelt server",
+            "server without queries",
+            "log with queries",
+            "a second check",
+        ),
         *("database", "no source", "database and log", "log and server", "database and server"),
     ],
 )
@@ -369,3 +379,50 @@ def test_interfaces_are_filled_into_the_check(tmp_path: Path) -> None:
         check = load(tmp_path, text + given_).checks[-1]
         assert isinstance(check, ConflictRate)
         assert [each.name for each in check.interfaces] == names
+
+
+LIVE = """
+[databases.ledger]
+url = "sqlite:///ledger.db"
+[access_logs.app]
+path = "access.log"
+[schedule]
+every = "1s"
+[http]
+port = 0
+[log]
+format = "json"
+[[checks]]
+name = "app.conflict_rate"
+kind = "conflict_rate"
+source = "app"
+routes = ["/a"]
+"""
+
+
+@pytest.mark.slow
+def test_without_its_state_a_worker_counts_nothing_and_then_goes_on(tmp_path: Path) -> None:
+    """A state that is locked at the start loses no count, though the log is rotated meanwhile."""
+    ledger.build(tmp_path / "ledger.db")
+    log = tmp_path / "access.log"
+    text = b'{"method": "GET", "path": "/a", "status": 200}\n'
+    log.write_bytes(50 * text)
+    total = {"route": "/a"}
+    worker = Worker(tmp_path, LIVE)
+    worker.wait_for(50, "http_requests_sampled_total", **total)
+    worker.end()
+    with log.open("ab") as file:
+        file.write(7 * text)
+    log.rename(tmp_path / "access.log.1")
+    log.write_bytes(3 * text)
+    with closing(sqlite3.connect(tmp_path / "reconciler-state.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        worker = Worker(tmp_path, LIVE)
+        try:
+            wait_until(lambda: bool(worker.events("check_run")), 20, "a run")
+            assert {line["outcome"] for line in worker.events("check_run")} == {"error"}
+            assert worker.samples("http_requests_sampled_total") == []
+            other.execute("ROLLBACK")
+            worker.wait_for(60, "http_requests_sampled_total", 30, **total)
+        finally:
+            worker.end()
