@@ -407,9 +407,8 @@ def test_without_its_state_a_worker_counts_nothing_and_then_goes_on(tmp_path: Pa
     log = tmp_path / "access.log"
     text = b'{"method": "GET", "path": "/a", "status": 200}\n'
     log.write_bytes(50 * text)
-    total = {"route": "/a"}
     worker = Worker(tmp_path, LIVE)
-    worker.wait_for(50, "http_requests_sampled_total", **total)
+    worker.wait_for(50, "http_requests_sampled_total", route="/a")
     worker.end()
     with log.open("ab") as file:
         file.write(7 * text)
@@ -423,6 +422,6 @@ def test_without_its_state_a_worker_counts_nothing_and_then_goes_on(tmp_path: Pa
             assert {line["outcome"] for line in worker.events("check_run")} == {"error"}
             assert worker.samples("http_requests_sampled_total") == []
             other.execute("ROLLBACK")
-            worker.wait_for(60, "http_requests_sampled_total", 30, **total)
+            worker.wait_for(60, "http_requests_sampled_total", 30, route="/a")
         finally:
             worker.end()
