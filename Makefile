@@ -44,6 +44,7 @@ servers: ## MariaDB, MySQL, promtool, nginx and Node.js for the tests
 	@scripts/install-servers
 
 bench: $(DEV_STAMP) servers ## the checks on a ledger of ROWS=5000000 beside the usual SQL (half an hour)
+	@$(BIN)/python -m benchmarks.access_log
 	@$(BIN)/python -m benchmarks.run --rows $(ROWS)
 
 fmt: $(DEV_STAMP) ## format the code and mend what ruff can mend

@@ -1,10 +1,11 @@
 """The benchmark: its ledger is consistent, and it measures every line of its table."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from benchmarks import usual
+from benchmarks import access_log, usual
 from benchmarks.run import FOLLOWING, measure
 from tests.servers import CHECKOUT, Server
 from worker import config
@@ -21,6 +22,14 @@ def test_a_small_benchmark_finishes(
     questions = [line.question.partition(";")[0] for line in lines]
     for wanted in (*usual.PAIRS, *(f"incremental {kind}" for kind in FOLLOWING)):
         assert wanted in questions
+
+
+def test_a_benchmark_of_a_log_counts_every_line(tmp_path: Path) -> None:
+    """Each way reads all of the lines, and they are those of the generator."""
+    log = tmp_path / "access.log"
+    access_log.write(log, 3000)
+    ways = (access_log.ours, access_log.standard, access_log.plain)
+    assert [way(log) for way in ways] == [3000] * 3
 
 
 def test_every_pair_has_its_usual_sql() -> None:

@@ -21,14 +21,14 @@ _REUSED = CODES[0]
 class Repeated:
     """How often something came again."""
 
-    codes: Counter[str] = field(default_factory=Counter)
+    codes: dict[str, int] = field(default_factory=dict)
     client: str | None = None
     """Whose key it is; the latest one's."""
 
     @property
     def number(self) -> int:
         """Conflicts of any code."""
-        return self.codes.total()
+        return sum(self.codes.values())
 
 
 class Repeats:
@@ -45,7 +45,7 @@ class Repeats:
         if left and left["width"] == width:
             for slot, rows in left["counts"].items():
                 self._counts[int(slot)] = {
-                    (by, path, method, who): Repeated(Counter(codes), client)
+                    (by, path, method, who): Repeated(codes, client)
                     for by, path, method, who, codes, client in rows
                 }
 
@@ -84,7 +84,9 @@ class Repeats:
         sums: dict[Who, Repeated] = defaultdict(Repeated)
         for counts in self._kept(now):
             for who, each in counts.items():
-                sums[who].codes.update(each.codes)
+                codes = sums[who].codes
+                for code, number in each.codes.items():
+                    codes[code] = codes.get(code, 0) + number
                 sums[who].client = each.client
         return dict(sums)
 
@@ -129,6 +131,8 @@ def storms(counts: Mapping[Who, Repeated], least: int) -> Iterator[tuple[Who, Re
 
 
 def _count(counts: dict[Who, Repeated], who: Who, code: str, client: str | None) -> None:
-    repeated = counts.setdefault(who, Repeated())
-    repeated.codes[code] += 1
+    repeated = counts.get(who)
+    if repeated is None:
+        repeated = counts[who] = Repeated()
+    repeated.codes[code] = repeated.codes.get(code, 0) + 1
     repeated.client = client
