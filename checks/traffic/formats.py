@@ -176,10 +176,10 @@ def _json(  # noqa: C901 - see below
             path = _path(path)
         if code is not None:
             code = _value(code) or None
-        if key is not None:
+        if key is not None and not (key.__class__ is str and 1 < len(key) <= LONGEST_VALUE):
             key = _value(key[0] if key.__class__ is list and len(key) == 1 else key)
-        if client is not None:
-            client = _value(client) or None
+        if client.__class__ is not str or not 1 < len(client) <= LONGEST_VALUE:
+            client = None if client is None else _value(client) or None
         yield second, verb, path, status, code, key, client
     batch.lines += len(lines)
 

@@ -29,8 +29,11 @@ _CODES = frozenset(CODES)
 _ANSWERED = frozenset((409, 422))
 _NOTED = frozenset((400, 409, 422))
 
-Cell = tuple[int, str, str, bool]
-"""A slot, a route, a method, and whether the answer is one that a real route gives."""
+Place = tuple[str, str, bool]
+"""A route, a method, and whether the answer is one that a real route gives."""
+
+Cell = tuple[int, Place]
+"""A place in a slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,22 +130,29 @@ class Tally:
         of, width, newest = routes.of, self.short.width, self.latest or 0
         number: Counter[Cell] = Counter()
         noted: list[tuple[Cell, Told]] = []
+        known: dict[tuple[str, str, int], Place] = {}
         for request in requests:
             second, method, path, status, _, key, _ = request
             if second is None or second > now:
                 second = now
             newest = max(newest, second)
-            answered = 200 <= status < 300 or status in _ANSWERED  # noqa: PLR2004
-            cell = (second // width, of(path, method, status), method, answered)
+            asked = (path, method, status)
+            place = known.get(asked)
+            if place is None:
+                answered = 200 <= status < 300 or status in _ANSWERED  # noqa: PLR2004
+                place = (of(path, method, status), method, answered)
+                if place[0] != OTHER:  # which the next write may teach
+                    known[asked] = place
+            cell = (second // width, place)
             number[cell] += 1
-            if status in _NOTED or (key == "" and answered and method in WRITES):
+            if status in _NOTED or (key == "" and place[2] and method in WRITES):
                 noted.append((cell, request))
         self.latest = newest or None
         self.newest = max(newest, self.newest or 0) or None
-        cells = {cell: Seen(count, answered=count * cell[3]) for cell, count in number.items()}
+        cells = {cell: Seen(count, answered=count * cell[1][2]) for cell, count in number.items()}
         for cell, request in noted:
             self._note(cells[cell], cell, Request(*request))
-        for (slot, path, method, _), seen in cells.items():
+        for (slot, (path, method, _)), seen in cells.items():
             yield (slot, (path, method)), seen
 
     def _note(self, seen: Seen, cell: Cell, request: Request) -> None:
@@ -160,7 +170,7 @@ class Tally:
             return
         if status != int(KEY_MISSING):
             who = self._named(request.key), self._named(request.client)
-            slot, route, method, _ = cell
+            slot, (route, method, _) = cell
             self.repeats.add(slot, (route, method), request, *who)
             long_slot = self.long.slot(slot * self.short.width)
             self.past.add(long_slot, (route, method), request, *who)
