@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +269,22 @@ def test_an_upgrade_on_a_server(ledger_database: Database) -> None:
     assert changes(state, run_of(1)) == [Change.FINDING_CONFIRMED]
     assert state.failure is None
     state.close()
+
+
+def test_a_cursor_that_holds_counts_fits_on_a_server(ledger_database: Database) -> None:
+    """A state of version 2 is widened: its cursors could hold 64 KB only."""
+    url = ledger_database.url.set(drivername="mysql+pymysql")
+    State(url).close()
+    with ledger_database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE cursors MODIFY COLUMN `cursor` TEXT")
+        cursor.execute("UPDATE schema_version SET version = 2")
+        cursor.execute("COMMIT")
+    large = {"counts": "x" * 300_000}
+    with closing(State(url)) as state:
+        state.record(run_of(cursor=large))
+        assert state.failure is None
+    with closing(State(url)) as again:
+        assert again.window(CHECK, EVERYTHING).cursor == large
 
 
 def test_a_run_goes_on_where_the_one_before_ended(state: State) -> None:
