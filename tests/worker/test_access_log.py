@@ -28,10 +28,18 @@ from hypothesis import strategies as st
 from checks.base import Block, CheckError, Cursor, RunStopped
 from tests.servers import wait_until
 from worker.settings import AccessLogSettings
+from worker.sources import access_log
 from worker.sources.access_log import AccessLog, read_file
 from worker.sources.following import content, follower, siblings
 
 NAME = "access.log"
+
+
+@pytest.fixture(autouse=True)
+def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks are a quarter as large as they are, so that the logs of tests have several."""
+    for module in (follower, access_log):
+        monkeypatch.setattr(module, "BLOCK", 1 << 18)
 
 
 @pytest.fixture(autouse=True)
@@ -170,7 +178,7 @@ def test_an_unfinished_line_is_left(path: Path, reader: Reader, restart: bool) -
 
 
 def test_blocks_are_of_bounded_size_and_tell_what_is_left(path: Path, reader: Reader) -> None:
-    """A long log comes in blocks of 256 KiB at most, each of which says what comes after it."""
+    """A long log comes in blocks of a size at most, each of which says what comes after it."""
     text = lines(100_000)
     write(path, text)
     blocks = list(reader.log.blocks(None))

@@ -12,7 +12,7 @@ from worker.sources.following.content import Content, Identity
 from worker.sources.following.place import Place, Reading, ReplacedError
 from worker.sources.following.siblings import MovingError
 
-BLOCK = 1 << 18
+BLOCK = 1 << 20
 """Bytes of a block, about; more only where lines may be longer."""
 
 QUIET = 5.0
