@@ -17,6 +17,29 @@ def quiet(folder: Path | None = None) -> dict[str, str]:
     return {"RECONCILER_ACCESS_LOGS__APP__PATH": str(log)}
 
 
+def sampling(*more: str) -> str:
+    """A configuration that samples `access.log` every second and asks nothing else.
+
+    The ledger beside it is `ledger.db`. Further lines are those of the check.
+    """
+    return "\n".join((_SAMPLING, *more, ""))
+
+
+_SAMPLING = """
+schedule.every = "1s"
+http.port = 0
+log.format = "json"
+[databases.ledger]
+url = "sqlite:///ledger.db"
+[access_logs.app]
+path = "access.log"
+time_limit = "1s"
+[[checks]]
+name = "app.conflict_rate"
+kind = "conflict_rate"
+source = "app\""""
+
+
 @dataclass(frozen=True, slots=True)
 class Whole:
     """What a batch told, with names."""

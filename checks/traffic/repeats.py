@@ -37,8 +37,8 @@ class Repeats:
     def __init__(self, width: int, slots: int, most: int, left: Mapping[str, Any] | None) -> None:
         """`most` is the number of keys and clients of one slot.
 
-        Beyond that those with fewest conflicts are forgotten, as many as half of them: whoever has
-        more than that part of a slot's conflicts is not among them.
+        Beyond that those with fewest conflicts are forgotten, as many as half of them. Among very
+        many that come once, one that comes in every hundredth conflict has more than they by then.
         """
         self._width, self._slots, self._most = width, slots, most
         self._counts: dict[int, dict[Who, Repeated]] = {}

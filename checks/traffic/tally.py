@@ -29,11 +29,11 @@ _CODES = frozenset(CODES)
 _ANSWERED = frozenset((409, 422))
 _NOTED = frozenset((400, 409, 422))
 
-Place = tuple[str, str, bool]
+Sort = tuple[str, str, bool]
 """A route, a method, and whether the answer is one that a real route gives."""
 
-Cell = tuple[int, Place]
-"""A place in a slot."""
+Cell = tuple[int, Sort]
+"""Requests of one sort in one slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,22 +130,22 @@ class Tally:
         of, width, newest = routes.of, self.short.width, self.latest or 0
         number: Counter[Cell] = Counter()
         noted: list[tuple[Cell, Told]] = []
-        known: dict[tuple[str, str, int], Place] = {}
+        known: dict[tuple[str, str, int], Sort] = {}
         for request in requests:
             second, method, path, status, _, key, _ = request
             if second is None or second > now:
                 second = now
             newest = max(newest, second)
             asked = (path, method, status)
-            place = known.get(asked)
-            if place is None:
+            sort = known.get(asked)
+            if sort is None:
                 answered = 200 <= status < 300 or status in _ANSWERED  # noqa: PLR2004
-                place = (of(path, method, status), method, answered)
-                if place[0] != OTHER:  # which the next write may teach
-                    known[asked] = place
-            cell = (second // width, place)
+                sort = (of(path, method, status), method, answered)
+                if sort[0] != OTHER:  # which the next write may teach
+                    known[asked] = sort
+            cell = (second // width, sort)
             number[cell] += 1
-            if status in _NOTED or (key == "" and place[2] and method in WRITES):
+            if status in _NOTED or (key == "" and sort[2] and method in WRITES):
                 noted.append((cell, request))
         self.latest = newest or None
         self.newest = max(newest, self.newest or 0) or None

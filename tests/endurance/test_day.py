@@ -22,6 +22,7 @@ import pytest
 from checks import any_check
 from checks.base import Cursor, Window
 from checks.traffic.seen import Counts, Traffic
+from tests.access_logs import sampling
 from tests.servers import wait_until
 from tests.traffic import READS, Truth, day, truth
 from tests.traffic_lines import BEIJING, FORMATS, Line, Shape
@@ -35,25 +36,6 @@ LINES = int(os.environ.get("DAY_LINES", "60000"))
 SEED = int(os.environ.get("DAY_SEED", random.SystemRandom().randrange(10**6)))
 
 ROUTES = [route for _, route in READS]
-CONFIG = """
-timezone = "Asia/Shanghai"
-[databases.ledger]
-url = "sqlite:///ledger.db"
-[access_logs.app]
-path = "access.log"
-time_limit = "1s"
-[schedule]
-every = "1s"
-[http]
-port = 0
-[log]
-format = "json"
-[[checks]]
-name = "app.conflict_rate"
-kind = "conflict_rate"
-source = "app"
-routes = {routes}
-"""
 
 
 @dataclass
@@ -177,7 +159,7 @@ def test_a_day_is_counted_exactly_by_a_worker_that_is_killed_again_and_again(
     readable = expected.lines - expected.faults["too_long"]
     log = Log(tmp_path / "access.log", random.Random(-SEED))  # noqa: S311
     log.path.touch()
-    config = CONFIG.format(routes=ROUTES)
+    config = sampling(f"routes = {ROUTES}")
     writer = threading.Thread(target=log.write, args=[lines, 0.05])
     try:
         counted = []

@@ -13,28 +13,14 @@ from typing import IO, Any
 import orjson
 import pytest
 
+from tests.access_logs import sampling
 from tests.servers import wait_until
 from tests.workers import Worker
 from worker.demo import ledger
 
 CHECK = "app.conflict_rate"
 # The windows are far shorter than usual, and so it takes fewer conflicts to make a storm.
-CONFIG = f"""
-http.port = 0
-log.format = "json"
-schedule.every = "1s"
-[databases.ledger]
-url = "sqlite:///ledger.db"
-[access_logs.app]
-path = "access.log"
-[[checks]]
-name = "{CHECK}"
-kind = "conflict_rate"
-source = "app"
-short = "5s"
-long = "20s"
-storm = 5
-"""
+CONFIG = sampling('short = "5s"', 'long = "20s"', "storm = 5")
 DRAW, STORM_KEY, STORM_CLIENT = "/api/v4/lottery/draw", "key-that-storms", "phone-that-storms"
 QUIET_RATE, STORM_RATE = 20, 15
 """Requests a second."""

@@ -20,6 +20,7 @@ from checks.base import Check, Cursor
 from checks.conflict_rate import ConflictRate
 from checks.row_count import RowCount
 from checks.traffic.seen import Seen
+from tests.access_logs import sampling
 from tests.servers import wait_until
 from tests.worker.states import CHECK as ORDERS
 from tests.worker.states import changes, run_of
@@ -381,33 +382,14 @@ def test_interfaces_are_filled_into_the_check(tmp_path: Path) -> None:
         assert [each.name for each in check.interfaces] == names
 
 
-LIVE = """
-[databases.ledger]
-url = "sqlite:///ledger.db"
-[access_logs.app]
-path = "access.log"
-[schedule]
-every = "1s"
-[http]
-port = 0
-[log]
-format = "json"
-[[checks]]
-name = "app.conflict_rate"
-kind = "conflict_rate"
-source = "app"
-routes = ["/a"]
-"""
-
-
 @pytest.mark.slow
 def test_without_its_state_a_worker_counts_nothing_and_then_goes_on(tmp_path: Path) -> None:
     """A state that is locked at the start loses no count, though the log is rotated meanwhile."""
     ledger.build(tmp_path / "ledger.db")
-    log = tmp_path / "access.log"
+    live, log = sampling('routes = ["/a"]'), tmp_path / "access.log"
     text = b'{"method": "GET", "path": "/a", "status": 200}\n'
     log.write_bytes(50 * text)
-    worker = Worker(tmp_path, LIVE)
+    worker = Worker(tmp_path, live)
     worker.wait_for(50, "http_requests_sampled_total", route="/a")
     worker.end()
     with log.open("ab") as file:
@@ -416,7 +398,7 @@ def test_without_its_state_a_worker_counts_nothing_and_then_goes_on(tmp_path: Pa
     log.write_bytes(3 * text)
     with closing(sqlite3.connect(tmp_path / "reconciler-state.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        worker = Worker(tmp_path, LIVE)
+        worker = Worker(tmp_path, live)
         try:
             wait_until(lambda: bool(worker.events("check_run")), 20, "a run")
             assert {line["outcome"] for line in worker.events("check_run")} == {"error"}

@@ -165,6 +165,16 @@ def test_a_flood_of_keys_does_not_hide_the_one_that_storms() -> None:
     assert len(json.dumps(told.left())) < 300_000
 
 
+def test_one_in_a_hundred_is_not_forgotten_though_it_begins_late() -> None:
+    def conflicts_of(begin: int) -> Iterable[Request]:
+        for number in range(begin, begin + 5000):
+            key = "storm" if begin and number % 100 == 0 else f"k{number}"
+            yield Request(NOW, "POST", "/draw", 409, None, key, f"c{number}")
+
+    told = count(count(tally(plain=True), conflicts_of(0)), conflicts_of(5000))
+    assert told.repeats.until(NOW)["key", "/draw", "POST", "storm"].number >= 45
+
+
 def test_keys_and_clients_are_hashed_with_a_secret_of_the_tally_or_a_given_one() -> None:
     request = Request(NOW, "POST", "/draw", 409, None, "key-of-a-person", "client-of-a-person")
     own = count(tally(), [request])
