@@ -19,7 +19,7 @@ from checks.facts import TableFacts
 from checks.pairing import Pairing
 from worker import settings
 from worker.cli import app
-from worker.metrics import Metrics, _traffic_families
+from worker.metrics import Metrics, outbox, traffic
 from worker.settings import Settings
 from worker.state import Change
 
@@ -104,7 +104,7 @@ def test_every_metric_is_documented_with_its_labels() -> None:
         base = min(names, key=len)
         counter = "# TYPE " + base + "_total counter" in generate_latest(metrics.registry).decode()
         existing[f"{base}_total" if counter else base] = labels
-    for family in _traffic_families().values():
+    for family in (*traffic.families().values(), *outbox.families()):
         name = f"{family.name}_total" if family.type == "counter" else family.name
         existing[name] = ", ".join(family._labelnames)
     assert documented == existing

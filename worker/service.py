@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections import Counter
@@ -11,7 +12,9 @@ from pathlib import Path
 import structlog
 
 from checks.base import Check, CheckError, RunStopped, Window
-from worker import alerts, config, log
+from worker import config, log
+from worker.alerts import events
+from worker.alerts.paging import Paging
 from worker.config import Config, ConfigError
 from worker.metrics import Metrics
 from worker.run import Outcome, Run, execute, refused
@@ -46,6 +49,7 @@ class Worker:
         # So that no run says anything between the metrics of two configurations, or after the end.
         self._saying = threading.Lock()
         self._state = State(current.settings.state.parsed)
+        self._paging = Paging(self._state, self.metrics)
         self.web = Web(current.settings.http, self.metrics.render, self._live, self._ready)
         self._say_state()
         if self._state.set_aside:
@@ -56,6 +60,7 @@ class Worker:
         """Run checks and serve, on threads; returns at once."""
         self.web.start()
         self._scheduler.start()
+        self._paging.start()
         _log.info("worker_started", address=self.web.address, checks=len(self._config.checks))
 
     def stop(self) -> None:
@@ -64,6 +69,7 @@ class Worker:
             self._stopping = True
         self._scheduler.stop()
         self._sources.close()
+        self._paging.stop()
         self.web.stop()
         self._state.close()
         _log.info("worker_stopped")
@@ -81,12 +87,14 @@ class Worker:
         changed = [name for name in fixed if getattr(old, name) != getattr(new, name)]
         self._scheduler.stop()
         self._sources.close()
+        self._paging.stop()
         with self._saying:
             self.metrics.forget(following.checks)
             self._identities.clear()
             self._unreachable.clear()
             self._adopt(following)
         self._scheduler.start()
+        self._paging.start()
         self.metrics.config_loaded.set(1)
         _log.info("config_reloaded", checks=len(following.checks), needs_restart=changed)
 
@@ -103,6 +111,7 @@ class Worker:
         names = [check.name for check in current.checks]
         if forgotten := self._state.forget_checks_except(names):
             _log.warning("findings_forgotten", findings=forgotten, why="checks not configured")
+        self._paging.adopt(current, self._page(current))
         self.metrics.plan(current.checks, scheduler.intervals, self._state.last_runs())
         self.metrics.count_findings(current.checks, self._state.counts())
 
@@ -116,8 +125,8 @@ class Worker:
         run = self._executed(check, sources, window)
         with self._saying:
             transitions = self._keep(run) if self._still_asks(sources) else ()
-        alerts.log_run(run)
-        alerts.log_transitions(transitions)
+        events.log_run(run, self._paging.mask)
+        events.log_transitions(transitions, self._paging.mask)
 
     def _executed(self, check: Check, sources: Sources, window: Window) -> Run:
         if check.follows and not self._state.is_known:
@@ -134,6 +143,7 @@ class Worker:
         self._say_state()
         if run.check.source_name == run.check.database:
             self._say_database(run.check.database)
+        self._paging.changed()
         self.metrics.observe(run)
         self.metrics.count_findings([run.check], self._state.counts())
         return transitions
@@ -201,6 +211,15 @@ class Worker:
         elif self._state_failure and not failure:
             _log.info("state_recovered")
         self._state_failure = failure
+
+    def _page(self, current: Config) -> str:
+        """Where people reach the pages, as far as anybody can tell."""
+        if current.settings.http.external_url:
+            return current.settings.http.external_url.rstrip("/")
+        everywhere = current.settings.http.host in ("0.0.0.0", "::", "")  # noqa: S104 - compared
+        if everywhere:
+            return f"http://{socket.gethostname()}:{self.web.address.rpartition(':')[2]}"
+        return self.web.address
 
     def _live(self) -> tuple[bool, str]:
         complaint = self._scheduler.complaint()

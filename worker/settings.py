@@ -17,6 +17,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
+    StringConstraints,
     model_validator,
 )
 from sqlalchemy import URL, make_url
@@ -26,6 +27,7 @@ from checks.facts import TableFacts
 from checks.interfaces import Interface
 from checks.traffic.formats import LineFormat
 from checks.types import Duration, Identifier, Severity, Slug, parse_duration
+from worker.privacy import PERSONAL
 
 LONGEST_SNAPSHOT = timedelta(seconds=60)
 """A snapshot that lives longer holds back purge and DDL on the audited server."""
@@ -63,6 +65,12 @@ def _schedule(value: object) -> timedelta | str:
 
 Zone = Annotated[str, AfterValidator(_zone)]
 """A time zone by its IANA name."""
+
+LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+"""The name of a label, as Prometheus has it."""
+
+OWN_LABELS = {"alertname", "check", "kind", "table", "severity", "job"}
+"""Labels of alerts that the worker fills in itself."""
 
 Schedule = Annotated[timedelta | str, BeforeValidator(_schedule)]
 """An interval, or a cron line of five fields in the configured time zone."""
@@ -185,16 +193,16 @@ def _server_url(value: str) -> str:
     return value
 
 
-class PrometheusSettings(Table):
-    """`[prometheus.NAME]`: a server that counts the application's requests.
+class ServerSettings(Table):
+    """A web server that is asked something, and how it knows us.
 
-    Its files are read anew for each query: what they hold may be rotated.
+    The files are read anew for each request: what they hold may be rotated.
     """
 
     url: Annotated[str, AfterValidator(_server_url)]
-    """Up to where `/api/v1/query` follows."""
+    """Up to where `/api/` follows."""
     time_limit: Duration = timedelta(seconds=10)
-    """The longest that one query may last, connecting included."""
+    """The longest that one request may last, connecting included."""
     username: str | None = Field(default=None, pattern="^[^:]+$")
     password_file: Path | None = None
     bearer_file: Path | None = None
@@ -218,6 +226,44 @@ class PrometheusSettings(Table):
             if path and not os.access(path, os.R_OK):
                 raise ValueError(f"file {path} cannot be read")
         return self
+
+
+class PrometheusSettings(ServerSettings):
+    """`[prometheus.NAME]`: a server that counts the application's requests."""
+
+
+class AlertmanagerSettings(ServerSettings):
+    """`[alertmanagers.NAME]`: an Alertmanager, or what speaks version 2 of its API."""
+
+
+class AlertsSettings(Table):
+    """`[alerts]`: which alerts the worker sends itself, and how."""
+
+    push: tuple[Severity, ...] = ()
+    """Severities whose alerts go directly to the Alertmanagers; the rules leave them out."""
+    resend_every: Duration = timedelta(minutes=1)
+    """An alert is said again so often: an Alertmanager that was restarted has forgotten it."""
+    expire_after: Duration = timedelta(hours=1)
+    """How long an alert stays when the worker is not there to say it again."""
+    resolved_for: Duration = timedelta(minutes=15)
+    """How long it is said again that an alert is over."""
+    labels: Mapping[LabelName, str] = {}
+    """Further labels of each alert, for routing."""
+
+    @model_validator(mode="after")
+    def _outlives_a_pause(self) -> Self:
+        if self.expire_after < 3 * self.resend_every:
+            raise ValueError("expire_after is under three times resend_every")
+        if own := sorted(set(self.labels) & OWN_LABELS):
+            raise ValueError(f"labels.{own[0]} is a label of the worker's own")
+        return self
+
+
+class PrivacySettings(Table):
+    """`[privacy]`: which values of rows are shown as a keyed hash."""
+
+    personal: tuple[str, ...] = PERSONAL
+    """Patterns with `*` of the columns that hold them."""
 
 
 class StateSettings(UrlTable):
@@ -257,6 +303,9 @@ class HttpSettings(Table):
 
     host: str = "127.0.0.1"
     port: int = Field(default=9720, ge=0, le=65535)
+    external_url: Annotated[str, AfterValidator(_server_url)] | None = None
+    """Where people reach the pages: links in alerts begin with it. By default the address that is
+    listened on."""
 
 
 class LogSettings(Table):
@@ -284,6 +333,9 @@ class Settings(Table):
     databases: Mapping[Slug, DatabaseSettings] = Field(min_length=1)
     access_logs: Mapping[Slug, AccessLogSettings] = {}
     prometheus: Mapping[Slug, PrometheusSettings] = {}
+    alertmanagers: Mapping[Slug, AlertmanagerSettings] = {}
+    alerts: AlertsSettings = AlertsSettings()
+    privacy: PrivacySettings = PrivacySettings()
     state: StateSettings = StateSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     http: HttpSettings = HttpSettings()
@@ -294,6 +346,14 @@ class Settings(Table):
     overrides: tuple[Override, ...] = ()
     interfaces: tuple[Interface, ...] = ()
     """The write interfaces of the application, and which of them need an idempotency key."""
+
+    @model_validator(mode="after")
+    def _alerts_have_a_way(self) -> Self:
+        if self.alerts.push and not self.alertmanagers:
+            raise ValueError("alerts.push needs [alertmanagers.NAME]: nobody would be told")
+        if self.alertmanagers and not self.alerts.push:
+            raise ValueError("[alertmanagers] is of no use without alerts.push")
+        return self
 
     @model_validator(mode="after")
     def _sources_are_distinct(self) -> Self:

@@ -1,9 +1,10 @@
 """How the command line shows runs and findings: tables for people, JSON for programs."""
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,9 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from worker import alerts, log
+from checks.base import Check
+from worker import log
+from worker.alerts import events
 from worker.run import Outcome, Run, Scope
 from worker.state import FindingState
+from worker.state.tables import Row
 
 FINDINGS_PRINTED = 20
 """Findings of each check that the table of `check` lists; JSON has all that a run returned."""
@@ -47,8 +51,44 @@ def run_as_json(each: Run) -> dict[str, Any]:
         "permanent": each.permanent,
         "measures": dict(result.measures) if result else {},
         "notes": list(result.notes) if result else [],
-        "findings": [alerts.shown(finding) for finding in result.findings] if result else [],
+        "findings": [events.shown(finding) for finding in result.findings] if result else [],
     }
+
+
+def finding_as_json(row: Row, check: Check | None) -> dict[str, Any]:
+    """A finding as programs read it; null where its check is not configured."""
+    return {
+        "id": row["id"],
+        "check": row["check_name"],
+        "kind": check and check.kind,
+        "table": check and check.table,
+        "severity": check and check.severity,
+        "state": row["state"],
+        "key": json.loads(row["key"]),
+        "message": row["message"],
+        "evidence": json.loads(row["evidence"]),
+        "magnitude": None if row["magnitude"] is None else int(row["magnitude"]),
+        "first_seen": utc(row["first_seen"]),
+        "last_seen": utc(row["last_seen"]),
+        "resolved_at": utc(row["resolved_at"]),
+        "times_seen": row["times_seen"],
+        "acknowledged": _acknowledged(row),
+    }
+
+
+def event_as_json(row: Row) -> dict[str, Any]:
+    """A line of a finding's history as programs read it."""
+    return {
+        "at": utc(row["at"]),
+        "change": row["change"],
+        "author": row["author"],
+        "detail": row["detail"],
+    }
+
+
+def utc(moment: float | None) -> str | None:
+    """A moment of the state as ISO text."""
+    return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat()
 
 
 def overall(runs: list[Run]) -> Outcome:
@@ -142,6 +182,17 @@ def print_finding(
 def time_in(moment: str, zone: ZoneInfo) -> str:
     """A moment, given as ISO text, in a time zone and with its offset."""
     return datetime.fromisoformat(moment).astimezone(zone).isoformat(" ", "seconds")
+
+
+def _acknowledged(row: Row) -> dict[str, Any] | None:
+    if row["acked_at"] is None:
+        return None
+    return {
+        "author": row["ack_author"],
+        "reason": row["ack_reason"],
+        "at": utc(row["acked_at"]),
+        "until": utc(row["ack_until"]),
+    }
 
 
 def _cells(each: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:

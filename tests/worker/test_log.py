@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from checks.base import Finding, Result
 from checks.duplicates import Duplicates
-from worker import alerts, log
+from worker import log
+from worker.alerts import events
+from worker.privacy import Mask
 from worker.run import Outcome, Run
 from worker.settings import LogSettings
 from worker.state import Change, Transition
@@ -53,7 +55,7 @@ def failing_run(key: str) -> Run:
 
 def test_a_run_is_one_line(lines: Lines) -> None:
     """Whatever a key contains, a run is one line of JSON that holds it exactly."""
-    alerts.log_run(failing_run(HOSTILE.replace("\ud800", "")))
+    events.log_run(failing_run(HOSTILE.replace("\ud800", "")), Mask())
     (line,) = lines()
     assert line["event"] == "check_run"
     assert line["level"] == "error"
@@ -70,7 +72,9 @@ def test_a_run_is_one_line(lines: Lines) -> None:
 def test_a_transition_is_named_by_its_change(lines: Lines) -> None:
     """Each change of state is an event of that name, with the finding's identity and key."""
     run = failing_run("x")
-    alerts.log_transitions([Transition(Change.FINDING_CONFIRMED, run, "abc", "m", {"k": "x"})])
+    events.log_transitions(
+        [Transition(Change.FINDING_CONFIRMED, run, "abc", "m", {"k": "x"})], Mask()
+    )
     (line,) = lines()
     assert line["event"] == "finding_confirmed"
     assert (line["finding"], line["key"], line["check"]) == ("abc", {"k": "x"}, CHECK.name)
@@ -141,9 +145,9 @@ def test_a_terminal_shows_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None
     before = root.handlers[:], root.level
     try:
         log.set_up(LogSettings(format="console"))
-        alerts.log_run(Run(CHECK, Outcome.PASS, datetime.now(UTC), 0.1, Result(10, 0)))
+        events.log_run(Run(CHECK, Outcome.PASS, datetime.now(UTC), 0.1, Result(10, 0)), Mask())
         assert not stream.getvalue()
-        alerts.log_run(failing_run("x"))
+        events.log_run(failing_run("x"), Mask())
     finally:
         root.handlers, root.level = before
         structlog.reset_defaults()
@@ -152,7 +156,7 @@ def test_a_terminal_shows_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_passing_run_is_a_line_of_json(lines: Lines) -> None:
     """In the JSON log no run is left out."""
-    alerts.log_run(Run(CHECK, Outcome.PASS, datetime.now(UTC), 0.1, Result(10, 0)))
+    events.log_run(Run(CHECK, Outcome.PASS, datetime.now(UTC), 0.1, Result(10, 0)), Mask())
     (line,) = lines()
     assert (line["event"], line["outcome"], line["level"]) == ("check_run", "pass", "info")
     assert list(line)[:3] == ["timestamp", "level", "event"]
@@ -166,7 +170,7 @@ def test_the_console_form_stays_on_one_line(monkeypatch: pytest.MonkeyPatch) -> 
     before = root.handlers[:], root.level
     try:
         log.set_up(LogSettings(format="console"))
-        alerts.log_run(failing_run("a\nb\x1b[31m"))
+        events.log_run(failing_run("a\nb\x1b[31m"), Mask())
     finally:
         root.handlers, root.level = before
         structlog.reset_defaults()

@@ -24,6 +24,7 @@ from tests.worker.states import (
     run_of,
     withdraw,
 )
+from tests.worker.test_outbox import Telling
 from worker.run import Outcome, Scope
 from worker.state import Change, State, StateError, finding_id, record, store, tables
 
@@ -100,7 +101,7 @@ def test_a_later_version_is_left_alone(path: Path) -> None:
         raw.execute("UPDATE schema_version SET version = 99")
     raw.close()
     before = path.read_bytes()
-    with pytest.raises(StateError, match="schema version 99, this worker knows 3"):
+    with pytest.raises(StateError, match="schema version 99, this worker knows 4"):
         State(make_url(f"sqlite:///{path}"))
     assert path.read_bytes() == before
 
@@ -443,6 +444,7 @@ def test_a_start_without_the_state_loses_nothing_of_it(state: State, path: Path)
 
 def test_the_shadow_is_the_same_as_the_database(state: State) -> None:
     """After each run the memory knows what the database knows: that is what it falls back on."""
+    state.adopt_policy(Telling("main"), [CHECK])
     state.record(run_of(1, 2, cursor={"id": 3}))
     acknowledge(state._url, 1)
     state.record(run_of(1, 2, 4, cursor={"id": 4}))

@@ -14,8 +14,9 @@ from structlog.testing import capture_logs
 from checks.base import Finding, Result
 from checks.conflict_rate import ConflictRate
 from checks.traffic.seen import CODES, OTHER, Route, Seen, Traffic
-from worker import alerts
+from worker.alerts import events
 from worker.metrics import Metrics
+from worker.privacy import Mask
 from worker.run import Outcome, Run
 from worker.state import Change, Transition
 
@@ -259,9 +260,9 @@ def test_the_line_of_a_run_names_its_source() -> None:
     run = Run(CHECK, Outcome.FAIL, datetime.now(UTC), 0.25, result)
     opened = Transition(Change.FINDING_OPENED, run, "f" * 32, finding.message, key)
     with capture_logs() as lines:
-        alerts.log_run(run)
-        alerts.log_run(failed_run())
-        alerts.log_transitions([opened])
+        events.log_run(run, Mask())
+        events.log_run(failed_run(), Mask())
+        events.log_transitions([opened], Mask())
     assert [line["event"] for line in lines] == ["check_run", "check_run", "finding_opened"]
     for line in lines:
         assert (line["kind"], line["source"]) == ("conflict_rate", "app")

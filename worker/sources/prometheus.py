@@ -1,21 +1,19 @@
 """A Prometheus server, asked over its HTTP API."""
 
-import base64
 import math
-import re
-import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 
 from checks.base import Answer, CheckError, RunStopped
+from worker.client.credentials import credentials, tls
+from worker.client.exchange import Exchange, Reply
 from worker.settings import PrometheusSettings
-from worker.sources.exchange import Exchange, Reply
 
 MOST_SERIES = 10_000
 """Series of an answer. More of them are an error."""
@@ -27,7 +25,7 @@ MOST_NOTES = 10
 
 Series = tuple[Mapping[str, str], float]
 
-_TOKEN = re.compile(r"[!-~]+", re.ASCII)
+FORM = "application/x-www-form-urlencoded"
 _OK = 200
 _PASSING = {408, 425, 429}
 """Refusals of a request that may be granted later as it is."""
@@ -78,7 +76,8 @@ class Prometheus:
     @contextmanager
     def _exchange(self, form: Mapping[str, str]) -> Iterator[Exchange]:
         url = self._settings.url.rstrip("/") + "/api/v1/query"
-        exchange = Exchange(url, form, _credentials(self._settings), _tls(self._settings))
+        headers = credentials(self._settings) | {"Content-Type": FORM}
+        exchange = Exchange(url, urlencode(form).encode(), headers, tls(self._settings))
         with self._lock:
             if self._closing:
                 raise _stopping()
@@ -92,59 +91,6 @@ class Prometheus:
 
 def _stopping() -> RunStopped:
     return RunStopped("the worker is stopping")
-
-
-# --- What is sent ---------------------------------------------------------------------------------
-
-
-def _credentials(settings: PrometheusSettings) -> dict[str, str]:
-    if settings.bearer_file:
-        token = _secret(settings.bearer_file)
-        # h11 would repeat what it cannot send as a header.
-        if not _TOKEN.fullmatch(token):
-            raise CheckError(f"bearer_file {settings.bearer_file} holds no token", permanent=True)
-        return {"Authorization": f"Bearer {token}"}
-    if settings.password_file:
-        pair = f"{settings.username}:{_secret(settings.password_file)}"
-        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
-    return {}
-
-
-def _secret(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
-        raise CheckError(f"file {path} cannot be read: {reason}", permanent=True) from None
-    if not text:
-        raise CheckError(f"file {path} is empty", permanent=True)
-    return text
-
-
-def _tls(settings: PrometheusSettings) -> ssl.SSLContext:
-    if not settings.url.lower().startswith("https:"):
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # for nothing: it trusts nobody
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
-    except OSError as error:
-        raise _unusable("ca_file", settings.ca_file, error) from None
-    if settings.certificate_file:
-        try:
-            # Without a password OpenSSL would ask for that of an encrypted key on the terminal.
-            context.load_cert_chain(settings.certificate_file, settings.key_file, password="")
-        except OSError as error:
-            raise _unusable("certificate_file", settings.certificate_file, error) from None
-    return context
-
-
-def _unusable(field: str, path: Path | None, error: OSError) -> CheckError:
-    # Which of the two files of a pair is meant, OpenSSL does not say.
-    pair = field == "certificate_file"
-    if isinstance(error, ssl.SSLError):
-        more = ", or its key_file does not fit or is encrypted" if pair else ""
-        return CheckError(f"{field} {path} holds no certificate{more}", permanent=True)
-    more = " or its key_file" if pair else ""
-    return CheckError(f"{field} {path}{more} cannot be read: {error.strerror}", permanent=True)
 
 
 # --- What comes back ------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert, select
 
 from worker.state.life import DECISION, standing
-from worker.state.tables import FindingState, Row, cursors, events, findings, put, runs
+from worker.state.tables import FindingState, Row, alerts, cursors, events, findings, put, runs
 
 
 def merge(shadow: Connection, database: Connection) -> None:
@@ -13,6 +13,12 @@ def merge(shadow: Connection, database: Connection) -> None:
     _add_missing(shadow, database, runs, ("check_name", "started_at"))
     _add_missing(shadow, database, events, ("finding_id", "at", "change"))
     put(database, cursors, (dict(row) for row in _rows(shadow, cursors).values()))
+    known = _rows(database, alerts)
+    put(
+        database,
+        alerts,
+        (_began(row, known.get(key)) for key, row in _rows(shadow, alerts).items()),
+    )
     stored = _rows(database, findings)
     put(
         database,
@@ -34,6 +40,13 @@ def _add_missing(
     ]
     if new:
         database.execute(insert(table), new)
+
+
+def _began(ours: Row, theirs: Row | None) -> Row:
+    """An alert as the shadow has it, firing since it first did."""
+    if theirs is None or theirs["ends_at"] is not None or ours["ends_at"] is not None:
+        return ours
+    return ours | {"starts_at": min(ours["starts_at"], theirs["starts_at"])}
 
 
 def _merged(ours: Row, theirs: Row | None) -> Row:

@@ -75,15 +75,22 @@ def fingerprint(check: Check) -> str:
     return hashlib.sha256(check.cursor_owner.encode()).hexdigest()
 
 
-def counts(connection: Connection) -> Counts:
-    """How many unresolved findings each check has, by state, the unlisted ones included."""
+def counts(connection: Connection, check: str | None = None) -> Counts:
+    """How many unresolved findings each check has, by state, the unlisted ones included.
+
+    Of one check only, where one is named.
+    """
     statement = (
         select(findings.c.check_name, findings.c.state, func.count())
         .where(unresolved)
         .group_by(findings.c.check_name, findings.c.state)
     )
+    beyond = select(cursors.c.check_name, cursors.c.unlisted)
+    if check is not None:
+        statement = statement.where(findings.c.check_name == check)
+        beyond = beyond.where(cursors.c.check_name == check)
     found = {(name, FindingState(state)): n for name, state, n in connection.execute(statement)}
-    for name, recent in connection.execute(select(cursors.c.check_name, cursors.c.unlisted)):
+    for name, recent in connection.execute(beyond):
         numbers = json.loads(recent) if recent else [0]
         lasting = min(numbers)
         for state, more in (

@@ -1,5 +1,6 @@
 """Where the state lives, and what happens when that place does not work."""
 
+import secrets
 import sqlite3
 import threading
 import time
@@ -15,10 +16,11 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from checks.base import Check, Window
 from worker.run import Run
-from worker.state import merge, record, tables
+from worker.state import merge, outbox, record, tables
 from worker.state.changes import Transition
+from worker.state.outbox import Nobody, Policy
 from worker.state.record import Counts, LastRun
-from worker.state.tables import NoStateError, StateError
+from worker.state.tables import NoStateError, Row, StateError
 
 T = TypeVar("T")
 
@@ -48,11 +50,15 @@ class State:
             "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
         )
         tables.metadata.create_all(self._memory)
+        self._policy: Policy = Nobody()
+        self.masking_secret = secrets.token_hex(32)
+        """With what personal values are masked; the same over restarts, while it can be kept."""
         try:
             self.set_aside = _set_corrupt_file_aside(url, self._engine)
             with self._engine.begin() as connection, self._memory.begin() as memory:
                 tables.prepare(connection)
                 tables.copy(connection, memory)
+                self.masking_secret = tables.kept_secret(connection, "masking", self.masking_secret)
             self.is_known = True
         except (SQLAlchemyError, OSError) as error:
             self._fail(error)
@@ -62,23 +68,57 @@ class State:
 
     def record(self, run: Run) -> tuple[Transition, ...]:
         """Remember a run, its findings and how far it read, all or nothing; tell what changed."""
-        return self._write(lambda connection: record.record(connection, run), [run.check.name])
+
+        def work(connection: Connection) -> tuple[Transition, ...]:
+            transitions = record.record(connection, run)
+            outbox.align(connection, self._policy, run.check, time.time())
+            return transitions
+
+        return self._write(work, [run.check.name])
+
+    def adopt_policy(self, policy: Policy, checks: Iterable[Check]) -> None:
+        """Send alerts to these from now on; what was sent to others is ended or dropped."""
+        self._policy = policy
+        configured, touched = tuple(checks), set[str]()
+
+        def work(connection: Connection) -> None:
+            touched.update(outbox.align_all(connection, policy, configured, time.time()))
+
+        self._write(work, touched)  # which is known once that has worked
+
+    def alerts_for(self, alertmanager: str) -> list[Row]:
+        """All that an Alertmanager is to know, what has waited longest first."""
+        return self.read(lambda memory: outbox.waiting(memory, alertmanager))
+
+    def pending_alerts(self, alertmanager: str) -> tuple[int, float]:
+        """How many alerts it has not taken yet, and since when (Unix time) the oldest waits."""
+        return self.read(lambda memory: outbox.pending(memory, alertmanager))
+
+    def settle_alerts(self, taken: Collection[Row], over: Collection[Row]) -> None:
+        """Note which alerts were taken, and forget which have been over for long enough."""
+
+        def work(connection: Connection) -> None:
+            outbox.take(connection, taken, time.time())
+            outbox.drop(connection, over)
+
+        if taken or over:
+            self._write(work, {row["check_name"] for row in (*taken, *over)})
 
     def window(self, check: Check, fresh: Window) -> Window:
         """`fresh`, with what the runs before left: where to go on, and what they found."""
-        return self._read(lambda memory: record.window(memory, check, fresh))
+        return self.read(lambda memory: record.window(memory, check, fresh))
 
     def counts(self) -> Counts:
         """How many unresolved findings each check has, by state, the unlisted ones included."""
-        return self._read(record.counts)
+        return self.read(record.counts)
 
     def last_runs(self) -> Mapping[str, LastRun]:
         """The latest run of each check, and when one of each scope was last completed."""
-        return self._read(record.last_runs)
+        return self.read(record.last_runs)
 
     def forget_checks_except(self, names: Iterable[str]) -> int:
         """Resolve the findings of checks that are no longer configured; tells how many."""
-        gone = self._read(lambda memory: record.checks_except(memory, names))
+        gone = self.read(lambda memory: record.checks_except(memory, names))
         if not gone:
             return 0
         now = time.time()
@@ -89,8 +129,11 @@ class State:
         self._engine.dispose()
         self._memory.dispose()
 
-    def _read(self, work: Callable[[Connection], T]) -> T:
-        """Ask the shadow: it knows all that the worker wrote, and nobody else finds anything."""
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Ask the shadow: it knows all that the worker wrote, and nobody else finds anything.
+
+        It never waits for the database, except while that is being written.
+        """
         with self._lock, self._memory.begin() as memory:
             return work(memory)
 
@@ -130,6 +173,7 @@ class State:
                 tables.prepare(connection)
                 merge.merge(memory, connection)
                 tables.copy(connection, memory)
+                self.masking_secret = tables.kept_secret(connection, "masking", self.masking_secret)
         except (SQLAlchemyError, OSError, StateError) as error:
             self._fail(error)
         else:

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import LONGTEXT
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Counted up whenever a table changes. Earlier ones are brought up to date, later ones refused."""
 
 BATCH = 500
@@ -111,7 +111,28 @@ events = Table(
     Index("events_of_check", "check_name", "id"),
 )
 
-KEPT = (runs, cursors, findings, events)
+alerts = Table(  # one row an alert and Alertmanager: what that one is to know
+    "alerts",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("check_name", String(200), nullable=False),
+    Column("alertmanager", String(200), nullable=False),
+    Column("labels", Text, nullable=False),
+    Column("annotations", Text, nullable=False),
+    Column("starts_at", Double, nullable=False),
+    Column("ends_at", Double),  # NULL while it fires
+    Column("changed_at", Double, nullable=False),
+    Column("taken_at", Double),  # when the Alertmanager took this; NULL while it waits
+    Index("alerts_of_check", "check_name"),
+)
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", String(50), primary_key=True),
+    Column("value", String(200), nullable=False),
+)
+
+KEPT = (runs, cursors, findings, events, alerts)
 """Everything that is remembered; each of these tables has a `check_name`."""
 
 unresolved = findings.c.state != FindingState.RESOLVED
@@ -153,6 +174,14 @@ def require(connection: Connection) -> None:
         raise StateError(f"{_other_version(version)}; the worker brings it up to date as it starts")
     if version > SCHEMA_VERSION:
         raise StateError(_other_version(version))
+
+
+def kept_secret(connection: Connection, name: str, fresh: str) -> str:
+    """The secret that is kept under a name; a fresh one becomes it where there is none."""
+    kept = connection.scalar(select(secrets.c.value).where(secrets.c.name == name))
+    if kept is None:
+        connection.execute(insert(secrets).values(name=name, value=fresh))
+    return kept or fresh
 
 
 def put(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:

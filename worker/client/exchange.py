@@ -27,18 +27,18 @@ class Reply:
 
 
 class Exchange:
-    """Posts a form over a connection of its own; follows no redirect and asks no proxy.
+    """Posts a body over a connection of its own; follows no redirect and asks no proxy.
 
     httpx bounds each read and write, not the sum of them, and no look-up of a name: so the work is
     done on a thread, which is left to its fate when the time is up.
     """
 
     def __init__(
-        self, url: str, form: Mapping[str, str], headers: Mapping[str, str], tls: ssl.SSLContext
+        self, url: str, body: bytes, headers: Mapping[str, str], tls: ssl.SSLContext
     ) -> None:
         """Nothing is sent yet. `tls` says whom to trust where the URL is https."""
         self._url = url
-        self._form = form
+        self._body = body
         self._headers = {
             "User-Agent": "reconciler",
             # A few compressed bytes can be gigabytes.
@@ -89,7 +89,7 @@ class Exchange:
             client.stream(
                 "POST",
                 self._url,
-                data=self._form,
+                content=self._body,
                 headers=self._headers,
                 extensions={"trace": self._watch},
             ) as response,

@@ -8,6 +8,7 @@ import structlog
 
 from checks.base import Finding
 from checks.types import Severity
+from worker.privacy import Mask
 from worker.run import Outcome, Run
 from worker.state import Change, Transition
 
@@ -26,8 +27,8 @@ TRANSITIONS_LOGGED = 20
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
-def log_run(run: Run) -> None:
-    """The canonical line of a run."""
+def log_run(run: Run, mask: Mask) -> None:
+    """The canonical line of a run; personal values go through `mask`."""
     result = run.result
     fields: dict[str, Any] = {
         **_check(run),
@@ -39,7 +40,7 @@ def log_run(run: Run) -> None:
         fields |= {"examined": result.examined, "violations": result.violations}
         if result.violations:
             fields["measures"] = result.measures
-            fields["findings"] = [shown(each) for each in result.findings[:FINDINGS_LOGGED]]
+            fields["findings"] = [shown(each, mask) for each in result.findings[:FINDINGS_LOGGED]]
         if result.notes:
             fields["notes"] = result.notes
     if run.error:
@@ -47,7 +48,7 @@ def log_run(run: Run) -> None:
     _log.log(_level(run), "check_run", **fields)
 
 
-def log_transitions(transitions: Iterable[Transition]) -> None:
+def log_transitions(transitions: Iterable[Transition], mask: Mask) -> None:
     """One event a transition, named by its change; a flood of them is cut, and that is said."""
     told = Counter[Change]()
     for each in transitions:
@@ -56,9 +57,9 @@ def log_transitions(transitions: Iterable[Transition]) -> None:
             continue
         fields = _check(each.run)
         if each.finding_id:
-            fields |= {"finding": each.finding_id, "key": each.key}
+            fields |= {"finding": each.finding_id, "key": mask.fields(each.key or {})}
         if each.message:
-            fields["message"] = each.message
+            fields["message"] = mask.message(each.message, each.key or {})
         level = 20 if each.change in QUIET else 30
         _log.log(level, each.change.value, **fields, **each.details)
         check = each.run.check.name
@@ -67,13 +68,12 @@ def log_transitions(transitions: Iterable[Transition]) -> None:
         _log.warning("transitions_not_logged", check=check, **cut)
 
 
-def shown(finding: Finding) -> dict[str, Any]:
-    """A finding as JSON takes it."""
-    return {
-        "key": dict(finding.key),
-        "message": finding.message,
-        "evidence": dict(finding.evidence),
-    }
+def shown(finding: Finding, mask: Mask | None = None) -> dict[str, Any]:
+    """A finding as JSON takes it; without a mask as it is."""
+    key, evidence, message = dict(finding.key), dict(finding.evidence), finding.message
+    if mask:
+        key, evidence, message = mask.finding(key, evidence, message)
+    return {"key": key, "message": message, "evidence": evidence}
 
 
 def _check(run: Run) -> dict[str, Any]:

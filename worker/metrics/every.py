@@ -1,8 +1,7 @@
-"""Every metric the worker exports: names, help texts and labels, and nothing else anywhere."""
+"""Every metric that checks and process set; with those beside it, all that are exported."""
 
 import platform
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from importlib.metadata import version
 
@@ -13,13 +12,12 @@ from prometheus_client import (
     Histogram,
     disable_created_metrics,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
 
 from checks.base import Check
-from checks.traffic.formats import WRITES
-from checks.traffic.seen import CODES, OTHER, Route, Seen, Traffic
+from checks.types import Severity
+from worker.metrics.outbox import Outbox
+from worker.metrics.traffic import TrafficOfLogs
 from worker.run import Outcome, Run, Scope
 from worker.sources import Identity
 from worker.state import Counts, FindingState, LastRun
@@ -107,7 +105,23 @@ class Metrics:
         self.idempotency_requests = gauge(
             "idempotency_requests", "Stored requests by status at the latest count.", "status"
         )
-        self.traffic = _Traffic()
+        self.page = gauge(
+            "page_info", "Always 1; the label says where people reach the status page.", "url"
+        )
+        self.pushed = gauge(
+            "alerts_pushed",
+            "1 where the worker itself sends the alerts of a severity, and rules must not.",
+            "severity",
+        )
+        self.sent = counter(
+            "alerts_sent",
+            "Alerts sent to an Alertmanager: accepted, refused, or failed on the way.",
+            "alertmanager",
+            "outcome",
+        )
+        self.outbox = Outbox()
+        registry.register(self.outbox)
+        self.traffic = TrafficOfLogs()
         registry.register(self.traffic)
         self.up = gauge("up", "1 while the worker runs.")
         build = gauge("build_info", "Always 1.", "version", "python")
@@ -162,6 +176,17 @@ class Metrics:
                 self.idempotency_requests.labels(name.removeprefix(_STATUS)).set(number)
         self.traffic.latest[check.name] = (check.source_name, result.traffic)
 
+    def tell_paging(
+        self, page: str, pushed: Collection[Severity], alertmanagers: Iterable[str]
+    ) -> None:
+        """Say where the pages are, and which alerts are sent directly and to whom."""
+        self.page.labels(page).set(1)
+        for severity in Severity:
+            self.pushed.labels(severity).set(severity in pushed)
+        for name in alertmanagers:
+            for outcome in ("accepted", "refused", "failed"):
+                self.sent.labels(name, outcome)
+
     def count_findings(self, checks: Iterable[Check], counts: Counts) -> None:
         """Say how many findings the state holds; zero is said, too."""
         for check in checks:
@@ -185,10 +210,11 @@ class Metrics:
         for gauge in (
             *(self.violations, self.outcome, self.interval, self.last_completed, self.findings),
             *(self.table_rows, self.database_up, self.database_info, self.database_writable),
-            self.idempotency_requests,
+            *(self.idempotency_requests, self.page, self.pushed),
         ):
             gauge.clear()
         self.traffic.latest.clear()
+        self.outbox.pending.clear()
         self._info.clear()
         for gone in self._planned - {check.name for check in staying}:
             for counter in (self.runs, self.duration, self.examined, self.missed):
@@ -204,94 +230,6 @@ class Metrics:
 
     def _completed(self, check: Check, scope: Scope, when: datetime) -> None:
         self.last_completed.labels(check.name, scope).set(when.timestamp())
-
-
-class _Traffic(Collector):
-    """What the latest runs told of HTTP requests.
-
-    The counters go on over restarts, because the counts are kept with the place in the log; so
-    they are told as they are, not added up once more.
-    """
-
-    def __init__(self) -> None:
-        self.latest: dict[str, tuple[str, Traffic | None]] = {}
-
-    def withdraw(self, check: str) -> None:
-        """Leave out what only a run that could tell may say; counters stay."""
-        source, traffic = self.latest.get(check, ("", None))
-        if traffic:
-            traffic = replace(traffic, windows={}, behind_bytes=None)
-            self.latest[check] = (source, traffic)
-
-    def collect(self) -> Iterator[Metric]:
-        """Every family, without samples where there are none."""
-        families = _traffic_families()
-        # A copy: runs come in while somebody scrapes.
-        for source, traffic in list(self.latest.values()):
-            for name, labels, number in _traffic_samples(traffic) if traffic else ():
-                families[name].add_metric((source, *labels), number)
-        yield from families.values()
-
-
-def _traffic_families() -> dict[str, CounterMetricFamily | GaugeMetricFamily]:
-    route = ("source", "route", "method")
-
-    def counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
-        return CounterMetricFamily(f"reconciler_{name}", text, labels=labels)
-
-    return {
-        "requests": counter("http_requests_sampled", "Requests read from a log.", *route),
-        "conflicts": counter("http_conflicts", "Answers 409 by code.", *route, "code"),
-        "refusals": counter(
-            "http_key_refusals", "Answers 400 and 422 of write requests.", *route, "status"
-        ),
-        "without_key": counter(
-            "http_requests_without_key",
-            "Write requests that were accepted without an idempotency key.",
-            *route,
-        ),
-        "lines": counter(
-            "access_log_lines",
-            "Lines of a log by state: all that were read, and those with a fault.",
-            *("source", "state"),
-        ),
-        "ratio": GaugeMetricFamily(
-            "reconciler_http_conflict_ratio",
-            "Answers 409 in all answers of the window; absent without requests.",
-            labels=(*route, "window"),
-        ),
-        "behind": GaugeMetricFamily(
-            "reconciler_access_log_behind_bytes",
-            "What is written in a log and not yet read.",
-            labels=("source",),
-        ),
-    }
-
-
-def _total_samples(route: Route, seen: Seen) -> Iterator[tuple[str, tuple[str, ...], float]]:
-    yield "requests", route, seen.requests
-    for code in (*CODES, OTHER):
-        number = seen.conflicts.get(code, 0)
-        if number or route[1] in WRITES:  # zero is said where there could be conflicts
-            yield "conflicts", (*route, code), number
-    for status, number in seen.refusals.items():
-        yield "refusals", (*route, status), number
-    if seen.without_key:
-        yield "without_key", route, seen.without_key
-
-
-def _traffic_samples(traffic: Traffic) -> Iterator[tuple[str, tuple[str, ...], float]]:
-    """The family, the labels after the source, and the number of each sample."""
-    for route, seen in traffic.totals.items():
-        yield from _total_samples(route, seen)
-    for window, counts in traffic.windows.items():
-        for route, seen in counts.items():
-            if seen.requests:
-                yield "ratio", (*route, window), seen.ratio
-    for state, number in traffic.lines.items():
-        yield "lines", (state,), number
-    if traffic.behind_bytes is not None:
-        yield "behind", (), traffic.behind_bytes
 
 
 def _labels(check: Check) -> tuple[str, str, str, str]:

@@ -1,0 +1,1 @@
+"""How people are told: log events, and alerts that the worker sends itself."""

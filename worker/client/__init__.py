@@ -1,0 +1,1 @@
+"""The worker as a client of web servers: Prometheus and Alertmanager."""
