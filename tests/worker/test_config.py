@@ -321,6 +321,49 @@ ONE_MISTAKE = {
 }
 
 
+ALERTMANAGER = "[alertmanagers.main]\nurl = 'http://am:9093'\n"
+PUSH = "[alerts]\npush = ['critical']\n"
+
+ONE_MISTAKE |= {
+    "push to nobody": (
+        VALID + PUSH,
+        "alerts.push needs [alertmanagers.NAME]: nobody would be told",
+    ),
+    "an Alertmanager for nothing": (
+        VALID + ALERTMANAGER,
+        "[alertmanagers] is of no use without alerts.push",
+    ),
+    "push of an unknown severity": (
+        VALID + ALERTMANAGER + PUSH.replace("critical", "urgent"),
+        "alerts.push[0]: Input should be 'critical', 'warning' or 'info'",
+    ),
+    "an Alertmanager's URL": (
+        VALID + ALERTMANAGER.replace("http:", "tcp:") + PUSH,
+        "alertmanagers.main.url: not http:// or https:// and a host",
+    ),
+    "an alert that ends before it is said again": (
+        VALID + ALERTMANAGER + PUSH + "expire_after = '2m'\n",
+        "alerts: expire_after is under three times resend_every",
+    ),
+    "a label of our own": (
+        VALID + ALERTMANAGER + PUSH + "labels = { severity = 'low' }\n",
+        "alerts: labels.severity is a label of the worker's own",
+    ),
+    "a label that is none": (
+        VALID + ALERTMANAGER + PUSH + "labels = { 'team-a' = 'x' }\n",
+        "alerts.labels.team-a.[key]: String should match pattern",
+    ),
+    "a label without a value": (
+        VALID + ALERTMANAGER + PUSH + "labels = { team = '' }\n",
+        "alerts.labels.team: String should have at least 1 character",
+    ),
+    "where the pages are": (
+        VALID + "[http]\nexternal_url = 'audit.example'\n",
+        "http.external_url: not http:// or https:// and a host",
+    ),
+}
+
+
 @pytest.mark.parametrize("case", ONE_MISTAKE)
 def test_a_mistake_is_reported_at_its_place(tmp_path: Path, case: str) -> None:
     """Each mistake gives exactly one message, which names its place and what is wrong."""

@@ -4,8 +4,10 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import structlog
@@ -24,7 +26,7 @@ from worker.state import Change, Transition
 CHECK = Duplicates(name="t.duplicates.k", table="t", columns=("k",), primary_key="id")
 HOSTILE = 'quote" back\\slash new\nline\r tab\t nul\x00 bell\x07 emoji🎲 sep\u2028 lone\ud800'
 
-Lines = Callable[[], list[dict[str, object]]]
+Lines = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
@@ -160,6 +162,46 @@ def test_a_passing_run_is_a_line_of_json(lines: Lines) -> None:
     (line,) = lines()
     assert (line["event"], line["outcome"], line["level"]) == ("check_run", "pass", "info")
     assert list(line)[:3] == ["timestamp", "level", "event"]
+
+
+def told(lines: Lines) -> list[Any]:
+    """The outcomes of the runs that were told."""
+    return [line["outcome"] for line in lines()]
+
+
+def test_a_pass_like_the_last_is_not_told_again(lines: Lines) -> None:
+    """Where a check runs more often than its interval, its passes are told once an interval."""
+    runs = events.RunLog({CHECK.name: timedelta(hours=1)})
+    passing = Run(CHECK, Outcome.PASS, datetime.now(UTC), 0.1, Result(10, 0))
+    for run in (passing, passing, failing_run("x"), failing_run("x"), passing, passing):
+        runs.tell(run, Mask())
+    noted = replace(passing, result=Result(10, 0, notes=("a note",)))
+    runs.tell(noted, Mask())
+    assert told(lines) == ["pass", "fail", "fail", "pass", "pass"]
+
+
+def test_a_pass_of_the_next_interval_is_told(lines: Lines) -> None:
+    """A check that runs as often as configured has a line for each run."""
+    runs = events.RunLog({CHECK.name: timedelta()})
+    for _ in range(3):
+        runs.tell(Run(CHECK, Outcome.PASS, datetime.now(UTC), 0.1, Result(10, 0)), Mask())
+    assert told(lines) == ["pass"] * 3
+
+
+def test_lines_hold_no_personal_value(lines: Lines) -> None:
+    """Neither the line of a run nor an event repeats what is masked."""
+    key = {"user_id": 4711}
+    finding = Finding(key, "user_id 4711: off", {"idempotency_key": "spend_4711"})
+    run = Run(CHECK, Outcome.FAIL, datetime.now(UTC), 0.1, Result(1, 1, (finding,)))
+    mask = Mask()
+    events.RunLog({}).tell(run, mask)
+    events.log_transitions(
+        [Transition(Change.FINDING_CONFIRMED, run, "abc", finding.message, key)], mask
+    )
+    one, other = lines()
+    assert "4711" not in json.dumps([one, other])
+    assert one["findings"][0]["key"] == other["key"] == {"user_id": mask.value(4711)}
+    assert other["message"] == f"user_id {mask.value(4711)}: off"
 
 
 def test_the_console_form_stays_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

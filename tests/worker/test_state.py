@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,34 @@ def test_runs_are_bounded(state: State, path: Path, monkeypatch: pytest.MonkeyPa
     """Only the latest runs of a check are kept."""
     monkeypatch.setattr(record, "RUNS_KEPT", 3)
     for _ in range(10):
-        state.record(run_of())
+        state.record(run_of(1))
     with sqlite3.connect(path) as raw:
         assert raw.execute("SELECT count(*), min(id) FROM runs").fetchone() == (3, 8)
     raw.close()
+
+
+def kept(path: Path) -> list[tuple[str, float]]:
+    """Outcome and second of the runs that are kept, counted from the first."""
+    with closing(sqlite3.connect(path)) as raw:
+        rows = raw.execute("SELECT outcome, started_at FROM runs ORDER BY started_at").fetchall()
+    return [(outcome, round(at - rows[0][1])) for outcome, at in rows]
+
+
+def test_passes_are_kept_sparsely(state: State, path: Path) -> None:
+    """Of a check that passes every 4 s one run in 16 s is kept, under 20 s apart."""
+    for second in range(0, 50, 4):
+        state.record(run_of(later=timedelta(seconds=second)))
+    assert kept(path) == [("pass", 0), ("pass", 16), ("pass", 32), ("pass", 48)]
+
+
+def test_other_runs_are_kept_all(state: State, path: Path) -> None:
+    """What fails, what could not tell, and the pass after it stay in the history."""
+    for second, run in enumerate([run_of, run_of, failed_run, run_of, run_of]):
+        state.record(run(later=timedelta(seconds=second)))
+    state.record(run_of(1, later=timedelta(seconds=5)))
+    assert [outcome for outcome, _ in kept(path)] == [
+        *("pass", "pass", "error", "pass", "pass", "fail")
+    ]
 
 
 def test_a_restart_forgets_nothing(state: State, path: Path) -> None:

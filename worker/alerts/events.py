@@ -1,7 +1,9 @@
 """What a person is told: one log line a run, and one event for every change of state."""
 
+import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -11,6 +13,9 @@ from checks.types import Severity
 from worker.privacy import Mask
 from worker.run import Outcome, Run
 from worker.state import Change, Transition
+
+LIKE_THE_LAST = 0.75
+"""Part of a check's interval in which the line of a passing run says nothing new."""
 
 FINDINGS_LOGGED = 3
 """Findings that a run's line repeats; the rest are in the state and on the command line."""
@@ -25,6 +30,30 @@ TRANSITIONS_LOGGED = 20
 """Events of one sort that a run makes; the rest is counted, and `reconciler findings` has them."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class RunLog:
+    """Tells of runs; of a check that passes again and again, once an interval.
+
+    Checks that page run more often than the configured interval, while they are quick.
+    """
+
+    def __init__(self, intervals: Mapping[str, timedelta]) -> None:
+        """`intervals` are those of the configuration."""
+        self._intervals = intervals
+        self._passed_at: dict[str, float] = {}
+
+    def tell(self, run: Run, mask: Mask) -> None:
+        """Write the line of a run, unless one like it was written moments ago."""
+        name, now = run.check.name, time.monotonic()
+        passed_at = self._passed_at.pop(name, None)
+        if run.outcome is Outcome.PASS and not (run.result and run.result.notes):
+            interval = self._intervals.get(name, timedelta()).total_seconds()
+            if passed_at is not None and now - passed_at < LIKE_THE_LAST * interval:
+                self._passed_at[name] = passed_at
+                return
+            self._passed_at[name] = now
+        log_run(run, mask)
 
 
 def log_run(run: Run, mask: Mask) -> None:

@@ -19,6 +19,9 @@ from worker.state.tables import FindingState, Row, cursors, findings, put, runs,
 RUNS_KEPT = 100
 """Runs kept of each check."""
 
+PASSES_APART = 20.0
+"""Seconds within which, of a check that passes again and again, one run and the latest are kept."""
+
 Counts = Mapping[tuple[str, FindingState], int]
 """How many unresolved findings each check has, by state; what is unlisted is among them."""
 
@@ -146,6 +149,8 @@ def forget(connection: Connection, names: Iterable[str], at: float) -> int:
 
 def _write_run(connection: Connection, run: Run) -> None:
     name, result = run.check.name, run.result
+    if run.outcome is Outcome.PASS:
+        _thin_out(connection, run)
     connection.execute(
         insert(runs).values(
             check_name=name,
@@ -162,6 +167,19 @@ def _write_run(connection: Connection, run: Run) -> None:
     oldest = connection.scalar(ids.limit(1).offset(RUNS_KEPT - 1))
     if oldest is not None:
         connection.execute(delete(runs).where(runs.c.check_name == name, runs.c.id < oldest))
+
+
+def _thin_out(connection: Connection, run: Run) -> None:
+    """Leave out the latest pass where the one before it is recent: history is to be long."""
+    latest = connection.execute(
+        select(runs.c.id, runs.c.outcome, runs.c.scope, runs.c.started_at)
+        .where(runs.c.check_name == run.check.name)
+        .order_by(runs.c.id.desc())
+        .limit(2)
+    ).all()
+    alike = [row for row in latest if (row.outcome, row.scope) == (Outcome.PASS, run.scope)]
+    if len(alike) == 2 and run.started_at.timestamp() - alike[1].started_at < PASSES_APART:  # noqa: PLR2004
+        connection.execute(delete(runs).where(runs.c.id == alike[0].id))
 
 
 def _edges(run: Run, before: str | None) -> Iterator[Transition]:

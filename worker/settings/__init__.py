@@ -1,0 +1,46 @@
+"""The settings of `config.toml`."""
+
+from worker.settings.base import Schedule, Table, Zone, parse_url
+from worker.settings.places import (
+    LONGEST_SNAPSHOT,
+    AccessLogSettings,
+    AlertmanagerSettings,
+    DatabaseSettings,
+    PrometheusSettings,
+    ServerSettings,
+    UrlTable,
+)
+from worker.settings.whole import (
+    AlertsSettings,
+    HttpSettings,
+    LogSettings,
+    Override,
+    PrivacySettings,
+    ScheduleSettings,
+    Settings,
+    StateSettings,
+    Timetable,
+)
+
+__all__ = [
+    "LONGEST_SNAPSHOT",
+    "AccessLogSettings",
+    "AlertmanagerSettings",
+    "AlertsSettings",
+    "DatabaseSettings",
+    "HttpSettings",
+    "LogSettings",
+    "Override",
+    "PrivacySettings",
+    "PrometheusSettings",
+    "Schedule",
+    "ScheduleSettings",
+    "ServerSettings",
+    "Settings",
+    "StateSettings",
+    "Table",
+    "Timetable",
+    "UrlTable",
+    "Zone",
+    "parse_url",
+]
