@@ -52,11 +52,17 @@ class PrometheusServer:
 
     folder: Path
     scraped: int | None = None
-    """The port of what it scrapes four times a second."""
+    """The port of what it scrapes."""
     secure: bool = False
     """Whether it asks for TLS, a client's certificate and a password: `certificates` makes them."""
     remote_read: str | None = None
     """The URL of a further store that it asks, too."""
+    rules: Path | None = None
+    """A file of rules that it evaluates as often as it scrapes."""
+    alertmanagers: tuple[str, ...] = ()
+    """Host and port of those that it sends its alerts to, each alert again every second."""
+    every: str = "250ms"
+    """How often it scrapes."""
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
 
@@ -138,9 +144,16 @@ class PrometheusServer:
     def _configure(self) -> None:
         shop = {"job_name": "shop", "static_configs": [{"targets": [f"{HOST}:{self.scraped}"]}]}
         store = {"url": self.remote_read, "read_recent": True}
+        told = {"static_configs": [{"targets": list(self.alertmanagers)}]}
         # JSON is YAML, too.
         document = {
-            "global": {"scrape_interval": "250ms", "scrape_timeout": "250ms"},
+            "global": {
+                "scrape_interval": self.every,
+                "scrape_timeout": self.every,
+                "evaluation_interval": self.every,
+            },
+            "alerting": {"alertmanagers": [told] if self.alertmanagers else []},
+            "rule_files": [str(self.rules)] if self.rules else [],
             "scrape_configs": [shop] if self.scraped else [],
             "remote_read": [store] if self.remote_read else [],
         }
@@ -159,6 +172,7 @@ class PrometheusServer:
             f"--web.external-url={self.url}",
             f"--web.config.file={self.folder}/web.yml",
             "--storage.tsdb.retention.time=10y",
+            "--rules.alert.resend-delay=1s",
         ]
 
     def _client(self) -> httpx.Client:

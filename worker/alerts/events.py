@@ -26,6 +26,9 @@ QUIET = {
 }
 """Changes that are no cause for concern."""
 
+PAGING = {Change.FINDING_CONFIRMED, Change.FINDING_REOPENED}
+"""Changes that page somebody, where the check is critical."""
+
 TRANSITIONS_LOGGED = 20
 """Events of one sort that a run makes; the rest is counted, and `reconciler findings` has them."""
 
@@ -88,9 +91,10 @@ def log_transitions(transitions: Iterable[Transition], mask: Mask) -> None:
         if each.finding_id:
             fields |= {"finding": each.finding_id, "key": mask.fields(each.key or {})}
         if each.message:
-            fields["message"] = mask.message(each.message, each.key or {})
-        level = 20 if each.change in QUIET else 30
-        _log.log(level, each.change.value, **fields, **each.details)
+            fields["message"] = mask.message(each.message, each.key or {}, each.evidence)
+        if each.change is Change.CHECK_FAILED:
+            fields |= {"error": each.run.error, "permanent": each.run.permanent}
+        _log.log(_level_of(each), each.change.value, **fields, **each.details)
         check = each.run.check.name
     left_out = {change: n - TRANSITIONS_LOGGED for change, n in told.items()}
     if cut := {change.value: n for change, n in left_out.items() if n > 0}:
@@ -114,6 +118,13 @@ def _check(run: Run) -> dict[str, Any]:
         **({"table": check.table} if check.table else {}),
         "severity": check.severity,
     }
+
+
+def _level_of(transition: Transition) -> int:
+    if transition.change in QUIET:
+        return 20
+    pages = transition.run.check.severity is Severity.CRITICAL
+    return 40 if pages and transition.change in PAGING else 30
 
 
 def _level(run: Run) -> int:

@@ -26,7 +26,6 @@ class Paging:
             Push(name, each, settings.alerts, self._state, self._said)
             for name, each in settings.alertmanagers.items()
         )
-        self._metrics.tell_paging(page, settings.alerts.push, settings.alertmanagers)
 
     def start(self) -> None:
         """Send, on threads."""

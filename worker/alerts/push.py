@@ -177,7 +177,11 @@ class Push:
     def _taken(self, rows: Sequence[Row]) -> None:
         now = time.monotonic()
         self._said_at |= {_version(row): now for row in rows}
-        self._outbox.settle_alerts([row for row in rows if row["taken_at"] is None], [])
+        news = [row for row in rows if row["taken_at"] is None]
+        self._outbox.settle_alerts(news, [])
+        for row in news:
+            status = "firing" if row["ends_at"] is None else "resolved"
+            _log.info("alert_delivered", **self._named(row), status=status)
         self._said(self.name, "accepted", len(rows))
 
     def _refuse(self, row: Row, status: int) -> None:
@@ -186,13 +190,11 @@ class Push:
         self._said(self.name, "refused", 1)
         if _version(row) not in self._refused:
             self._refused.add(_version(row))
-            _log.warning(
-                "alert_refused",
-                alertmanager=self.name,
-                check=row["check_name"],
-                alert=decoded(row).labels.get("alertname"),
-                status=status,
-            )
+            _log.warning("alert_refused", **self._named(row), status=status)
+
+    def _named(self, row: Row) -> dict[str, Any]:
+        alert = decoded(row).labels.get("alertname")
+        return {"alertmanager": self.name, "check": row["check_name"], "alert": alert}
 
     def _forget_old(self) -> None:
         past = (datetime.now(UTC) - timedelta(seconds=self._resolved_for)).timestamp()

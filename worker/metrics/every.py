@@ -1,6 +1,7 @@
 """Every metric that checks and process set; with those beside it, all that are exported."""
 
 import platform
+import threading
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -34,6 +35,9 @@ class Metrics:
     """The worker's registry. Labels come from configuration and enums, never from rows."""
 
     def __init__(self) -> None:
+        self.changing = threading.Lock()
+        """Held while another configuration takes over: a scrape that saw half of it would resolve
+        alerts."""
         disable_created_metrics()
         self.registry = registry = CollectorRegistry()
 
@@ -135,7 +139,8 @@ class Metrics:
     def render(self, accept: str) -> tuple[bytes, str]:
         """The exposition and its content type, in the format that the client accepts."""
         encode, content_type = choose_encoder(accept)
-        return encode(self.registry), content_type
+        with self.changing:
+            return encode(self.registry), content_type
 
     def plan(
         self,

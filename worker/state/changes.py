@@ -34,6 +34,7 @@ class Transition:
     finding_id: str | None = None
     message: str | None = None
     key: Mapping[str, Any] | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     """What only this change has: who acknowledged and why, why it was reopened."""
 

@@ -210,8 +210,15 @@ class _Book:
         self._tell(change, row, {"why": why} if why else {})
 
     def _tell(self, change: Change, row: Row, details: Row | None = None) -> None:
-        key = json.loads(row["key"])
-        told = Transition(change, self._run, row["id"], row["message"], key, details or {})
+        told = Transition(
+            change,
+            self._run,
+            row["id"],
+            row["message"],
+            json.loads(row["key"]),
+            json.loads(row["evidence"]),
+            details or {},
+        )
         self.transitions.append(told)
 
 

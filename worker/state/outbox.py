@@ -106,15 +106,10 @@ def take(connection: Connection, rows: Iterable[Row], at: float) -> None:
 
 
 def drop(connection: Connection, rows: Iterable[Row]) -> None:
-    """Forget alerts that have been over for long enough."""
+    """Forget alerts that have been over for long enough, unless they fire again."""
     for row in rows:
-        connection.execute(
-            delete(alerts).where(
-                alerts.c.id == row["id"],
-                alerts.c.changed_at == row["changed_at"],
-                alerts.c.ends_at.is_not(None),
-            )
-        )
+        same = (alerts.c.id == row["id"]) & (alerts.c.changed_at == row["changed_at"])
+        connection.execute(delete(alerts).where(same))
 
 
 def _wanted(

@@ -184,7 +184,7 @@ def _thin_out(connection: Connection, run: Run) -> None:
 
 def _edges(run: Run, before: str | None) -> Iterator[Transition]:
     if run.outcome is Outcome.ERROR and before != Outcome.ERROR:
-        yield Transition(Change.CHECK_FAILED, run, message=run.error)
+        yield Transition(Change.CHECK_FAILED, run)
     if run.completed and before == Outcome.ERROR:
         yield Transition(Change.CHECK_RECOVERED, run)
 
