@@ -16,14 +16,17 @@ import structlog
 from sqlalchemy import make_url
 from structlog.testing import capture_logs
 
-from checks.base import Check
+from checks.base import Check, Finding
+from checks.non_negative import NonNegative
 from checks.types import Severity
 from tests.alertmanager import AlertmanagerServer, Receiver, alertmanager, receiver
 from tests.prometheus import PASSWORD, USER, serving
 from tests.servers import HOST, wait_until
 from tests.worker.states import CHECK, run_of
+from worker.alerts.drafts import Drafts
 from worker.alerts.push import BATCH, Push
-from worker.settings import AlertmanagerSettings, AlertsSettings
+from worker.privacy import Mask
+from worker.settings import AlertmanagerSettings, AlertsSettings, Settings
 from worker.state import State
 from worker.state.outbox import Draft
 from worker.state.tables import Row
@@ -172,6 +175,40 @@ def test_new_contents_page_nobody_anew(
     )
     desk.see(of=two)
     assert_told(person, two.name, "firing", "resolved")
+
+
+HOSTILE = (
+    "<script>alert(1)</script> {{ .Labels }} \u202e\x00\n\x1b[31m'; DROP TABLE orders -- 🎲" * 9
+)
+
+
+def test_hostile_contents_arrive_as_texts(
+    desk: Desk, shared: AlertmanagerServer, person: Receiver
+) -> None:
+    """Whatever a key holds, the alert is taken and told, without a character that commands."""
+    hostile = NonNegative(
+        name="hostile",
+        table="balances",
+        primary_key="code",
+        columns=("amount",),
+        severity=Severity.CRITICAL,
+    )
+    settings = Settings.model_validate(
+        {
+            "databases": {"ledger": {"url": "sqlite:///ledger.db"}},
+            "alertmanagers": {"main": {"url": shared.url}},
+            "alerts": {"push": ["critical"]},
+        }
+    )
+    desk.send_to({"main": shared.url})
+    desk.state.adopt_policy(Drafts(settings, "http://page.example", Mask()), [hostile])
+    desk.state.record(run_of(Finding({"code": HOSTILE}, HOSTILE), check=hostile))
+    for push in desk.pushes:
+        push.wake()
+    told = person.wait("ReconcilerNegativeAmount", "firing", check="hostile")
+    assert "<script>" in told.annotations["summary"]
+    assert not set("\u202e\x00\x1b") & set("".join(told.annotations.values()))
+    assert json.loads(told.annotations["keys"]) == [{"code": HOSTILE}]
 
 
 def test_an_alert_outlives_its_worker(desk: Desk, shared: AlertmanagerServer) -> None:
