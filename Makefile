@@ -39,12 +39,13 @@ check: $(DEV_STAMP) ## the gates that need no database
 	@echo "== lint-imports"
 	@$(BIN)/lint-imports --no-logo
 
-servers: ## MariaDB, MySQL, promtool, nginx and Node.js for the tests
+servers: ## MariaDB, MySQL, Prometheus, Alertmanager, nginx, Node.js and Chromium for the tests
 	@echo "== install-servers"
 	@scripts/install-servers
 
 bench: $(DEV_STAMP) servers ## the checks on a ledger of ROWS=5000000 beside the usual SQL (half an hour)
 	@$(BIN)/python -m benchmarks.access_log
+	@$(BIN)/python -m benchmarks.paging
 	@$(BIN)/python -m benchmarks.run --rows $(ROWS)
 
 fmt: $(DEV_STAMP) ## format the code and mend what ruff can mend

@@ -34,7 +34,9 @@ from checks.base import (
     Sources,
     Window,
 )
+from checks.explaining import look
 from checks.expression import Expression, FarExpression
+from checks.looking import Keys
 from checks.sql import as_bytes, labelled, numbered, rows_of, scalar
 from checks.types import Columns, Identifier, Severity
 
@@ -123,6 +125,10 @@ class Backing(Check):
                     place = part.source if "." in part.source else f"{self.table}.{part.source}"
                     yield f"{place} cannot be compared with {holder.table}.{name}: {reason}"
 
+    def look(self, keys: Keys = ()) -> str | None:
+        """The sums of both sides for each owner."""
+        return look(self, keys)
+
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Sum both sides for each owner, in one statement, and compare."""
         with sources.snapshot(self.database) as connection:
@@ -140,12 +146,12 @@ class Backing(Check):
         return Result(examined, violations, tuple(map(self._finding, groups[:SAMPLE])))
 
     @property
-    def _sides(self) -> tuple[str, ...]:
+    def sides(self) -> tuple[str, ...]:
         """The tables of amounts, by their number in `side`: the check's own, and the holders'."""
         return ("", *dict.fromkeys(each.table for each in self.holders))
 
     @property
-    def _joined_by(self) -> tuple[str, ...]:
+    def joined_by(self) -> tuple[str, ...]:
         """The columns that tell apart rows without an owner: those by which they are joined."""
         return tuple(dict.fromkeys(name for on in self.through.values() for name in on.values()))
 
@@ -167,7 +173,7 @@ class Backing(Check):
         rows = rows_of(self.table, self.needs[self.table]).alias("own")
         source, column = joining.join(rows, self.through, self.needs, outer=True)
         owner = [part.over(column) for part in self.by]
-        amount, names = rows.c[self.amount], self._joined_by
+        amount, names = rows.c[self.amount], self.joined_by
         return (
             self._entry(owner, 0, amount, [rows.c[name] for name in names])
             .select_from(source)
@@ -176,8 +182,8 @@ class Backing(Check):
 
     def _held(self, holder: Holder) -> Select[Any]:
         rows = rows_of(holder.table, self.needs[holder.table])
-        owner, side = [rows.c[name] for name in holder.by], self._sides.index(holder.table)
-        joined = [null() for _ in self._joined_by]
+        owner, side = [rows.c[name] for name in holder.by], self.sides.index(holder.table)
+        joined = [null() for _ in self.joined_by]
         return self._entry(owner, side, rows.c[holder.amount], joined).where(holder.when.on(rows))
 
     def _entry(
@@ -198,7 +204,7 @@ class Backing(Check):
         groups = (*owner, entries.c.apart, *numbered(entries, "joined"))
         sums = [
             func.sum(case((entries.c.side == side, entries.c.amount), else_=0))
-            for side in range(len(self._sides))
+            for side in range(len(self.sides))
         ]
         spelled = [
             self._spelled(each, part, found) for each, part in zip(owner, self.by, strict=True)
@@ -216,11 +222,11 @@ class Backing(Check):
         return func.min(as_bytes(column) if described and described.is_text else column)
 
     def _finding(self, group: RowMapping) -> Finding:
-        own, *held = (group[f"sum_{side}"] for side in range(len(self._sides)))
+        own, *held = (group[f"sum_{side}"] for side in range(len(self.sides)))
         off = own - sum(held)
         key = self._key(group)
         owner = ", ".join(f"{name} {value}" for name, value in key.items())
-        sums = dict(zip(self._sides[1:], map(scalar, held), strict=True))
+        sums = dict(zip(self.sides[1:], map(scalar, held), strict=True))
         holders = ", ".join(f"{table} {amount}" for table, amount in sums.items())
         problem, verb = (
             ("unexplained", "is not explained by") if off > 0 else ("overheld", "does not cover")
@@ -235,7 +241,7 @@ class Backing(Check):
     def _key(self, group: RowMapping) -> dict[str, Scalar]:
         key = {part.source: scalar(group[f"key_{n}"]) for n, part in enumerate(self.by)}
         if group["apart"]:
-            key["held_in"] = self._sides[group["apart"]]
+            key["held_in"] = self.sides[group["apart"]]
         elif group["apart"] == 0:
-            key |= {name: scalar(group[f"joined_{n}"]) for n, name in enumerate(self._joined_by)}
+            key |= {name: scalar(group[f"joined_{n}"]) for n, name in enumerate(self.joined_by)}
         return key

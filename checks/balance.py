@@ -18,6 +18,7 @@ from checks import catalog
 from checks.balancing import hot
 from checks.balancing.chain import Chain
 from checks.balancing.comparison import Comparison, Seen
+from checks.balancing.looking import look
 from checks.balancing.sides import Part, Side, code, codes_are_unique, has_codes
 from checks.balancing.summing import Ledger
 from checks.base import (
@@ -29,6 +30,7 @@ from checks.base import (
     Sources,
     Window,
 )
+from checks.looking import Keys
 from checks.moments import written
 from checks.types import Columns, Identifier, Severity
 from checks.window import Followed, Place, Reading, cursor_complaints
@@ -87,7 +89,7 @@ class Balance(Check):
         """Keys and amounts of both sides."""
         chained = (self.chain.before, self.chain.change, self.chain.after) if self.chain else ()
         times = filter(None, (self.ledger_written_at,))
-        own = (self.ledger_primary_key, *times, *self._ledger_by, *self.sums.values(), *chained)
+        own = (self.ledger_primary_key, *times, *self.postings_by, *self.sums.values(), *chained)
         return {
             self.table: tuple(
                 dict.fromkeys(
@@ -103,6 +105,10 @@ class Balance(Check):
             yield from cursor_complaints(connection, self.ledger, self.ledger_cursor)
         yield from self._mismatches(connection)
 
+    def look(self, keys: Keys = ()) -> str | None:
+        """The sums of both sides, and the first ledger row that does not follow on another."""
+        return look(self, keys)
+
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Add up and compare every group, or those that have new ledger rows.
 
@@ -111,7 +117,7 @@ class Balance(Check):
         with sources.snapshot(self.database) as connection:
             comparison = self._comparison(connection)
             followed = Followed(
-                *(self.ledger, self.ledger_cursor, self.ledger_written_at), key=self._ledger_by
+                *(self.ledger, self.ledger_cursor, self.ledger_written_at), key=self.postings_by
             )
             reading = followed.read(connection, window, "ledger")
             if reading.begin is not None:
@@ -125,7 +131,8 @@ class Balance(Check):
         return self._result(seen, reading, None)
 
     @property
-    def _ledger_by(self) -> tuple[str, ...]:
+    def postings_by(self) -> tuple[str, ...]:
+        """The ledger's columns for `by`."""
         return self.ledger_by or self.by
 
     def _comparison(self, connection: Connection) -> Comparison:
@@ -133,7 +140,7 @@ class Balance(Check):
         if complaint := next(self._mismatches(connection), None):
             raise CheckError(complaint, permanent=True)
         postings = Side(
-            *(self.ledger, self.ledger_primary_key, self._ledger_by),
+            *(self.ledger, self.ledger_primary_key, self.postings_by),
             tuple(self.sums.values()),
             found[self.ledger],
         )
@@ -144,7 +151,7 @@ class Balance(Check):
     def _mismatches(self, connection: Connection) -> Iterator[str]:
         mine = catalog.columns(connection, self.table)
         theirs = catalog.columns(connection, self.ledger)
-        for one, other in zip(self.by, self._ledger_by, strict=True):
+        for one, other in zip(self.by, self.postings_by, strict=True):
             if (
                 one in mine
                 and other in theirs
@@ -155,7 +162,7 @@ class Balance(Check):
         yield from _fractions(self.table, mine, self.sums)
         yield from _fractions(self.ledger, theirs, (*self.sums.values(), *chained))
         keys = {self.table: (self.primary_key, *self.by)}
-        keys[self.ledger] = (self.ledger_primary_key, *self._ledger_by)
+        keys[self.ledger] = (self.ledger_primary_key, *self.postings_by)
         for table, found in ((self.table, mine), (self.ledger, theirs)):
             for name in dict.fromkeys(keys[table]):
                 if name in found and found[name].is_elusive:

@@ -1,7 +1,7 @@
 """The contract between a check and the worker that runs it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -204,6 +204,16 @@ class Check(BaseModel, ABC):
         """What in the real schema does not fit this check's fields, beyond missing names."""
         _ = connection
         yield from ()
+
+    def look(self, keys: Sequence[Mapping[str, Scalar]] = ()) -> str | None:
+        """One SELECT for MySQL and MariaDB with which a person looks at findings, or at what to.
+
+        With keys of findings it shows these; keys of another sort than the first are left out.
+        Without any it shows the first of all violations, `settle` aside and `since` as the
+        configuration writes it. None where no statement can tell.
+        """
+        _ = keys
+        return None
 
     @property
     def source_name(self) -> str:

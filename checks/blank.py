@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, and_, false, func, or_, select
 
 from checks import catalog
 from checks.base import EVERYTHING, Check, Result, Scalar, Sources, Window
+from checks.looking import Keys, look_at_rows, quoted
 from checks.sql import (
     WHITE_SPACE,
     as_unicode,
@@ -35,6 +36,12 @@ class Blank(Check):
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The column, and the primary key by which findings name rows."""
         return {self.table: tuple(dict.fromkeys((self.primary_key, self.column)))}
+
+    def look(self, keys: Keys = ()) -> str | None:
+        """The blank rows."""
+        text = f"CONVERT({quoted(self.column)} USING utf8mb4)"
+        blank = f"({quoted(self.column)} IS NULL OR {text} REGEXP '^[[:space:]]*$')"
+        return look_at_rows(self.table, self.primary_key, keys, blank)
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Count NULL, empty and white-space values apart, over all rows."""

@@ -8,6 +8,7 @@ from pydantic import AfterValidator
 
 from checks import catalog
 from checks.base import EVERYTHING, Check, Finding, Result, Sources, Window
+from checks.looking import Keys, among, having, in_catalog
 from checks.types import Identifier
 
 _DECLARATION = re.compile(
@@ -39,6 +40,14 @@ class Columns(Check):
     kind: Literal["columns"] = "columns"
     columns: Mapping[Identifier, Declaration] = {}
     retired_columns: tuple[Identifier, ...] = ()
+
+    def look(self, keys: Keys = ()) -> str | None:
+        """What the catalog says of the columns."""
+        names = [str(key["column"]) for key in having(keys, ("table", "column"))]
+        wanted = [name for name in (*self.columns, *self.retired_columns) if name in names]
+        chosen = among({"column": "column_name"}, [{"column": n} for n in wanted]) if wanted else ""
+        shown = "column_name, column_type, is_nullable, column_default, collation_name"
+        return in_catalog("columns", shown, self.table, "ORDER BY ordinal_position", chosen)
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Compare the declarations with the catalog, column by column."""

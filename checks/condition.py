@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, not_, select
 from checks import catalog
 from checks.base import EVERYTHING, Check, Result, Scalar, Sources, Window
 from checks.expression import Expression
+from checks.looking import Keys, look_at_rows, spelled
 from checks.sql import counted, row_total, rows_of, sample_rows, scalar
 from checks.types import Identifier
 
@@ -41,6 +42,11 @@ class Condition(Check):
         tallied = (self.tally,) if self.tally else ()
         columns = dict.fromkeys((self.primary_key, *self.expression.columns, *tallied))
         return {self.table: tuple(columns)}
+
+    def look(self, keys: Keys = ()) -> str | None:
+        """The rows for which the expression is not true."""
+        untrue = f"{spelled(self.expression)} IS NOT TRUE"
+        return look_at_rows(self.table, self.primary_key, keys, untrue)
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Count and sample the rows for which the expression is not true."""

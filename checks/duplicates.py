@@ -32,6 +32,17 @@ from checks.base import (
     Window,
 )
 from checks.grouping import candidates, goes_by_hash, index_order, may_repeat
+from checks.looking import (
+    Keys,
+    among,
+    fitting,
+    having,
+    listed,
+    quoted,
+    statement,
+    whatever_the_index,
+    where,
+)
 from checks.sql import abridged, as_bytes, row_estimate, rows_of, scalar, without_index
 from checks.types import Columns, Identifier, Severity
 
@@ -62,6 +73,27 @@ class Duplicates(Check):
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The key, and the primary key by which findings name rows."""
         return {self.table: tuple(dict.fromkeys((self.primary_key, *self.columns)))}
+
+    def look(self, keys: Keys = ()) -> str | None:
+        """The rows of some groups, or all groups with the first and the last of their rows."""
+        return fitting(having(keys, self.columns), self._look)
+
+    def _look(self, keys: Keys) -> str:
+        names = {name: quoted(name) for name in self.columns}
+        by = listed(self.columns)
+        if keys:
+            chosen = where(among(names, keys, spell=whatever_the_index))
+            order = f"ORDER BY {listed(dict.fromkeys((*self.columns, self.primary_key)))}"
+            return statement("SELECT *", f"FROM {quoted(self.table)}", chosen, order)
+        filled = [f"{name} IS NOT NULL" for name in names.values()]
+        own = quoted(self.primary_key)
+        return statement(
+            f"SELECT {by}, COUNT(*) AS `rows`, MIN({own}) AS `first`, MAX({own}) AS `last`",
+            f"FROM {quoted(self.table)}",
+            where(f"({' OR '.join(filled)})" if self.nulls == "equal" else " AND ".join(filled)),
+            f"GROUP BY {by}",
+            "HAVING COUNT(*) > 1",
+        )
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Group all rows by key; describe the groups with most rows by their row ids.

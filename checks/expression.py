@@ -87,6 +87,11 @@ class Expression:
         """Whether it is a column and nothing else."""
         return isinstance(self._tree, exp.Column) and self.source in self.columns
 
+    @property
+    def tree(self) -> exp.Expr:
+        """What was parsed, for those who spell it anew."""
+        return self._tree.copy()
+
     def __repr__(self) -> str:
         return f"Expression({self.source!r})"
 

@@ -11,17 +11,14 @@ from sqlalchemy import ColumnElement, Connection, TableClause, and_, func, or_, 
 
 from checks import catalog, moments
 from checks.base import EVERYTHING, SAMPLE, Check, CheckError, Finding, Result, Sources, Window
+from checks.looking import Keys
+from checks.requesting import NO_PATH, SHOWN_DIGEST, look
 from checks.sql import as_bytes, counted, rows_of, scalar
 from checks.traffic.routes import template
 from checks.types import Duration, Identifier, Ratio, Slug
 
 MOST_PATHS = 50_000
 """Different paths that one question takes apart; the rest, the least asked for, is left out."""
-
-NO_PATH = "(none)"
-
-SHOWN_DIGEST = 16
-"""Hexadecimal digits that are shown of a key's SHA-256: a key itself is the client's."""
 
 Row = ColumnElement[Any]
 
@@ -104,6 +101,10 @@ class IdempotencyRequests(Check):
     def _doubts(self, found: Mapping[str, catalog.Column]) -> Iterator[str]:
         if not found[self.written_at].is_moment:
             yield f"written_at {self.written_at} is {found[self.written_at].type}, and no time"
+
+    def look(self, keys: Keys = ()) -> str | None:
+        """The requests of some paths or of reused keys; without keys how many there are."""
+        return look(self, keys)
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Look at the whole table: it holds some days' requests."""

@@ -20,7 +20,8 @@ from checks.base import (
     Window,
 )
 from checks.expression import Expression
-from checks.key_pattern import Patterns, is_blank, longest, obeys
+from checks.key_pattern import Patterns, is_blank, legible, longest, obeys
+from checks.looking import Keys, begun, both, constant, look_at_rows, quoted, spelled
 from checks.moments import Since
 from checks.sql import among, row_estimate, rows_of, sample_rows
 from checks.types import Identifier
@@ -84,6 +85,17 @@ class KeyFormat(Check):
         if limit is not None and (most is None or most > limit):
             may = "of any length" if most is None else f"of {most} characters"
             yield f"the rule allows keys {may}, {self.table}.{self.column} holds {limit}"
+
+    def look(self, keys: Keys = ()) -> str | None:
+        """The rows whose key breaks the rules."""
+        key = f"CONVERT({quoted(self.column)} USING utf8mb4) COLLATE utf8mb4_bin"
+        wrong = [
+            f"{key} NOT REGEXP {constant(legible(self.patterns))}",
+            f"{key} NOT REGEXP '^[[:space:]]*$'",
+            spelled(self.when) if self.when else "",
+            begun(self.written_at, self.since),
+        ]
+        return look_at_rows(self.table, self.primary_key, keys, both(*wrong))
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Count and sample the rows that break the rules, of the new and of those known to."""

@@ -31,6 +31,8 @@ LONGEST_SOURCE = 500
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _LENGTHS = re.compile(r"([1-9][0-9]{0,3})(?:\.\.([1-9][0-9]{0,3}))?", re.ASCII)
 _SPECIAL = re.compile(r"([.^$*+?()\[\]|\\#])")
+_ESCAPED = re.compile(r"\\([.$*+?()|#])")
+"""What a class of its own says as well."""
 _UUID = (8, 4, 4, 4, 12)
 _KINDS = {
     "int": ("0-9", "7", "digits"),
@@ -208,6 +210,12 @@ def regex_of(patterns: Sequence[KeyPattern]) -> str:
 def _whole(regex: str) -> str:
     # Not $: it is also true before a last line feed. Each dialect has its own word for the end.
     return rf"\A(?:{regex})(?![\s\S])"
+
+
+def legible(patterns: Sequence[KeyPattern]) -> str:
+    """The same for people, and where it can be without a backslash, which SQL modes differ in."""
+    regex = "|".join(_ESCAPED.sub(r"[\1]", each.regex) for each in patterns)
+    return f"(?s)^(?:{regex})(?!.)"
 
 
 def longest(patterns: Sequence[KeyPattern]) -> int | None:

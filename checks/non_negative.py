@@ -9,6 +9,7 @@ from sqlalchemy import or_, select
 
 from checks import catalog
 from checks.base import EVERYTHING, Check, Result, Scalar, Sources, Window
+from checks.looking import Keys, look_at_rows, quoted
 from checks.sql import counted, row_total, rows_of, sample_rows
 from checks.types import Columns, Identifier, Severity
 
@@ -25,6 +26,11 @@ class NonNegative(Check):
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The amounts, and the primary key by which findings name rows."""
         return {self.table: tuple(dict.fromkeys((self.primary_key, *self.columns)))}
+
+    def look(self, keys: Keys = ()) -> str | None:
+        """The rows with a negative amount."""
+        negative = " OR ".join(f"{quoted(name)} < 0" for name in self.columns)
+        return look_at_rows(self.table, self.primary_key, keys, f"({negative})")
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Count the rows with a negative amount, and the negative amounts of each column."""

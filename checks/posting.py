@@ -21,7 +21,8 @@ from sqlalchemy import (
 
 from checks import catalog
 from checks.expression import Expression, FarExpression
-from checks.pairing import Built, Catalog, Far, Key, Moment, Pairing
+from checks.looking import derived, quoted, spelled, where
+from checks.pairing import Built, Catalog, Far, Key, Moment, NearSide, Pairing
 from checks.sql import among, labelled
 from checks.template import Template, as_number
 from checks.types import Identifier
@@ -113,6 +114,31 @@ class Posting(Pairing):
         if not self.allowed_when or not self.required_when:
             return self.expects(rows)
         return or_(self.expects(rows), self.allowed_when.over(rows.c.__getitem__))
+
+    @property
+    def near_role(self) -> str:
+        """The business row."""
+        return "business"
+
+    def expecting(self) -> str:
+        """A row for which `required_when` holds."""
+        return spelled(self.required_when, "business") if self.required_when else ""
+
+    def allowing(self) -> str:
+        """A row for which one of the two conditions holds."""
+        if not self.allowed_when or not self.required_when:
+            return self.expecting()
+        return f"({self.expecting()} OR {spelled(self.allowed_when, 'business')})"
+
+    def naming(self) -> str:
+        """Equality of the derived key."""
+        key = quoted(f"ledger.{self.ledger_key_column}")
+        return f"{key} = {derived(self.ledger_key, 'business')}"
+
+    def near_side(self) -> NearSide:
+        """Business rows one by one or, where sums are compared, by derived key."""
+        rows = super().near_side()
+        return _by_key(self, rows) if self.sum else rows
 
     def keys(self, rows: FromClause) -> list[Built]:
         """The derived key."""
@@ -240,3 +266,26 @@ def _unreadable(template: Template, number: int, column: catalog.Column) -> str 
     if number and template.texts[number][-1] in "-0123456789":
         return f"may begin like the end of {template.texts[number]!r} before it"
     return None
+
+
+def _by_key(check: Posting, rows: NearSide) -> NearSide:
+    """Sums over the business rows of each derived key, and the least and the most of the rest."""
+    columns = ", ".join(quoted(f"business.{name}") for name in check.key_names)
+    shown = [columns, "COUNT(*) AS `rows`"]
+    ends: list[tuple[str, ...]] = []
+    for number, (value,) in enumerate(rows.ends):
+        shown.append(f"MIN({value}) AS least_{number}")
+        # NULL, and so unlike the least, when only some of the rows have a value.
+        shown.append(f"IF(COUNT({value}) = COUNT(*), MAX({value}), NULL) AS most_{number}")
+        ends.append((f"business.least_{number}", f"business.most_{number}"))
+    for number, each in enumerate(check.sum):
+        shown.append(f"SUM({spelled(each, 'business')}) AS sum_{number}")
+        ends.append((f"business.sum_{number}",))
+    expecting, judged = rows.conditions
+    source = [
+        f"FROM (SELECT {', '.join(shown)} {rows.source}",
+        where(expecting),
+        f"GROUP BY {columns}",
+        f"HAVING MIN({judged}) = 1" if judged else "",
+    ]
+    return NearSide("\n  ".join(filter(None, source)) + ") AS business", (), tuple(ends))

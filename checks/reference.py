@@ -21,6 +21,7 @@ from sqlalchemy import (
 from checks import catalog
 from checks.base import Evidence, Finding
 from checks.expression import Expression, FarExpression
+from checks.looking import quoted, spelled
 from checks.pairing import Built, Catalog, Direction, Far, Key, Moment, Pairing
 from checks.sql import among, scalar
 from checks.types import Columns, Identifier
@@ -85,6 +86,28 @@ class Reference(Pairing):
         return (
             or_(names, self.required_when.over(rows.c.__getitem__)) if self.required_when else names
         )
+
+    @property
+    def near_role(self) -> str:
+        """The child of the parent."""
+        return "child"
+
+    def expecting(self) -> str:
+        """A row that names a parent, or has to."""
+        names = " AND ".join(f"{quoted(f'child.{name}')} IS NOT NULL" for name in self.columns)
+        if self.required_when is None:
+            return names
+        return f"(({names}) OR {spelled(self.required_when, 'child')})"
+
+    def naming(self) -> str:
+        """Equality of the columns."""
+        pairs = zip(self.far.key, self.columns, strict=True)
+        return " AND ".join(f"{quoted(f'parent.{a}')} = {quoted(f'child.{b}')}" for a, b in pairs)
+
+    def shared_names(self) -> dict[str, str]:
+        """What is shared, by the parent's names."""
+        pairs = zip(self.far.key, self.columns, strict=True) if self.one_to_one else ()
+        return {f"{self.parent}.{one}": quoted(f"child.{other}") for one, other in pairs}
 
     @property
     def near_key_columns(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from checks import catalog
 from checks.base import EVERYTHING, Check, Finding, Result, Sources, Window
+from checks.looking import Keys, quoted
 from checks.sql import row_total
 
 Rows = Annotated[int, Field(ge=0)]
@@ -37,6 +38,11 @@ class RowCount(RowBounds, Check):
         if self.at_most is not None:
             return f"{self.at_least} <= rows <= {self.at_most}"
         return f"rows >= {self.at_least}" if self.at_least else None
+
+    def look(self, keys: Keys = ()) -> str | None:
+        """How many rows there are."""
+        _ = keys
+        return f"SELECT COUNT(*)\nFROM {quoted(self.table)}"
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Count the rows. The catalog's own figure is an estimate and is not used."""

@@ -19,6 +19,7 @@ from checks.base import (
     Window,
 )
 from checks.expression import Expression
+from checks.looking import Keys, look_at_rows, spelled
 from checks.sql import counted, rows_of, sample_rows
 from checks.types import Duration, Identifier
 
@@ -65,6 +66,11 @@ class Stuck(Check):
         """A column that holds no time, and a state that never is."""
         yield from self._complaints(catalog.columns(connection, self.table))
         yield from self.when.complaints(connection, self.table)
+
+    def look(self, keys: Keys = ()) -> str | None:
+        """The rows in the state, those first that are in it for longest."""
+        passing = spelled(self.when)
+        return look_at_rows(self.table, self.primary_key, keys, passing, order=self.entered_at)
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Look at every row in the state, whatever was read before: the old ones count."""

@@ -5,6 +5,7 @@ from typing import Literal
 
 from checks import catalog
 from checks.base import EVERYTHING, Check, Finding, Result, Sources, Window
+from checks.looking import Keys, in_catalog
 
 _BASE_TABLES = ("BASE TABLE", "SYSTEM VERSIONED")
 
@@ -14,6 +15,11 @@ class Tables(Check):
 
     kind: Literal["tables"] = "tables"
     retired: bool = False
+
+    def look(self, keys: Keys = ()) -> str | None:
+        """What the catalog says of the table."""
+        _ = keys
+        return in_catalog("tables", "table_name, table_type, create_time", self.table)
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Look the name up among all tables and views of the database."""

@@ -5,6 +5,7 @@ from typing import Literal
 
 from checks import catalog
 from checks.base import EVERYTHING, Check, Finding, Result, Sources, Window
+from checks.looking import Keys, in_catalog
 from checks.types import Columns, Identifier
 
 
@@ -24,6 +25,13 @@ class UniqueIndex(Check):
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The columns of the key."""
         return {self.table: self.columns}
+
+    def look(self, keys: Keys = ()) -> str | None:
+        """The indexes of the table."""
+        _ = keys
+        shown = "index_name, non_unique, seq_in_index, column_name, sub_part"
+        order = "ORDER BY index_name, seq_in_index"
+        return in_catalog("statistics", shown, self.table, order)
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Read every index of the table whole and look for one that proves the key."""

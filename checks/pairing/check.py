@@ -32,9 +32,11 @@ from checks.base import (
 )
 from checks.expression import Expression, FarExpression
 from checks.joining import Through, needed, refuse_unjoined
+from checks.looking import Keys, begun, quoted, spelled
 from checks.moments import Settle, Since
 from checks.pairing.findings import far_findings, near_findings
-from checks.pairing.sides import Built, Catalog, Direction, Far, Key, Moment
+from checks.pairing.looking import look
+from checks.pairing.sides import Built, Catalog, Direction, Far, Key, Moment, NearSide
 from checks.pairing.statements import unmatched, unnamed
 from checks.sql import among, labelled, row_estimate, rows_of
 from checks.types import Identifier, Severity
@@ -97,6 +99,40 @@ class Pairing(Check):
         """Whether a near row may be named by a far row."""
         _ = rows
         return true()
+
+    @property
+    @abstractmethod
+    def near_role(self) -> str:
+        """What the near side is called in SQL for people."""
+
+    @abstractmethod
+    def expecting(self) -> str:
+        """`expects`, as SQL for people; nothing where every row has to."""
+
+    @abstractmethod
+    def naming(self) -> str:
+        """Whether a near row names a far row, as SQL for people."""
+
+    def allowing(self) -> str:
+        """`allows`, as SQL for people; nothing where every row may."""
+        return ""
+
+    def near_side(self) -> NearSide:
+        """The near side as SQL for people."""
+        near = self.near_role
+        return NearSide(
+            f"FROM {quoted(self.table)} AS {near}",
+            (self.expecting(), begun(self.written_at, self.since, near)),
+            tuple((spelled(each, near),) for each in self.equal),
+        )
+
+    def shared_names(self) -> dict[str, str]:
+        """The names in the key of a finding of rows that share a far row, and their columns."""
+        return {}
+
+    def look(self, keys: Keys = ()) -> str | None:
+        """Both sides of some findings; without keys, near and far rows without each other."""
+        return look(self, keys)
 
     def directions(self, moment: Moment) -> Iterator[Direction]:
         """The questions of a run."""

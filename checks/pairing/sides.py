@@ -35,6 +35,18 @@ class Far:
 
 
 @dataclass(frozen=True, slots=True)
+class NearSide:
+    """The near side as SQL for people."""
+
+    source: str
+    """A FROM clause, with the alias `near_role`."""
+    conditions: tuple[str, ...]
+    """Which rows have to have a far row."""
+    ends: tuple[tuple[str, ...], ...]
+    """The near ends of each thing that is compared; several where rows are grouped."""
+
+
+@dataclass(frozen=True, slots=True)
 class Moment:
     """One run: its snapshot and when that was, and what is to be read."""
 

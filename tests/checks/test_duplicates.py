@@ -12,7 +12,7 @@ from sqlalchemy import Engine, event
 from checks import catalog, grouping
 from checks.base import SAMPLE, CheckError, Result
 from checks.duplicates import GROUPS_IN_FULL
-from tests.checks.ledgers import Ledger, keys, ledger_on, messages, on_mysql, on_servers
+from tests.checks.ledgers import Ledger, check, keys, ledger_on, messages, on_mysql, on_servers
 from tests.servers import Database, Flavour, Server
 
 TABLE = "CREATE TABLE t (id bigint PRIMARY KEY, k varchar(100), s int)"
@@ -517,6 +517,9 @@ def test_duplicates_under_an_index_that_lies(
     with closing(ledger.connection), closing(ledger.sources):
         index = ledger.run("unique_index", "t", columns=columns)
         result = run(ledger, *columns)
+        one = check("duplicates", "t", primary_key="id", columns=columns)
+        looked_at = ledger.sql(one.look([result.findings[0].key]) or "")
+    assert [row[0] for row in sorted(looked_at)] == list(doubled[looked_at[0][1].lower()])
     assert index.violations == 0  # the database says that all is well
     assert result.violations == len(doubled) > 0
     assert len(result.findings) == len(doubled)

@@ -21,8 +21,8 @@ from pydantic import ValidationError
 from checks.base import Answer, CheckError, RunStopped
 from tests.prometheus import PASSWORD, USER, PrometheusServer, prometheus, serving
 from tests.servers import HOST, _free_port, wait_until
-from worker.settings import PrometheusSettings
 from worker.client.exchange import LARGEST
+from worker.settings import PrometheusSettings
 from worker.sources.prometheus import MOST_SERIES, Prometheus
 
 Ask = Callable[..., Prometheus]
