@@ -272,6 +272,7 @@ def _serve(
 
 def _announce(worker: Worker) -> None:
     for path, what in (
+        ("/", "the status page"),
         ("/metrics", "for Prometheus"),
         ("/livez", "is the process alive"),
         ("/readyz", "has every check run"),

@@ -1,7 +1,6 @@
 """The commands `reconciler findings …`: look findings up, acknowledge them."""
 
 import getpass
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -13,7 +12,6 @@ from zoneinfo import ZoneInfo
 import typer
 from sqlalchemy import Connection
 
-from checks.base import Check
 from checks.catalog import nearest
 from checks.types import Severity, parse_duration
 from worker import log, show
@@ -95,7 +93,7 @@ def show_one(
     current = load(config_path)
     with _state(current) as state:
         row = decisions.find(state, identity)
-        history = [_event(each) for each in decisions.history(state, row["id"])]
+        history = [show.event_as_json(each) for each in decisions.history(state, row["id"])]
     (found,) = _described(current, [row])
     if output is Format.JSON:
         sys.stdout.write(log.dump({**found, "history": history}) + "\n")
@@ -172,53 +170,9 @@ def _state(current: Config) -> Iterator[Connection]:
 def _described(current: Config, rows: Iterable[Row]) -> list[dict[str, Any]]:
     """Findings as programs read them, the worst first; null where the check is not configured."""
     checks = {each.name: each for each in current.checks}
-    found = [_finding(row, checks.get(row["check_name"])) for row in rows]
+    found = [show.finding_as_json(row, checks.get(row["check_name"])) for row in rows]
     severities = [*Severity, None]
     return sorted(found, key=lambda each: (severities.index(each["severity"]), each["check"]))
-
-
-def _finding(row: Row, check: Check | None) -> dict[str, Any]:
-    return {
-        "id": row["id"],
-        "check": row["check_name"],
-        "kind": check and check.kind,
-        "table": check and check.table,
-        "severity": check and check.severity,
-        "state": row["state"],
-        "key": json.loads(row["key"]),
-        "message": row["message"],
-        "evidence": json.loads(row["evidence"]),
-        "magnitude": None if row["magnitude"] is None else int(row["magnitude"]),
-        "first_seen": _utc(row["first_seen"]),
-        "last_seen": _utc(row["last_seen"]),
-        "resolved_at": _utc(row["resolved_at"]),
-        "times_seen": row["times_seen"],
-        "acknowledged": _acknowledged(row),
-    }
-
-
-def _acknowledged(row: Row) -> dict[str, Any] | None:
-    if row["acked_at"] is None:
-        return None
-    return {
-        "author": row["ack_author"],
-        "reason": row["ack_reason"],
-        "at": _utc(row["acked_at"]),
-        "until": _utc(row["ack_until"]),
-    }
-
-
-def _event(row: Row) -> dict[str, Any]:
-    return {
-        "at": _utc(row["at"]),
-        "change": row["change"],
-        "author": row["author"],
-        "detail": row["detail"],
-    }
-
-
-def _utc(moment: float | None) -> str | None:
-    return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat()
 
 
 def _author(given: str | None) -> str:

@@ -114,15 +114,19 @@ def harmless(text: str) -> str:
 
 def _plain(value: object) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {encodable(str(key)): _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(each) for each in value]
     if isinstance(value, Decimal) and value == value.to_integral_value():
         return int(value)
     if value is None or isinstance(value, int) or _is_finite(value):
         return value
-    # A lone surrogate would make the line invalid UTF-8.
-    return str(value).encode("utf-8", "backslashreplace").decode()
+    return encodable(str(value))
+
+
+def encodable(text: str) -> str:
+    """A text without lone surrogates, which no UTF-8 can hold; they are spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _is_finite(value: object) -> bool:

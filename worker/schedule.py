@@ -18,6 +18,7 @@ from apscheduler.triggers.cron import CronTrigger
 
 from checks.base import Check
 from worker.config import Config
+from worker.pace import Pace, soonest
 from worker.settings import Schedule
 from worker.sources.database import CONCURRENT_SNAPSHOTS
 
@@ -137,12 +138,22 @@ class Scheduler:
         """How many checks with an interval have not run since the start."""
         return len(self._first_run_due)
 
+    def next_run(self, name: str) -> datetime | None:
+        """When a check is planned to run next; None while nobody knows."""
+        jobs = [self._scheduler.get_job(job) for job in (name, name + _COMPLETE)]
+        # One that waits for the start has no time yet.
+        times = [getattr(job, "next_run_time", None) for job in jobs if job]
+        rest = self._paces[name].seconds_left() if name in self._paces else 0.0
+        planned = [each for each in times if each]
+        return max(min(planned), datetime.now(UTC) + timedelta(seconds=rest)) if planned else None
+
     def _plan(self, config: Config, identify: Callable[[str], None]) -> None:
         now = datetime.now(UTC)
         complete = config.settings.schedule.complete
         self._complete_gap = self._interval(complete, now)
         self._intervals: dict[str, timedelta] = {}
         self._triggers: dict[str, BaseTrigger] = {}
+        self._paces: dict[str, Pace] = {}
         self._scheduler.add_job(self._on_beat, Every(timedelta(seconds=HEARTBEAT), "heartbeat"))
         for database in _databases(config):
             self._scheduler.add_job(
@@ -156,6 +167,10 @@ class Scheduler:
         for planned in config.plan:
             check, every = planned.check, planned.timetable.every
             self._intervals[check.name] = self._interval(every, now)
+            if isinstance(every, timedelta):
+                critical = config.settings.schedule.critical
+                pace = self._paces[check.name] = Pace(every, soonest(check, every, critical))
+                every = pace.step
             self._triggers[check.name] = self._trigger(every, check.name)
             self._add(check, check.name, every, now)
             if not check.follows:
@@ -185,17 +200,23 @@ class Scheduler:
         return every if isinstance(every, timedelta) else _longest_gap(every, self._zone, now)
 
     def _run_once(self, check: Check, complete: bool) -> None:  # noqa: FBT001 - APScheduler passes it
-        lock = self._running[check.name]
+        lock, pace = self._running[check.name], self._paces.get(check.name)
         if not lock.acquire(blocking=False):
             if complete:  # the next run of the check makes up for it
                 self._owed_complete.add(check.name)
             else:
-                self._missed(check, "overlap", 1)
+                self._on_busy(check)
             return
         try:
             owed = check.name in self._owed_complete
+            if pace and not (complete or owed or pace.is_time()):
+                return
             self._owed_complete.discard(check.name)
+            if pace:
+                pace.begin()
             self._run(check, complete or owed)
+            if pace:
+                pace.end()
         finally:
             lock.release()
             self._note_first_run(check)
@@ -224,9 +245,14 @@ class Scheduler:
     def _on_overlap(self, event: JobSubmissionEvent) -> None:
         if check := self._checks.get(event.job_id):
             self._note_due(check)
-            # At the start all checks queue up at once; that is no delay to tell of.
-            if check.name not in self._first_run_due:
-                self._missed(check, "overlap", 1)
+            self._on_busy(check)
+
+    def _on_busy(self, check: Check) -> None:
+        """A run is due and one is going on: a run is missed once it lasts longer than it may."""
+        # At the start all checks queue up at once; that is no delay to tell of.
+        pace = self._paces.get(check.name)
+        if check.name not in self._first_run_due and (pace is None or pace.is_overdue()):
+            self._missed(check, "overlap", 1)
 
     def _note_due(self, check: Check) -> None:
         """Remember, on a clock that nobody sets, when a check is to be started again."""

@@ -7,12 +7,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import structlog
 
 from checks.base import Check, CheckError, RunStopped, Window
-from worker import config, log
+from worker import config, log, status
 from worker.alerts import events
 from worker.alerts.paging import Paging
 from worker.config import Config, ConfigError
@@ -21,7 +23,8 @@ from worker.run import Outcome, Run, execute, refused
 from worker.schedule import Scheduler
 from worker.sources import Identity, Sources
 from worker.state import State, Transition
-from worker.web import Web
+from worker.status import AlertmanagerStatus, DatabaseStatus, Known
+from worker.web import Web, pages
 from worker.windows import Windows
 
 LONGEST_GOODBYE = 9.0
@@ -50,7 +53,14 @@ class Worker:
         self._saying = threading.Lock()
         self._state = State(current.settings.state.parsed)
         self._paging = Paging(self._state, self.metrics)
-        self.web = Web(current.settings.http, self.metrics.render, self._live, self._ready)
+        self._latest: dict[str, Run] = {}
+        self.web = Web(
+            current.settings.http,
+            self.metrics.render,
+            self._live,
+            self._ready,
+            pages(self._known, self._state),
+        )
         self._say_state()
         if self._state.set_aside:
             _log.error("state_file_corrupt", moved_to=str(self._state.set_aside))
@@ -89,7 +99,6 @@ class Worker:
         self._sources.close()
         self._paging.stop()
         with self._saying:
-            self.metrics.forget(following.checks)
             self._identities.clear()
             self._unreachable.clear()
             self._adopt(following)
@@ -102,7 +111,12 @@ class Worker:
         self._config = current
         self._sources = Sources.of(current.settings)
         self._scheduler = Scheduler(
-            current, self._run, self._identify, self._on_missed, self._on_all_ran
+            current,
+            # What an earlier configuration had queued finds that nobody asks any more.
+            partial(self._run, self._sources),
+            partial(self._identify, self._sources),
+            self._on_missed,
+            self._on_all_ran,
         )
         scheduler = self._scheduler
         self._windows = Windows(
@@ -111,21 +125,30 @@ class Worker:
         names = [check.name for check in current.checks]
         if forgotten := self._state.forget_checks_except(names):
             _log.warning("findings_forgotten", findings=forgotten, why="checks not configured")
-        self._paging.adopt(current, self._page(current))
-        self.metrics.plan(current.checks, scheduler.intervals, self._state.last_runs())
-        self.metrics.count_findings(current.checks, self._state.counts())
+        self._latest = {name: run for name, run in self._latest.items() if name in names}
+        self._run_log = events.RunLog(scheduler.intervals)
+        self._paging.adopt(current, page := self._page(current))
+        last, counts = self._state.last_runs(), self._state.counts()
+        with self.metrics.changing:
+            self.metrics.forget(current.checks)
+            self.metrics.plan(current.checks, scheduler.intervals, last)
+            self.metrics.count_findings(current.checks, counts)
+            self.metrics.tell_paging(
+                page, current.settings.alerts.push, current.settings.alertmanagers
+            )
+        # At once, because pages are made on threads of their own.
+        self._asked = (current, scheduler, self._sources)
 
-    def _run(self, check: Check, complete: bool) -> None:  # noqa: FBT001 - a callback
+    def _run(self, sources: Sources, check: Check, complete: bool) -> None:  # noqa: FBT001 - a callback
         """The flow of one run, one way: window, outcome, state, metrics, log."""
         with self._saying:  # from here to the end of it nobody closes the state
-            sources = self._sources
-            if self._stopping:
+            if not self._still_asks(sources):
                 return
             window = self._windows.of(check, complete=complete)
         run = self._executed(check, sources, window)
         with self._saying:
             transitions = self._keep(run) if self._still_asks(sources) else ()
-        events.log_run(run, self._paging.mask)
+        self._run_log.tell(run, self._paging.mask)
         events.log_transitions(transitions, self._paging.mask)
 
     def _executed(self, check: Check, sources: Sources, window: Window) -> Run:
@@ -140,6 +163,7 @@ class Worker:
         if run.outcome is Outcome.SKIPPED:
             return ()
         transitions = self._state.record(run)
+        self._latest[run.check.name] = status.abridged(run)
         self._say_state()
         if run.check.source_name == run.check.database:
             self._say_database(run.check.database)
@@ -148,8 +172,7 @@ class Worker:
         self.metrics.count_findings([run.check], self._state.counts())
         return transitions
 
-    def _identify(self, name: str) -> None:
-        sources = self._sources
+    def _identify(self, sources: Sources, name: str) -> None:
         try:
             identity = sources.identify(name)
         except RunStopped:
@@ -211,6 +234,31 @@ class Worker:
         elif self._state_failure and not failure:
             _log.info("state_recovered")
         self._state_failure = failure
+
+    def _known(self) -> Known:
+        """What pages show beside the state."""
+        current, scheduler, sources = self._asked
+        pending = dict(self.metrics.outbox.pending)
+        now = time.time()
+        return Known(
+            checks=current.checks,
+            intervals=scheduler.intervals,
+            next_run=scheduler.next_run,
+            databases=tuple(
+                DatabaseStatus(
+                    name, each.environment, sources.unreachable(name), self._identities.get(name)
+                )
+                for name, each in current.settings.databases.items()
+            ),
+            latest=dict(self._latest),
+            complaint=scheduler.complaint(),
+            mask=self._paging.mask,
+            zone=ZoneInfo(current.settings.timezone),
+            alertmanagers=tuple(
+                AlertmanagerStatus(name, number, now - since if number else 0.0)
+                for name, (number, since) in sorted(pending.items())
+            ),
+        )
 
     def _page(self, current: Config) -> str:
         """Where people reach the pages, as far as anybody can tell."""

@@ -24,10 +24,11 @@ from worker import config
 from worker.cli import app
 from worker.demo import ledger as demo
 from worker.report import Format, Language, Report, collect, render
-from worker.report.escape import Markdown, code, text, visible
+from worker.report.escape import Markdown, code, text
 from worker.report.texts import Texts
 from worker.run import Outcome
 from worker.sources import Sources
+from worker.visible import visible
 
 SHIPPED = Path(__file__).parents[2] / "config.toml"
 AUDITED = {

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -477,6 +478,20 @@ def test_the_shadow_is_the_same_as_the_database(state: State) -> None:
         for table in tables.KEPT:
             every = table.select().order_by(*table.primary_key.columns)
             assert memory.execute(every).all() == stored.execute(every).all() != []
+
+
+def test_what_no_utf8_can_hold_is_spelled_out(state: State, path: Path) -> None:
+    """A lone surrogate, wherever a check may bring it, costs no run its record."""
+    finding = Finding({"k\ud800": "v\ud801"}, "m\ud802", {"e\ud803": "w\ud804"})
+    state.record(run_of(finding))
+    state.record(replace(failed_run(), error="e\ud805"))
+    assert state.failure is None
+    with closing(sqlite3.connect(path)) as raw:
+        kept = raw.execute("SELECT key, message, evidence FROM findings").fetchone()
+        assert raw.execute("SELECT error FROM runs WHERE error <> ''").fetchone() == ("e\\ud805",)
+    assert json.loads(kept[0]) == {"k\\ud800": "v\\ud801"}
+    assert kept[1] == "m\\ud802"
+    assert json.loads(kept[2]) == {"e\\ud803": "w\\ud804"}
 
 
 def test_the_identity_of_a_finding_is_stable() -> None:

@@ -4,7 +4,8 @@ Everything a template prints is escaped unless it is `Markdown` already; see `wo
 """
 
 import re
-import unicodedata
+
+from worker.visible import visible
 
 _SPECIAL = re.compile(
     r"""
@@ -19,8 +20,6 @@ _SPECIAL = re.compile(
 _NUMBERED = re.compile(r"^(\d{1,9})([.)])(?!\S)")
 # A backslash, too: sites disagree about `\|` in a code span that stands in a table.
 _BREAKS_CODE = re.compile(r"[`|\\]")
-_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"})
-_NAMES = {0: "NUL", 9: "TAB", 10: "LF", 13: "CR", 32: "SP"}
 
 
 class Markdown(str):
@@ -51,32 +50,6 @@ def code(value: object) -> Markdown:
     if _BREAKS_CODE.search(shown):
         return _escaped(shown)
     return Markdown(f"`{shown}`")
-
-
-def visible(value: str) -> str:
-    """A text on one line, with everything in it to be seen.
-
-    Control characters, invisible and reordering ones, and white space other than the space show by
-    name (`«LF»`) or by number (`«U+202E»`), and so does `«`, which would else be ambiguous. Spaces
-    show as `«SP»` where a page would drop them: at the ends, and every second one in a row.
-    """
-    shown = "".join(_visible(each) for each in value)
-    inner = shown.strip(" ")
-    if not inner:
-        return _named(" ") * len(shown)
-    start = len(shown) - len(shown.lstrip(" "))
-    end = len(shown) - len(shown.rstrip(" "))
-    return _named(" ") * start + inner.replace("  ", f" {_named(' ')}") + _named(" ") * end
-
-
-def _visible(character: str) -> str:
-    hidden = unicodedata.category(character) in _HIDDEN and character != " "
-    return _named(character) if hidden or character == "«" else character
-
-
-def _named(character: str) -> str:
-    number = ord(character)
-    return f"«{_NAMES.get(number, f'U+{number:04X}')}»"
 
 
 def _escaped(shown: str) -> Markdown:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, func, insert, select
 
 from checks.base import SAMPLE, Finding, Result
-from worker.log import dump
+from worker.log import dump, encodable
 from worker.run import Run
 from worker.state.changes import Change, Transition, finding_id
 from worker.state.tables import FindingState, Row, events, findings, put, remove, unresolved
@@ -172,7 +172,7 @@ class _Book:
 
     def _see(self, row: Row, finding: Finding) -> None:
         row |= {
-            "message": finding.message,
+            "message": encodable(finding.message),
             "evidence": dump(finding.evidence),
             "magnitude": str(finding.magnitude),
             "aspects": aspects(finding),

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from checks.base import Check, Result, Window
-from worker.log import dump
+from worker.log import dump, encodable
 from worker.run import Outcome, Run, Scope
 from worker.state import life
 from worker.state.changes import Change, Transition
@@ -160,7 +160,7 @@ def _write_run(connection: Connection, run: Run) -> None:
             seconds=run.seconds,
             examined=result and result.examined,
             violations=result and result.violations,
-            error=run.error,
+            error=run.error and encodable(run.error),
         )
     )
     ids = select(runs.c.id).where(runs.c.check_name == name).order_by(runs.c.id.desc())

@@ -47,7 +47,10 @@ class State:
         self._engine = _engine(url)
         self._retry_at = 0.0
         self._memory = create_engine(
-            "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+            "sqlite://",
+            poolclass=StaticPool,
+            connect_args={"check_same_thread": False},
+            hide_parameters=True,
         )
         tables.metadata.create_all(self._memory)
         self._policy: Policy = Nobody()

@@ -1,7 +1,8 @@
-"""The HTTP side: what it answers, what it refuses, and whom it does not let hold it up."""
+"""The server: what it answers, what it refuses, and whom it does not let hold it up."""
 
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
@@ -9,18 +10,20 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
 from checks.base import Check, Result
 from checks.duplicates import Duplicates
 from checks.row_count import RowCount
 from tests.servers import wait_until
-from worker import web as web_module
 from worker.metrics import Metrics
 from worker.run import Outcome, Run, Scope
 from worker.settings import HttpSettings
 from worker.sources import Identity
 from worker.state import FindingState, LastRun
 from worker.web import Web
+from worker.web import server as web_module
 
 CHECKS: tuple[Check, ...] = (
     Duplicates(name="t.key", table="t", primary_key="id", columns=("k",)),
@@ -151,7 +154,11 @@ def test_security_headers(client: httpx.Client, path: str) -> None:
     """Every answer forbids sniffing, caching and scripts, and does not tell the software."""
     headers = client.get(path).headers
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["content-security-policy"] == "default-src 'none'"
+    assert headers["content-security-policy"] == (
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none';"
+        " form-action 'none'; frame-ancestors 'none'"
+    )
+    assert headers["referrer-policy"] == "no-referrer"
     assert headers["cache-control"] == "no-store"
     assert "server" not in headers
 
@@ -318,3 +325,69 @@ def test_address_of_ipv6(metrics: Metrics) -> None:
         assert httpx.get(f"{served.address}/livez").status_code == 200
     finally:
         served.stop()
+
+
+class Slow:
+    """A page that takes as long as a test lets it, and counts who makes it."""
+
+    def __init__(self) -> None:
+        self.may_end = threading.Event()
+        self.begun = 0
+
+    def __call__(self, _request: Request) -> Response:
+        """Make it."""
+        self.begun += 1
+        assert self.may_end.wait(20)
+        return PlainTextResponse("made")
+
+
+@pytest.fixture
+def slow() -> Iterator[tuple[Slow, Web]]:
+    """A server with a slow page beside metrics and health."""
+    page = Slow()
+    served = Web(
+        HttpSettings(port=0),
+        lambda _: (b"# EOF\n", "text/plain"),
+        lambda: (True, "alive"),
+        lambda: (True, "ready"),
+        {"/slow": page},
+    )
+    served.start()
+    yield page, served
+    page.may_end.set()
+    served.stop()
+
+
+def test_slow_pages_hold_up_neither_health_nor_metrics(slow: tuple[Slow, Web]) -> None:
+    """Two pages are made at a time and the others wait, but whoever asks for anything else."""
+    page, served = slow
+    asked = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(closing(half_open(served, asked))) for _ in range(20)]
+        wait_until(lambda: page.begun == web_module.PAGES_AT_ONCE, 5, "as many as may have begun")
+        for path in ("/livez", "/readyz", "/metrics"):
+            assert httpx.get(served.address + path, timeout=2).status_code == 200
+        assert page.begun == web_module.PAGES_AT_ONCE
+        page.may_end.set()
+        for connection in sockets:
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+    assert page.begun == 20
+
+
+def test_flood_of_pages_does_not_pile_up(slow: tuple[Slow, Web]) -> None:
+    """More requests for pages than may wait are told to come back, at once."""
+    _, served = slow
+    asked = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+    with ExitStack() as stack:
+        for _ in range(web_module.PAGES_WAITING):
+            stack.enter_context(closing(half_open(served, asked)))
+        wait_until(lambda: _status(served) == 503, 5, "one more is refused")
+        answer = httpx.get(f"{served.address}/slow", timeout=5)
+        assert (answer.headers["retry-after"], answer.text) == ("1", "too many requests at once\n")
+
+
+def _status(served: Web) -> int | None:
+    try:
+        return httpx.get(f"{served.address}/slow", timeout=0.5).status_code
+    except httpx.TimeoutException:
+        return None

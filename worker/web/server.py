@@ -1,9 +1,10 @@
-"""The HTTP side: metrics and health, read-only, bounded in time and in connections."""
+"""The server: metrics, health and pages, read-only, bounded in time and in connections."""
 
 import asyncio
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import uvicorn
@@ -26,9 +27,23 @@ REQUEST_TIMEOUT = 10.0
 Answer = Callable[[], tuple[bool, str]]
 """Whether all is well, and a sentence."""
 
+PAGES_AT_ONCE = 2
+"""Pages that are made at the same time; metrics and health do not wait for them."""
+
+PAGES_WAITING = 50
+"""Requests for a page beyond which the next one is told to come back later."""
+
+Page = Callable[[Request], Response]
+"""Makes an answer, on a thread; raises HTTPException."""
+
+NO_PAGES: Mapping[str, Page] = MappingProxyType({})
+
 _HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none';"
+        " form-action 'none'; frame-ancestors 'none'"
+    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
@@ -43,15 +58,19 @@ class Web:
         metrics: Callable[[str], tuple[bytes, str]],
         live: Answer,
         ready: Answer,
+        pages: Mapping[str, Page] = NO_PAGES,
     ) -> None:
-        """Bind the address. Raises OSError when it cannot be had."""
+        """Bind the address. Raises OSError when it cannot be had.
+
+        `pages` are by their path, in which `{name}` stands for a part of it.
+        """
         self._socket = _bound(settings)
         host, port = self._socket.getsockname()[:2]
         self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         """`http://host:port`, with the port that was bound."""
         self._server = uvicorn.Server(
             uvicorn.Config(
-                _application(metrics, live, ready),
+                _application(metrics, live, ready, pages),
                 http=_BoundedProtocol,
                 ws="none",
                 lifespan="off",
@@ -96,7 +115,10 @@ def _bound(settings: HttpSettings) -> socket.socket:
 
 
 def _application(
-    metrics: Callable[[str], tuple[bytes, str]], live: Answer, ready: Answer
+    metrics: Callable[[str], tuple[bytes, str]],
+    live: Answer,
+    ready: Answer,
+    pages: Mapping[str, Page],
 ) -> Starlette:
     async def show_metrics(request: Request) -> Response:
         # In a thread: a large exposition must not hold up the health answers.
@@ -107,6 +129,16 @@ def _application(
         async def show(_request: Request) -> Response:
             well, sentence = answer()
             return PlainTextResponse(f"{sentence}\n", 200 if well else 503, headers=_HEADERS)
+
+        return show
+
+    gate = _Gate()
+
+    def shown(page: Page) -> Callable[[Request], Any]:
+        async def show(request: Request) -> Response:
+            answer = await gate.through(page, request)
+            answer.headers.update(_HEADERS)
+            return answer
 
         return show
 
@@ -122,11 +154,31 @@ def _application(
             Route("/metrics", show_metrics),
             Route("/livez", health(live)),
             Route("/readyz", health(ready)),
+            *(Route(path, shown(page)) for path, page in pages.items()),
         ],
         exception_handlers={HTTPException: refuse, 500: refuse},
     )
     application.router.redirect_slashes = False  # a path with one more slash is unknown, too
     return application
+
+
+class _Gate:
+    """Lets a few pages be made at a time, and few wait: work that nobody takes does not pile up."""
+
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(PAGES_AT_ONCE)
+        self._waiting = 0
+
+    async def through(self, page: Page, request: Request) -> Response:
+        """The page, made on a thread. Raises HTTPException."""
+        if self._waiting >= PAGES_WAITING:
+            raise HTTPException(503, "too many requests at once", {"Retry-After": "1"})
+        self._waiting += 1
+        try:
+            async with self._free:
+                return await run_in_threadpool(page, request)
+        finally:
+            self._waiting -= 1
 
 
 class _BoundedProtocol(H11Protocol):
