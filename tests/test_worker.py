@@ -222,7 +222,7 @@ def test_slow_query_is_an_error_in_time(start: Start, ledger: Database) -> None:
         lambda: (worker.value(name, check="ledger.rows") or 0) > before + 1, 5, "others go on"
     )
     (failed,) = [e for e in worker.events("check_failed") if e["check"] == "slow"]
-    assert "time limit" in failed["message"]
+    assert "time limit" in failed["error"]
 
 
 def test_reload(start: Start, ledger: Database) -> None:
