@@ -180,8 +180,10 @@ class Push:
         news = [row for row in rows if row["taken_at"] is None]
         self._outbox.settle_alerts(news, [])
         for row in news:
-            status = "firing" if row["ends_at"] is None else "resolved"
-            _log.info("alert_delivered", **self._named(row), status=status)
+            if row["ends_at"] is not None:
+                _log.info("alert_delivered", **self._named(row), status="resolved")
+            elif row["changed_at"] == row["starts_at"]:  # new contents are not worth a line
+                _log.info("alert_delivered", **self._named(row), status="firing")
         self._said(self.name, "accepted", len(rows))
 
     def _refuse(self, row: Row, status: int) -> None:
