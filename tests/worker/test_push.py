@@ -167,9 +167,12 @@ def test_new_contents_page_nobody_anew(
     desk.send_to({"main": shared.url})
     desk.see(7, of=two)
     assert_told(person, two.name, "firing")
+    wait_until(lambda: bool(desk.said), 10, "all is said of the first")
     with capture_logs() as logged:
         desk.see(7, 8, of=two)
         desk.wait_until_taken()
+        before = len(desk.said)
+        wait_until(lambda: len(desk.said) > before, 10, "it is said again")
     assert logged == []
     wait_until(
         lambda: [each["annotations"]["count"] for each in shared.alerts(two.name)] == ["2"],
