@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,9 +95,24 @@ class World:
         return self.person.statuses(DUPLICATES)
 
 
+TABLE = (
+    "CREATE TABLE t (id int PRIMARY KEY, idempotency_key varchar(100) NOT NULL)",
+    f"INSERT INTO t VALUES (1, '{KEY}'), (2, 'another')",
+)
+
+
 @contextmanager
-def world(way: Way, server: Server, every: str = "500ms", config: str = CONFIG) -> Iterator[World]:
-    """Everything, with the rules that are shipped, in which nothing is wrong yet."""
+def world(
+    way: Way,
+    server: Server,
+    every: str = "500ms",
+    config: str = CONFIG,
+    prepare: Callable[[Database], None] | None = None,
+) -> Iterator[World]:
+    """Everything, with the rules that are shipped, in which nothing is wrong yet.
+
+    `prepare` fills the database, in place of the one small table.
+    """
     folder, port = Path(tempfile.mkdtemp(prefix="reconciler-paging-")), _free_port()
     database = Database(server=server, name=server.create_database())
     with ExitStack() as stack:
@@ -108,7 +123,8 @@ def world(way: Way, server: Server, every: str = "500ms", config: str = CONFIG) 
         metrics = stack.enter_context(
             prometheus(scraped=port, rules=rules(folder), alertmanagers=told, every=every)
         )
-        text = config.format(
+        text = filled(
+            config,
             port=port,
             page=PAGE,
             ledger=database.url.render_as_string(hide_password=False),
@@ -124,16 +140,23 @@ def world(way: Way, server: Server, every: str = "500ms", config: str = CONFIG) 
             person=person,
             config=text,
         )
-        made.do(
-            "CREATE TABLE t (id int PRIMARY KEY, idempotency_key varchar(100) NOT NULL)",
-            f"INSERT INTO t VALUES (1, '{KEY}'), (2, 'another')",
-        )
+        if prepare:
+            prepare(database)
+        else:
+            made.do(*TABLE)
         made.start_worker()
         stack.callback(made.kill_worker)
         wait_until(
             lambda: metrics.value("reconciler_check_violations == 0") == 0, 30, "all is in order"
         )
         yield made
+
+
+def filled(config: str, **values: object) -> str:
+    """A configuration with values in the place of their names in braces."""
+    for name, value in values.items():
+        config = config.replace(f"{{{name}}}", str(value))
+    return config
 
 
 def rules(folder: Path) -> Path:

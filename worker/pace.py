@@ -7,9 +7,9 @@ from datetime import timedelta
 from checks.base import Check
 from checks.types import Severity
 
-REST = 200
+REST = 100
 """A check that runs sooner than it has to rests so many times as long as its run took: it takes up
-half a percent of a connection's time at most."""
+a hundredth of a connection's time at most."""
 
 _EARLY = 0.25
 """Part of a step by which a run may be early: timers are not exact."""
@@ -49,9 +49,9 @@ class Pace:
         """Note that a run begins."""
         self._began = time.monotonic()
 
-    def end(self) -> None:
-        """Note that it ended."""
-        self._seconds = time.monotonic() - (self._began or time.monotonic())
+    def end(self, seconds: float) -> None:
+        """Note how long its source was busy with it."""
+        self._seconds = seconds
 
 
 def soonest(check: Check, every: timedelta, critical: timedelta) -> timedelta:

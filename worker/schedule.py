@@ -65,12 +65,12 @@ class Scheduler:
     def __init__(
         self,
         config: Config,
-        run: Callable[[Check, bool], None],
+        run: Callable[[Check, bool], float],
         identify: Callable[[str], None],
         missed: Callable[[Check, str, int], None],
         all_ran: Callable[[], None] = lambda: None,
     ) -> None:
-        """`run` is told whether to read everything.
+        """`run` is told whether to read everything, and tells the seconds that it took.
 
         `all_ran` is called once, when every check with an interval has run.
         """
@@ -214,9 +214,9 @@ class Scheduler:
             self._owed_complete.discard(check.name)
             if pace:
                 pace.begin()
-            self._run(check, complete or owed)
+            seconds = self._run(check, complete or owed)
             if pace:
-                pace.end()
+                pace.end(seconds)
         finally:
             lock.release()
             self._note_first_run(check)

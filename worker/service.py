@@ -139,17 +139,18 @@ class Worker:
         # At once, because pages are made on threads of their own.
         self._asked = (current, scheduler, self._sources)
 
-    def _run(self, sources: Sources, check: Check, complete: bool) -> None:  # noqa: FBT001 - a callback
-        """The flow of one run, one way: window, outcome, state, metrics, log."""
+    def _run(self, sources: Sources, check: Check, complete: bool) -> float:  # noqa: FBT001 - a callback
+        """The flow of one run, one way: window, outcome, state, metrics, log; its seconds."""
         with self._saying:  # from here to the end of it nobody closes the state
             if not self._still_asks(sources):
-                return
+                return 0.0
             window = self._windows.of(check, complete=complete)
         run = self._executed(check, sources, window)
         with self._saying:
             transitions = self._keep(run) if self._still_asks(sources) else ()
         self._run_log.tell(run, self._paging.mask)
         events.log_transitions(transitions, self._paging.mask)
+        return run.seconds
 
     def _executed(self, check: Check, sources: Sources, window: Window) -> Run:
         if check.follows and not self._state.is_known:

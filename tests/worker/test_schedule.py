@@ -74,8 +74,9 @@ class Runs:
         self._now: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def run(self, check: Check, complete: bool) -> None:  # noqa: FBT001 - a callback
+    def run(self, check: Check, complete: bool) -> float:  # noqa: FBT001 - a callback
         """Be the run of a check."""
+        start = time.monotonic()
         with self._lock:
             self.complete.append(complete)
             self.started.append((check.name, time.monotonic()))
@@ -86,6 +87,7 @@ class Runs:
             event.wait(20)
         with self._lock:
             self._now[check.name] -= 1
+        return time.monotonic() - start
 
     def note_missed(self, check: Check, reason: str, number: int) -> None:
         """Be told of runs that were not."""
