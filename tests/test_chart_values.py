@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +14,10 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.helm.rendering import CASES, CHART, HELMS, REFUSED, ROOT, helm, template
+from tests.helm.rendering import CHART, REFUSED, ROOT, case_of, every_helm, helm, template
 
 BY_SCHEMA = REFUSED / "by-schema.yaml"
 BY_TEMPLATE = sorted(set(REFUSED.glob("*.yaml")) - {BY_SCHEMA})
-
-every_helm = pytest.mark.parametrize("major", HELMS)
 
 
 def expected(case: Path) -> list[str]:
@@ -114,6 +113,14 @@ def test_the_defaults_say_what_is_missing() -> None:
     assert helm("v4", "lint", "--strict", CHART).returncode == 0
 
 
+def test_a_name_that_no_service_can_have_is_refused() -> None:
+    """A release whose name begins with a digit needs another name for its objects."""
+    done = helm("v4", "template", "7th", CHART, "-f", case_of("minimal"))
+    assert "fullnameOverride: is missing" in done.stderr
+    done = helm("v4", "template", "7th", CHART, "-f", case_of("existing-objects"))
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_table_of_values_is_in_step() -> None:
     """The README's table and the chart's config.toml are as scripts/draw-values draws them."""
     command = [sys.executable, str(ROOT / "scripts" / "draw-values"), "--check"]
@@ -137,6 +144,41 @@ def test_the_chart_is_of_the_project_s_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert chart["appVersion"] == project["version"]
+
+
+DOCS = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+
+
+def test_every_value_on_the_page_exists() -> None:
+    """A value that docs/kubernetes.md names in code type is one of the chart's."""
+    known = set(_known(_schema()))
+    sections = {each.partition(".")[0] for each in known}
+    named = set(re.findall(r"`(\w+\.[\w.]+)[:`]", DOCS))
+    named = {each for each in named if each.partition(".")[0] in sections}
+    named -= {"config.toml"}  # the file
+    assert len(named) > 10
+    assert named <= known
+
+
+@every_helm
+def test_the_example_on_the_page_works(major: str, tmp_path: Path) -> None:
+    """The values that docs/kubernetes.md shows can be installed, and its commands name what is."""
+    example = re.search(r"my-values.yaml`\.\*\*\n\n(.*?)\n\n4\.", DOCS, re.DOTALL)
+    assert example
+    values = tmp_path / "my-values.yaml"
+    values.write_text(textwrap.dedent(example[1]), encoding="utf-8")
+    done = helm(major, "template", "reconciler", CHART, "--namespace", "audit", "-f", values)
+    assert done.returncode == 0, done.stderr
+    made = {
+        f"{each['kind'].lower()}{separator}{each['metadata']['name']}"
+        for each in yaml.safe_load_all(done.stdout)
+        for separator in "/ "
+    }
+    assert {"servicemonitor/reconciler", "prometheusrule/reconciler"} <= made
+    kinds = "deployment|service|persistentvolumeclaim"
+    assert set(re.findall(rf"(?:{kinds})[/ ]reconciler[\w-]*", DOCS)) <= made
+    assert example[1].count("ledger-account") == 1
+    assert "generic ledger-account --from-file=password=" in DOCS
 
 
 WARNINGS = {
@@ -164,7 +206,7 @@ def test_notes_warn(name: str, warnings: set[str]) -> None:
 
     Of helm 4: helm 3 wants to ask a cluster first, also for a dry run.
     """
-    case = next(case for case in CASES if case.stem == name)
+    case = case_of(name)
     options = ("--dry-run=client", "--namespace", "books", "-f", case)
     done = helm("v4", "install", "audit", CHART, *options)
     assert done.returncode == 0, done.stderr
