@@ -39,9 +39,10 @@ check: $(DEV_STAMP) ## the gates that need no database
 	@echo "== lint-imports"
 	@$(BIN)/lint-imports --no-logo
 
-servers: ## MariaDB, MySQL, Prometheus, Alertmanager, nginx, Node.js and Chromium for the tests
+servers: ## MariaDB, MySQL, Prometheus, Alertmanager, nginx, Node.js, Chromium and helm for the tests
 	@echo "== install-servers"
 	@scripts/install-servers
+	@scripts/install-helm
 
 bench: $(DEV_STAMP) servers ## the checks on a ledger of ROWS=5000000 beside the usual SQL (half an hour)
 	@$(BIN)/python -m benchmarks.access_log

@@ -1,0 +1,76 @@
+{{/* The whole config.toml. The worker refuses a table that is there twice, and says so. */}}
+{{- define "reconciler.config" -}}
+{{- $text := default (.Files.Get "files/config.toml") .Values.config.text -}}
+{{- $text | trimSuffix "\n" }}
+{{ with .Values.alertmanager }}{{ if .url }}
+[alertmanagers.main]
+url = {{ .url | toJson }}
+{{- if .tokenKey }}
+bearer_file = "/run/secrets/reconciler/alertmanager/token"
+{{- end }}
+{{- if .username }}
+username = {{ .username | toJson }}
+password_file = "/run/secrets/reconciler/alertmanager/password"
+{{- end }}
+{{- if .caKey }}
+ca_file = "/run/secrets/reconciler/alertmanager/ca.crt"
+{{- end }}
+
+[alerts]
+push = {{ .push | toJson }}
+{{ end }}{{ end }}
+{{- with .Values.config.extra }}
+{{ . | trimSuffix "\n" }}
+{{ end }}
+{{- end -}}
+
+{{/* `settings` as variables, one a line. Takes {prefix, settings}. */}}
+{{- define "reconciler.settings" -}}
+{{- range $key, $value := .settings -}}
+{{- $name := printf "%s%s" $.prefix (upper $key) -}}
+{{- if kindIs "map" $value -}}
+{{- include "reconciler.settings" (dict "prefix" (printf "%s__" $name) "settings" $value) -}}
+{{- else if kindIs "float64" $value -}}
+{{ $name }}: {{ $value | toJson | quote }}
+{{ else if not (kindIs "invalid" $value) -}}
+{{ $name }}: {{ $value | toString | toJson }}
+{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What the chart itself tells the worker, as variables; no secret is among them. */}}
+{{- define "reconciler.ownEnvironment" -}}
+RECONCILER_CONFIG: /etc/reconciler/config.toml
+RECONCILER_HTTP__PORT: "9720"
+{{- with .Values.externalUrl }}
+RECONCILER_HTTP__EXTERNAL_URL: {{ toJson . }}
+{{- end }}
+{{- with .Values.database }}
+{{- $prefix := printf "RECONCILER_DATABASES__%s__" (upper .name) }}
+{{- include "reconciler.urlEnvironment" (dict "prefix" $prefix "place" "database" "from" .) }}
+{{- if or .url .urlKey }}
+{{ $prefix }}ENVIRONMENT: {{ .environment | toJson }}
+{{- end }}
+{{- end }}
+{{- if eq .Values.state.kind "database" }}
+{{- include "reconciler.urlEnvironment" (dict "prefix" "RECONCILER_STATE__" "place" "state" "from" .Values.state.database) }}
+{{- else }}
+RECONCILER_STATE__URL: sqlite:////var/lib/reconciler/reconciler-state.db
+{{- end }}
+{{- end -}}
+
+{{- define "reconciler.urlEnvironment" -}}
+{{- if .from.urlKey }}
+{{ .prefix }}URL_FILE: /run/secrets/reconciler/{{ .place }}/url
+{{- else if .from.url }}
+{{ .prefix }}URL: {{ .from.url | toJson }}
+{{ .prefix }}PASSWORD_FILE: /run/secrets/reconciler/{{ .place }}/password
+{{- end }}
+{{- end -}}
+
+{{/* All variables as a mapping: `settings` and what the chart says. */}}
+{{- define "reconciler.environment" -}}
+{{- $own := include "reconciler.ownEnvironment" . | fromYaml -}}
+{{- $given := include "reconciler.settings" (dict "prefix" "RECONCILER_" "settings" .Values.settings) | fromYaml -}}
+{{- toYaml (merge $own $given) -}}
+{{- end -}}

@@ -1,0 +1,146 @@
+{{/* Everything that cannot work and that values.schema.json cannot tell, one a line. No line repeats a value that may hold a secret. */}}
+{{- define "reconciler.mistakes" -}}
+{{- $own := or .Values.config.text .Values.config.existingConfigMap -}}
+{{- if regexMatch "^[0-9]" (include "reconciler.fullname" .) }}
+fullnameOverride: is missing: the name of a Service cannot begin with the digit of the release's
+{{- end }}
+{{- if not .Values.image.repository }}
+image.repository: is missing: where the image was pushed to, such as registry.example/reconciler
+{{- end }}
+{{- if not (or .Values.database.url .Values.database.urlKey $own) }}
+database.url: is missing: mysql://auditor@db.example:3306/ledger (or database.existingSecret and database.urlKey)
+{{- end }}
+{{- include "reconciler.mistakesOfUrl" (dict "place" "database" "from" .Values.database) }}
+{{- if eq .Values.state.kind "database" }}
+{{- if not (or .Values.state.database.url .Values.state.database.urlKey) }}
+state.database.url: is missing (or state.database.existingSecret and state.database.urlKey)
+{{- end }}
+{{- include "reconciler.mistakesOfUrl" (dict "place" "state.database" "from" .Values.state.database) }}
+{{- else if or .Values.state.database.url .Values.state.database.urlKey }}
+state.kind: is {{ .Values.state.kind }}, but state.database is filled in; say database
+{{- end }}
+{{- include "reconciler.mistakesOfConfig" . }}
+{{- include "reconciler.mistakesOfAlertmanager" . }}
+{{- include "reconciler.mistakesOfEnvironment" . }}
+{{- include "reconciler.mistakesOfAddress" (dict "place" "externalUrl" "url" .Values.externalUrl) }}
+{{- range $place, $labels := dict "commonLabels" .Values.commonLabels "podLabels" .Values.podLabels }}
+{{- range $name, $value := $labels }}
+{{- if regexMatch "^(app\\.kubernetes\\.io|helm\\.sh)/" $name }}
+{{ $place }}: {{ $name }} is a label of the chart's own
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range list "port" "path" "interval" "scrapeTimeout" }}
+{{- if hasKey $.Values.serviceMonitor.endpoint . }}
+serviceMonitor.endpoint: {{ . }} is of the chart's own
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Of a web server's address. Takes {place, url}. */}}
+{{- define "reconciler.mistakesOfAddress" -}}
+{{- if and .url (not (regexMatch "^https?://[^/@\\s]+(/[^@\\s]*)?$" .url)) }}
+{{ .place }}: is not like https://host:9093/path, without a user or a password
+{{- end }}
+{{- end -}}
+
+{{/* Of a database's URL and its secret. Takes {place, from}. */}}
+{{- define "reconciler.mistakesOfUrl" -}}
+{{- with .from }}
+{{- if and .url .urlKey }}
+{{ $.place }}.urlKey: either url or urlKey, not both
+{{- end }}
+{{- if and .password .existingSecret }}
+{{ $.place }}.password: either password or existingSecret, not both
+{{- end }}
+{{- if and .urlKey (not .existingSecret) }}
+{{ $.place }}.existingSecret: is missing: the Secret that has urlKey
+{{- end }}
+{{- if and .url (not .urlKey) (not .existingSecret) (not .password) }}
+{{ $.place }}.existingSecret: is missing: the Secret with the password
+{{- end }}
+{{- if and .existingSecret (not .url) (not .urlKey) }}
+{{ $.place }}.url: is missing: existingSecret has only the password unless urlKey names its key of a whole URL
+{{- end }}
+{{- if and .url (include "reconciler.holdsPassword" .url) }}
+{{ $.place }}.url: holds a password, which belongs into a Secret
+{{- else if and .url (not (regexMatch "^(mysql|mariadb)://[^/@:?#\\s]+@[^/@?#\\s]+/[^/@?#\\s]+$" .url)) }}
+{{ $.place }}.url: is not like mysql://user@host:3306/database
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "reconciler.mistakesOfConfig" -}}
+{{- with .Values.config }}
+{{- if and .existingConfigMap (or .text .extra) }}
+config.existingConfigMap: either a ConfigMap of your own, or text and extra
+{{- end }}
+{{- if include "reconciler.holdsPassword" .text }}
+config.text: holds a URL with a password, which belongs into a Secret
+{{- end }}
+{{- if include "reconciler.holdsPassword" .extra }}
+config.extra: holds a URL with a password, which belongs into a Secret
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "reconciler.mistakesOfAlertmanager" -}}
+{{- $config := .Values.config }}
+{{- with .Values.alertmanager }}
+{{- if and (not .url) (or .existingSecret .tokenKey .username .passwordKey .caKey) }}
+alertmanager.url: is missing
+{{- end }}
+{{- if and .url $config.existingConfigMap }}
+alertmanager.url: belongs into config.existingConfigMap, which the chart does not write
+{{- end }}
+{{- if and .url (regexMatch "(?m)^\\s*\\[\\s*(alerts|alertmanagers\\s*\\.\\s*main)\\s*\\]" (print $config.text "\n" $config.extra)) }}
+alertmanager.url: config.text or config.extra says it already: [alerts] or [alertmanagers.main]
+{{- end }}
+{{- include "reconciler.mistakesOfAddress" (dict "place" "alertmanager.url" "url" .url) }}
+{{- if and (or .tokenKey .passwordKey .caKey) (not .existingSecret) }}
+alertmanager.existingSecret: is missing: the Secret that has the keys
+{{- end }}
+{{- if and .tokenKey (or .username .passwordKey) }}
+alertmanager.tokenKey: either a token or username and passwordKey, not both
+{{- end }}
+{{- if ne (empty .username) (empty .passwordKey) }}
+alertmanager.username: username and passwordKey are needed together
+{{- end }}
+{{- if and .caKey (not (hasPrefix "https://" .url)) }}
+alertmanager.caKey: needs an https:// URL
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* A variable that is there twice would depend on its place in the list. */}}
+{{- define "reconciler.mistakesOfEnvironment" -}}
+{{- $own := include "reconciler.ownEnvironment" . | fromYaml }}
+{{- $given := include "reconciler.settings" (dict "prefix" "RECONCILER_" "settings" .Values.settings) | fromYaml }}
+{{- range $name, $value := $given }}
+{{- if include "reconciler.isSet" (list $own $name) }}
+settings: the chart itself sets {{ $name }}
+{{- end }}
+{{- if or (include "reconciler.holdsPassword" $value) (regexMatch "__PASSWORD$" $name) }}
+settings: {{ $name }} holds a password, which belongs into a Secret
+{{- end }}
+{{- end }}
+{{- range .Values.extraEnv }}
+{{- if or (include "reconciler.isSet" (list $own .name)) (include "reconciler.isSet" (list $given .name)) }}
+extraEnv: the chart or settings set {{ .name }} already
+{{- end }}
+{{- if include "reconciler.holdsPassword" (default "" .value) }}
+extraEnv: {{ .name }} holds a URL with a password, which belongs into a Secret
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Whether a variable is set, or its other spelling: URL and URL_FILE. Takes [variables, name]. */}}
+{{- define "reconciler.isSet" -}}
+{{- $name := index . 1 | trimSuffix "_FILE" -}}
+{{- if or (hasKey (first .) $name) (hasKey (first .) (print $name "_FILE")) }}yes{{ end -}}
+{{- end -}}
+
+{{/* Whether a text holds a URL with a password in it: `//user:password@host`. */}}
+{{- define "reconciler.holdsPassword" -}}
+{{- if regexMatch "//[^/@:\\s\"']*:[^@\\s\"']*@" (toString .) }}yes{{ end -}}
+{{- end -}}
