@@ -53,6 +53,8 @@ class PrometheusServer:
     folder: Path
     scraped: int | None = None
     """The port of what it scrapes."""
+    job: Mapping[str, Any] = field(default_factory=dict)
+    """Further settings of that scrape: its scheme, TLS and credentials."""
     secure: bool = False
     """Whether it asks for TLS, a client's certificate and a password: `certificates` makes them."""
     remote_read: str | None = None
@@ -142,7 +144,8 @@ class PrometheusServer:
         )
 
     def _configure(self) -> None:
-        shop = {"job_name": "shop", "static_configs": [{"targets": [f"{HOST}:{self.scraped}"]}]}
+        targets = [{"targets": [f"{HOST}:{self.scraped}"]}]
+        shop = {"job_name": "shop", "static_configs": targets, **self.job}
         store = {"url": self.remote_read, "read_recent": True}
         told = {"static_configs": [{"targets": list(self.alertmanagers)}]}
         # JSON is YAML, too.

@@ -47,7 +47,7 @@ class Worker:
     def lines(self) -> list[dict[str, Any]]:
         """What it has logged: every whole line but those that are meant for people."""
         whole = self.text.rpartition("\n")[0].splitlines()
-        spoken = ("  http://", "Built the demo")
+        spoken = ("  http://", "  https://", "Built the demo")
         logged = [line for line in whole if not line.startswith(spoken)]
         assert [line for line in logged if not line.startswith("{")] == []
         return [json.loads(line) for line in logged]

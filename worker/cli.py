@@ -192,7 +192,7 @@ def _windows(current: Config, checks: Iterable[Check], *, complete: bool) -> Map
     whole = everything(current.settings)
     windows = dict.fromkeys((each.name for each in checks), whole)
     try:
-        with visit(current.settings.state.parsed) as state:
+        with visit(current.settings.state) as state:
             windows = {each.name: record.window(state, each, whole) for each in checks}
     except NoStateError:
         pass  # no worker has run yet

@@ -159,7 +159,7 @@ def _refuse_unknown(what: str, given: str | None, known: Iterable[str]) -> None:
 def _state(current: Config) -> Iterator[Connection]:
     """The worker's state; an error ends the command, and nothing of it is kept."""
     try:
-        with visit(current.settings.state.parsed) as connection:
+        with visit(current.settings.state) as connection:
             yield connection
     except UnknownFindingError as error:
         fail(Exit.USAGE, str(error))

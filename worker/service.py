@@ -51,7 +51,7 @@ class Worker:
         self._stopping = False
         # So that no run says anything between the metrics of two configurations, or after the end.
         self._saying = threading.Lock()
-        self._state = State(current.settings.state.parsed)
+        self._state = State(current.settings.state)
         self._paging = Paging(self._state, self.metrics)
         self._latest: dict[str, Run] = {}
         self.web = Web(
@@ -60,6 +60,7 @@ class Worker:
             self._live,
             self._ready,
             pages(self._known, self._state),
+            on_web_config=self.metrics.web_config_loaded.set,
         )
         self._say_state()
         if self._state.set_aside:

@@ -287,7 +287,7 @@ def test_check_reads_as_the_next_run_would(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("RECONCILER_SCHEDULE__OVERLAP_ROWS", "1")  # the demo is small
     current, name = config.load(), "lottery_draws.lottery_session_id"
     (check,) = [each for each in current.checks if each.name == name]
-    sources, state = Sources.of(current.settings), State(current.settings.state.parsed)
+    sources, state = Sources.of(current.settings), State(current.settings.state)
     run = execute(check, sources, everything(current.settings))
     assert run.result is not None
     assert run.result.cursor is not None

@@ -219,7 +219,7 @@ class Audit:
         (check,) = current.checks
         intervals = {check.name: timedelta(minutes=1)}
         with (
-            closing(State(current.settings.state.parsed)) as state,
+            closing(State(current.settings.state)) as state,
             closing(Sources.of(current.settings)) as sources,
         ):
             windows = Windows(current.settings, state, intervals, DAY)

@@ -26,6 +26,7 @@ from worker.state import Counts, FindingState, LastRun
 _OF_CHECK = ("check", "kind", "table", "severity")
 _OF_DATABASE = (
     *("database", "environment", "host", "port", "schema", "server", "version", "time_zone"),
+    "tls",
 )
 _STATUS = "status."
 _SECONDS = (0.005, 0.02, 0.1, 0.5, 2, 5, 15, 30, 60)
@@ -106,6 +107,11 @@ class Metrics:
         self.config_loaded = gauge(
             "config_last_reload_successful", "Whether the latest configuration was accepted."
         )
+        self.web_config_loaded = gauge(
+            "web_config_last_reload_successful",
+            "Whether the latest web configuration file and its certificates were accepted.",
+        )
+        self.web_config_loaded.set(1)
         self.idempotency_requests = gauge(
             "idempotency_requests", "Stored requests by status at the latest count.", "status"
         )

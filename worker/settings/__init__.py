@@ -10,6 +10,7 @@ from worker.settings.places import (
     ServerSettings,
     UrlTable,
 )
+from worker.settings.transport import TlsTable
 from worker.settings.whole import (
     AlertsSettings,
     HttpSettings,
@@ -40,6 +41,7 @@ __all__ = [
     "StateSettings",
     "Table",
     "Timetable",
+    "TlsTable",
     "UrlTable",
     "Zone",
     "parse_url",

@@ -12,13 +12,15 @@ from sqlalchemy import URL
 from checks.traffic.formats import LineFormat
 from checks.types import Duration
 from worker.settings.base import Table, WebAddress, parse_url
+from worker.settings.transport import TlsMode, TlsTable, is_loopback
 
 LONGEST_SNAPSHOT = timedelta(seconds=60)
 """A snapshot that lives longer holds back purge and DDL on the audited server."""
 
 
 def _with_driver(url: URL) -> URL:
-    return url.set(drivername="mysql+pymysql") if url.drivername == "mysql" else url
+    plain = url.drivername in ("mysql", "mariadb")
+    return url.set(drivername=f"{url.drivername}+pymysql") if plain else url
 
 
 def _file_text(path: Path) -> str:
@@ -29,7 +31,7 @@ def _file_text(path: Path) -> str:
         raise ValueError(f"file {path} cannot be read: {reason}") from None
 
 
-class UrlTable(Table):
+class UrlTable(TlsTable):
     """A database URL, given as such or in a file; its password may be in a file of its own."""
 
     url: str | None = Field(default=None, repr=False)
@@ -41,16 +43,46 @@ class UrlTable(Table):
     def _parse(self) -> Self:
         if (self.url is None) == (self.url_file is None):
             raise ValueError("exactly one of url and url_file is needed")
-        text = self.url if self.url is not None else _file_text(self.url_file or Path())
-        self._parsed = _with_driver(parse_url(text))
-        if self.password_file:
-            self._parsed = self._parsed.set(password=_file_text(self.password_file))
+        self._parsed = self._read()
+        if self.speaks_mysql:
+            if any(key.startswith("ssl") for key in self._parsed.query):
+                raise ValueError("options of TLS in the URL: use tls, ca_file, certificate_file")
+            self.check_tls(self.tls_mode)
+        elif given := sorted(self.model_fields_set & set(TlsTable.model_fields)):
+            raise ValueError(f"{given[0]} is for mysql:// and mariadb:// URLs")
         return self
+
+    def _read(self) -> URL:
+        text = self.url if self.url is not None else _file_text(self.url_file or Path())
+        url = _with_driver(parse_url(text))
+        return url.set(password=_file_text(self.password_file)) if self.password_file else url
 
     @property
     def parsed(self) -> URL:
-        """The whole URL, password included: not for any message."""
+        """The whole URL as it was at the start, password included: not for any message."""
         return self._parsed
+
+    @property
+    def speaks_mysql(self) -> bool:
+        """Whether it is a MySQL or MariaDB server, reached through PyMySQL."""
+        return self._parsed.drivername in ("mysql+pymysql", "mariadb+pymysql")
+
+    @property
+    def tls_mode(self) -> TlsMode:
+        """What holds: as stated, or by what the host is."""
+        return self.tls or ("disabled" if is_loopback(self._parsed.host) else "required")
+
+    def fresh(self) -> URL:
+        """The URL with user and password as the files hold them now.
+
+        Raises ValueError when they cannot be used, or name another place than at the start.
+        """
+        if self.url_file is None and self.password_file is None:
+            return self._parsed
+        url = self._read()
+        if url.set(username="", password="") != self._parsed.set(username="", password=""):
+            raise ValueError(f"file {self.url_file} names another place than when it was read")
+        return url
 
 
 class DatabaseSettings(UrlTable):

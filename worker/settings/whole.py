@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from sqlalchemy import URL
 
 from checks.facts import TableFacts
@@ -21,6 +21,7 @@ from worker.settings.places import (
     PrometheusSettings,
     UrlTable,
 )
+from worker.settings.web_file import WebFile
 
 OWN_LABELS = {"alertname", "check", "kind", "table", "severity", "job"}
 """Labels of alerts that the worker fills in itself."""
@@ -106,6 +107,15 @@ class HttpSettings(Table):
     external_url: WebAddress | None = None
     """Where people reach the pages: links in alerts begin with it. By default the address that is
     listened on."""
+    web_config_file: Path | None = None
+    """TLS and users, in the format of Prometheus' exporters; see `worker.settings.web_file`."""
+
+    @field_validator("web_config_file")
+    @classmethod
+    def _is_usable(cls, path: Path | None) -> Path | None:
+        if path:
+            WebFile.read(path)
+        return path
 
 
 class LogSettings(Table):

@@ -28,6 +28,9 @@ RETRY_AFTER = 5.0
 QUICKLY = 1.0
 """Seconds within which a connection that breaks while it is made was cut, not waited for."""
 
+RENEWED_AFTER = 600
+"""Seconds after which a connection is made anew: with the password and the certificate of then."""
+
 _DEADLINE = "reconciler_deadline"
 
 
@@ -175,10 +178,9 @@ class Database:
 
 def _server(settings: DatabaseSettings) -> Server:
     limit, connect = settings.time_limit, settings.connect_timeout
-    url, seconds = settings.parsed, (limit.total_seconds(), connect.total_seconds())
-    if url.get_backend_name() == "sqlite":
-        return SQLite(url, *seconds)
-    return MySQL(url, *seconds, settings.temporary_table_mb)
+    if settings.parsed.get_backend_name() == "sqlite":
+        return SQLite(settings.parsed, limit.total_seconds(), connect.total_seconds())
+    return MySQL(settings)
 
 
 def _engine(server: Server) -> Engine:
@@ -190,6 +192,7 @@ def _engine(server: Server) -> Engine:
         max_overflow=0,
         pool_timeout=RETRY_AFTER,
         pool_pre_ping=True,
+        pool_recycle=RENEWED_AFTER,
         # `Database._end` has rolled back; the pool would log a failure instead of raising it.
         pool_reset_on_return=None,
         # Exceptions would else repeat row data.

@@ -6,7 +6,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import cast
+from typing import Any, cast
 
 import pymysql
 from pymysql.connections import Connection as DriverConnection
@@ -14,6 +14,8 @@ from pymysql.constants import CR, ER
 from sqlalchemy import URL, Connection, text
 
 from checks.base import RunStopped
+from worker import transport
+from worker.settings import DatabaseSettings
 from worker.sources.server import Explained
 
 LOCK_WAIT = 3
@@ -108,14 +110,13 @@ class MySQL:
 
     begin = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 
-    def __init__(
-        self, url: URL, limit: float, connect_timeout: float, temporary_table_mb: int
-    ) -> None:
-        """`limit` and `connect_timeout` are seconds."""
+    def __init__(self, settings: DatabaseSettings) -> None:
+        url = settings.parsed
         self.url = url.set(drivername="mysql+pymysql", port=url.port or 3306)
-        self._limit = limit
-        self._temporary_table = temporary_table_mb << 20
-        self._connect_timeout = connect_timeout
+        self._settings = settings
+        self._limit = settings.time_limit.total_seconds()
+        self._temporary_table = settings.temporary_table_mb << 20
+        self._connect_timeout = settings.connect_timeout.total_seconds()
         self._one_stop = threading.Lock()
         self._lock = threading.Lock()
         self._connections: weakref.WeakSet[_Connection] = weakref.WeakSet()
@@ -166,6 +167,8 @@ class MySQL:
                 " @@system_time_zone AS system_zone, @@global.time_zone AS zone"
             )
         ).one()
+        raw = connection.connection.driver_connection
+        protocol, cipher = transport.cipher_of(cast("_Connection", raw))
         grants = [grant for (grant,) in connection.exec_driver_sql("SHOW GRANTS")]
         return {
             "server": "MariaDB" if "MariaDB" in row.version else "MySQL",
@@ -173,10 +176,15 @@ class MySQL:
             "user": row.user,
             "time_zone": row.system_zone if row.zone == "SYSTEM" else row.zone,
             "writable": tuple(sorted(writing_privileges(grants))),
+            "tls": protocol,
+            "cipher": cipher,
         }
 
     def explain(self, error: BaseException | None) -> Explained:
         """See `Server.explain`."""
+        if known := transport.explained(error):
+            passing = not known.permanent
+            return Explained(str(known), known.permanent, unreachable=True, passing=passing)
         code = error.args[0] if isinstance(error, pymysql.MySQLError) and error.args else None
         if not isinstance(code, int):
             lost = isinstance(error, ConnectionError)
@@ -187,18 +195,22 @@ class MySQL:
         return Explained(message, code in _PERMANENT, code in _UNREACHABLE, code in _PASSING)
 
     def _open(self) -> _Connection:
+        return transport.connect(self._settings, self._opened)
+
+    def _opened(self, url: URL, tls: Mapping[str, Any]) -> _Connection:
         raw = _Connection(
-            host=self.url.host,
-            port=self.url.port or 3306,
-            user=self.url.username,
-            password=(self.url.password or "").encode(),  # PyMySQL would take Latin-1
-            database=self.url.database,
+            host=url.host,
+            port=url.port or 3306,
+            user=url.username,
+            password=(url.password or "").encode(),  # PyMySQL would take Latin-1
+            database=url.database,
             charset="utf8mb4",
             connect_timeout=self._connect_timeout,
             read_timeout=self._connect_timeout,
             write_timeout=self._connect_timeout,
             program_name="reconciler",
             defer_connect=True,
+            **tls,
         )
         with self._lock:
             if self._closed:

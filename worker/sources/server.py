@@ -24,6 +24,9 @@ class Identity:
     """The server's own zone; the worker's connections are pinned to UTC."""
     writable: tuple[str, ...]
     """Privileges of the account beyond reading; should be empty."""
+    tls: str = ""
+    """The protocol that the connections are encrypted by, such as `TLSv1.3`; empty for none."""
+    cipher: str = ""
 
 
 @dataclass(frozen=True, slots=True)

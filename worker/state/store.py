@@ -8,14 +8,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from checks.base import Check, Window
+from worker import transport
 from worker.run import Run
+from worker.settings import UrlTable
 from worker.state import merge, outbox, record, tables
 from worker.state.changes import Transition
 from worker.state.outbox import Nobody, Policy
@@ -35,7 +37,7 @@ class State:
     state of a later version is refused at start (StateError). `failure` says what is wrong.
     """
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, place: URL | UrlTable) -> None:
         self.failure: str | None = None
         """Why the database does not work at present; None while it does."""
         self.set_aside: Path | None = None
@@ -43,8 +45,8 @@ class State:
         self.is_known = False
         """Whether what earlier processes left was read; nobody may go on from it before."""
         self._lock = threading.Lock()
-        self._url = url
-        self._engine = _engine(url)
+        self._url = url = place if isinstance(place, URL) else place.parsed
+        self._engine = _engine(place)
         self._retry_at = 0.0
         self._memory = create_engine(
             "sqlite://",
@@ -184,14 +186,15 @@ class State:
 
 
 @contextmanager
-def visit(url: URL) -> Iterator[Connection]:
+def visit(place: URL | UrlTable) -> Iterator[Connection]:
     """One transaction of another process than the worker's; it commits unless something raises.
 
     Raises StateError when there is no state of this version, or when it does not work.
     """
+    url = place if isinstance(place, URL) else place.parsed
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         raise NoStateError(f"there is no state yet at {url.database}; the worker makes it")
-    engine = _engine(url)
+    engine = _engine(place)
     try:
         with engine.begin() as connection:
             tables.require(connection)
@@ -202,7 +205,8 @@ def visit(url: URL) -> Iterator[Connection]:
         engine.dispose()
 
 
-def _engine(url: URL) -> Engine:
+def _engine(place: URL | UrlTable) -> Engine:
+    url = place if isinstance(place, URL) else place.parsed
     # Without a pool every transaction opens the file anew: one that was deleted or replaced is
     # noticed, not written to in the void.
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
@@ -224,7 +228,27 @@ def _engine(url: URL) -> Engine:
             # Nobody writes between what a transaction reads and what it writes.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
+    if isinstance(place, UrlTable):
+        _connect_anew(engine, place)
     return engine
+
+
+def _connect_anew(engine: Engine, settings: UrlTable) -> None:
+    """Let each connection take the password from where it is now, and TLS as configured."""
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(
+        dialect: Any, _record: object, _arguments: object, _options: dict[str, Any]
+    ) -> Any:
+        def make(url: URL, tls: Mapping[str, Any]) -> Any:
+            arguments, options = dialect.create_connect_args(url)
+            if tls and "password" in options:  # or PyMySQL takes Latin-1
+                options["password"] = options["password"].encode()
+            return dialect.connect(*arguments, **{**options, **tls})
+
+        if settings.speaks_mysql:
+            return transport.connect(settings, make)
+        return make(transport.fresh(settings), {})
 
 
 def _set_corrupt_file_aside(url: URL, engine: Engine) -> Path | None:
@@ -248,4 +272,5 @@ def _set_corrupt_file_aside(url: URL, engine: Engine) -> Path | None:
 
 def _reason(error: Exception) -> str:
     """The driver's own words, without the statement and its values."""
-    return str(getattr(error, "orig", None) or error).partition("\n")[0]
+    original = getattr(error, "orig", None) or error
+    return str(transport.explained(original) or original).partition("\n")[0]

@@ -17,11 +17,14 @@ from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from worker.settings import HttpSettings
+from worker.web.handshake import Handshake
+from worker.web.login import Login
+from worker.web.security import Security
 
 MOST_CONNECTIONS = 200
 """One more closes that which has been quiet the longest: a flood locks nobody out."""
 
-REQUEST_TIMEOUT = 10.0
+REQUEST_TIMEOUT = 10
 """Seconds in which a client has to send its request, and to take the answer."""
 
 Answer = Callable[[], tuple[bool, str]]
@@ -59,19 +62,24 @@ class Web:
         live: Answer,
         ready: Answer,
         pages: Mapping[str, Page] = NO_PAGES,
+        *,
+        on_web_config: Callable[[float], None] = lambda _well: None,
     ) -> None:
-        """Bind the address. Raises OSError when it cannot be had.
+        """Bind the address. Raises OSError when it cannot be had, or WebFileError.
 
         `pages` are by their path, in which `{name}` stands for a part of it.
+        `on_web_config` is told 1 when a changed web configuration was accepted, else 0.
         """
+        self._security = Security(settings.web_config_file, on_web_config)
         self._socket = _bound(settings)
         host, port = self._socket.getsockname()[:2]
-        self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        scheme = "https" if self._security.context else "http"
+        self.address = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
         """`http://host:port`, with the port that was bound."""
         self._server = uvicorn.Server(
             uvicorn.Config(
-                _application(metrics, live, ready, pages),
-                http=_BoundedProtocol,
+                Login(_application(metrics, live, ready, pages), self._security),
+                http=self._connection,  # type: ignore[arg-type]  # makes what the class would be
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -86,16 +94,26 @@ class Web:
 
     def start(self) -> None:
         """Serve until `stop`."""
+        self._security.start()
         self._thread.start()
 
     def stop(self) -> None:
         """Stop serving; waits 3 s at most."""
+        self._security.stop()
         self._server.should_exit = True
         self._thread.join(3)
         self._socket.close()
 
     def _serve(self) -> None:
         self._server.run(sockets=[self._socket])
+
+    def _connection(self, **given: Any) -> asyncio.BaseProtocol:
+        """What serves the next connection, by the TLS of now."""
+        protocol = _BoundedProtocol(**given)
+        context = self._security.context
+        return (
+            Handshake(protocol, context, MOST_CONNECTIONS, REQUEST_TIMEOUT) if context else protocol
+        )
 
 
 def _bound(settings: HttpSettings) -> socket.socket:
