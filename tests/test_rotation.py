@@ -83,7 +83,7 @@ def test_checks_go_on_with_the_new_password(
                 (worker.value("check_runs_total", check="orders.tables", outcome="pass") or 0)
                 >= before + 2
             ),
-            5,
+            10,
             "two more runs pass",
         )
         assert worker.value("state_up") == 1

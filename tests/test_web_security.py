@@ -130,7 +130,9 @@ def test_users_are_asked_who_they_are(site: Callable[[str], Site]) -> None:
     assert it.status("/metrics") == 401
     it.authority = Authority(it.folder, "second")
     it.authority.issue("server")
-    wait_until(lambda: len(it.worker.events("web_config_reloaded")) > 1, 10, "it is read")
+    wait_until(
+        lambda: len(it.worker.events("web_config_reloaded")) > 1, 10, "the new certificate is read"
+    )
     assert it.status("/metrics", "other", "n3w") == 200
 
     # What cannot be used changes nothing, and is said.
@@ -171,6 +173,7 @@ def test_clients_show_their_certificates(site: Callable[[str], Site]) -> None:
         impostor.get(f"{it.worker.address}/metrics")
     with pytest.raises(httpx.HTTPError):
         httpx.get(it.worker.address.replace("https:", "http:") + "/livez", trust_env=False)
+    assert it.worker.events("library_message") == []
 
 
 def test_prometheus_scrapes_it(site: Callable[[str], Site], tmp_path: Path) -> None:

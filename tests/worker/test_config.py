@@ -510,3 +510,14 @@ def test_a_duration_is_exact_or_refused(text: str) -> None:
         return
     unit = {"s": 1, "m": 60, "h": 3600, "d": 86400}[text[-1]]
     assert duration.total_seconds() == int(text[:-1]) * unit
+
+
+def test_tls_is_set_by_the_environment_and_located(tmp_path: Path) -> None:
+    """`tls` is reached as any other setting, and a mistake in it is told at its section."""
+    remote = VALID.replace("sqlite:///ledger.db", "mysql://u@db.example/ledger")
+    loaded = load(tmp_path, remote, {"RECONCILER_DATABASES__LEDGER__TLS": "verify-identity"})
+    assert loaded.settings.databases["ledger"].tls_mode == "verify-identity"
+    (told,) = mistakes(tmp_path, remote, {"RECONCILER_STATE__TLS": "required"})
+    assert told == "state: tls is for mysql:// and mariadb:// URLs"
+    (told,) = mistakes(tmp_path, remote + "[http]\nweb_config_file = 'gone.yml'\n")
+    assert told.startswith("http.web_config_file: file gone.yml cannot be read: ")
