@@ -16,10 +16,10 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check servers bench fmt lock clean
+.PHONY: help run test check servers bench image-test fmt lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(RUN_STAMP) ## build the demo ledger and audit it until Ctrl-C
 	@exec $(BIN)/reconciler demo
@@ -48,6 +48,10 @@ bench: $(DEV_STAMP) servers ## the checks on a ledger of ROWS=5000000 beside the
 	@$(BIN)/python -m benchmarks.access_log
 	@$(BIN)/python -m benchmarks.paging
 	@$(BIN)/python -m benchmarks.run --rows $(ROWS)
+
+image-test: $(DEV_STAMP) ## build the image on a base made of Debian's packages, and run it (root; minutes)
+	@scripts/build-image
+	@$(BIN)/pytest -n 0 tests/image/running.py
 
 fmt: $(DEV_STAMP) ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format $(SOURCES)
