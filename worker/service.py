@@ -18,12 +18,13 @@ from worker import config, log, status
 from worker.alerts import events
 from worker.alerts.paging import Paging
 from worker.config import Config, ConfigError
+from worker.leading import Leading
 from worker.metrics import Metrics
 from worker.run import Outcome, Run, execute, refused
 from worker.schedule import Scheduler
 from worker.sources import Identity, Sources
-from worker.state import State, Transition
-from worker.status import AlertmanagerStatus, DatabaseStatus, Known
+from worker.state import Lease, LeaseLostError, State, Transition, host_of
+from worker.status import AlertmanagerStatus, DatabaseStatus, Known, Standby
 from worker.web import Web, pages
 from worker.windows import Windows
 
@@ -51,36 +52,46 @@ class Worker:
         self._stopping = False
         # So that no run says anything between the metrics of two configurations, or after the end.
         self._saying = threading.Lock()
-        self._state = State(current.settings.state)
+        place = current.settings.state
+        seconds = place.lease.total_seconds()
+        shared = place.parsed.get_backend_name() != "sqlite"
+        self._state = State(place, Lease(seconds, shared=shared))
+        self._leading = Leading(self._state, seconds, self._play_part)
+        self._leads = self._state.is_ours
+        # So that the part changes in one piece, and neither within a reload nor after the end.
+        self._changing_part = threading.Lock()
         self._paging = Paging(self._state, self.metrics)
         self._latest: dict[str, Run] = {}
         self.web = Web(
             current.settings.http,
-            self.metrics.render,
+            self._render,
             self._live,
             self._ready,
-            pages(self._known, self._state),
+            pages(self._known, self._state, self._standby),
             on_web_config=self.metrics.web_config_loaded.set,
         )
         self._say_state()
         if self._state.set_aside:
             _log.error("state_file_corrupt", moved_to=str(self._state.set_aside))
         self._adopt(current)
+        self._say_part()
 
     def start(self) -> None:
         """Run checks and serve, on threads; returns at once."""
         self.web.start()
-        self._scheduler.start()
-        self._paging.start()
+        with self._changing_part:
+            self._act()
+        self._leading.start()
         _log.info("worker_started", address=self.web.address, checks=len(self._config.checks))
 
     def stop(self) -> None:
         """Stop scheduling, end what is running on the databases, close everything."""
         with self._saying:
             self._stopping = True
-        self._scheduler.stop()
-        self._sources.close()
-        self._paging.stop()
+        self._leading.stop()
+        with self._changing_part:
+            self._rest()
+        self._state.give_lease_back()
         self.web.stop()
         self._state.close()
         _log.info("worker_stopped")
@@ -96,17 +107,54 @@ class Worker:
         fixed = ("state", "http", "log")
         old, new = self._config.settings, following.settings
         changed = [name for name in fixed if getattr(old, name) != getattr(new, name)]
-        self._scheduler.stop()
-        self._sources.close()
-        self._paging.stop()
+        with self._changing_part:
+            self._begin_anew(following)
+        self.metrics.config_loaded.set(1)
+        _log.info("config_reloaded", checks=len(following.checks), needs_restart=changed)
+
+    def _begin_anew(self, current: Config) -> None:
+        """Act by a configuration, or wait with it, from what the state holds now."""
+        self._rest()
         with self._saying:
             self._identities.clear()
             self._unreachable.clear()
-            self._adopt(following)
-        self._scheduler.start()
-        self._paging.start()
-        self.metrics.config_loaded.set(1)
-        _log.info("config_reloaded", checks=len(following.checks), needs_restart=changed)
+            self._adopt(current)
+        self._act()
+
+    def _act(self) -> None:
+        if self._leads:
+            self._scheduler.start()
+            self._paging.start()
+
+    def _rest(self) -> None:
+        self._scheduler.stop()
+        self._sources.close()
+        self._paging.stop()
+
+    def _play_part(self) -> None:
+        """Begin to act when we hold the lease, and cease when we do not."""
+        with self._changing_part:
+            leads = self._state.is_ours
+            if self._stopping:
+                return
+            if leads != self._leads:
+                self._leads = leads
+                if not leads:
+                    self._leading.lost()
+                self._begin_anew(self._config)
+                self._say_part()
+            elif not leads:
+                self._leading.waiting()
+            with self._saying:
+                self._say_state()
+
+    def _say_part(self) -> None:
+        lease = self._state.lease
+        self.metrics.lease_token.set(lease.latest.token if lease and lease.latest else 0)
+        if self._leads:
+            self._leading.acquired()
+        else:
+            self._leading.waiting()
 
     def _adopt(self, current: Config) -> None:
         self._config = current
@@ -123,22 +171,34 @@ class Worker:
         self._windows = Windows(
             current.settings, self._state, scheduler.intervals, scheduler.complete_gap
         )
+        # At once, because pages are made on threads of their own.
+        self._asked = (current, scheduler, self._sources)
+        self._run_log = events.RunLog(scheduler.intervals)
+        if self._leads:
+            try:
+                self._adopt_state(current)
+            except LeaseLostError:
+                self._leading.look()
+        else:
+            self._latest.clear()
+            with self.metrics.changing:
+                self.metrics.forget(())
+
+    def _adopt_state(self, current: Config) -> None:
+        """Go on from what the state holds. Raises LeaseLostError."""
         names = [check.name for check in current.checks]
         if forgotten := self._state.forget_checks_except(names):
             _log.warning("findings_forgotten", findings=forgotten, why="checks not configured")
         self._latest = {name: run for name, run in self._latest.items() if name in names}
-        self._run_log = events.RunLog(scheduler.intervals)
         self._paging.adopt(current, page := self._page(current))
         last, counts = self._state.last_runs(), self._state.counts()
         with self.metrics.changing:
             self.metrics.forget(current.checks)
-            self.metrics.plan(current.checks, scheduler.intervals, last)
+            self.metrics.plan(current.checks, self._scheduler.intervals, last)
             self.metrics.count_findings(current.checks, counts)
             self.metrics.tell_paging(
                 page, current.settings.alerts.push, current.settings.alertmanagers
             )
-        # At once, because pages are made on threads of their own.
-        self._asked = (current, scheduler, self._sources)
 
     def _run(self, sources: Sources, check: Check, complete: bool) -> float:  # noqa: FBT001 - a callback
         """The flow of one run, one way: window, outcome, state, metrics, log; its seconds."""
@@ -147,10 +207,15 @@ class Worker:
                 return 0.0
             window = self._windows.of(check, complete=complete)
         run = self._executed(check, sources, window)
-        with self._saying:
-            transitions = self._keep(run) if self._still_asks(sources) else ()
-        self._run_log.tell(run, self._paging.mask)
-        events.log_transitions(transitions, self._paging.mask)
+        transitions: tuple[Transition, ...] = ()
+        try:
+            with self._saying:
+                transitions = self._keep(run) if self._still_asks(sources) else ()
+        except LeaseLostError:  # whoever has it runs the check himself
+            self._leading.look()
+        if self._state.is_ours:
+            self._run_log.tell(run, self._paging.mask)
+            events.log_transitions(transitions, self._paging.mask)
         return run.seconds
 
     def _executed(self, check: Check, sources: Sources, window: Window) -> Run:
@@ -159,7 +224,7 @@ class Worker:
         return execute(check, sources, window)
 
     def _still_asks(self, sources: Sources) -> bool:
-        return sources is self._sources and not self._stopping
+        return sources is self._sources and not self._stopping and self._state.is_ours
 
     def _keep(self, run: Run) -> tuple[Transition, ...]:
         if run.outcome is Outcome.SKIPPED:
@@ -175,6 +240,8 @@ class Worker:
         return transitions
 
     def _identify(self, sources: Sources, name: str) -> None:
+        if not self._still_asks(sources):
+            return
         try:
             identity = sources.identify(name)
         except RunStopped:
@@ -271,13 +338,31 @@ class Worker:
             return f"http://{socket.gethostname()}:{self.web.address.rpartition(':')[2]}"
         return self.web.address
 
+    def _render(self, accept: str) -> tuple[bytes, str]:
+        return self.metrics.render(accept, leads=self._leads and self._state.is_ours)
+
+    def _standby(self) -> Standby | None:
+        """What a standby knows; None while we lead."""
+        if self._leads and self._state.is_ours:
+            return None
+        latest = self._state.lease and self._state.lease.latest
+        if not latest or latest.ours or not latest.holder:
+            return Standby(None, None)
+        return Standby(host_of(latest.holder), latest.since)
+
     def _live(self) -> tuple[bool, str]:
+        if not self._leading.is_alive:
+            return False, "nobody keeps the lease"
+        if not self._leads:
+            return True, "alive, a standby"
         complaint = self._scheduler.complaint()
         return complaint is None, complaint or "alive"
 
     def _ready(self) -> tuple[bool, str]:
         if self._stopping:
             return False, "stopping"
+        if standby := self._standby():
+            return True, f"ready to take over: {standby}"
         if waiting := self._scheduler.waiting_for_first_run():
             return False, f"{waiting} checks have not run yet"
         return True, "ready"

@@ -71,6 +71,22 @@ class AlertmanagerStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Standby:
+    """What a worker knows that waits while another one acts."""
+
+    leader: str | None
+    """The host of that one; None while nobody is known to act."""
+    since: float | None
+    """Since when it acts (Unix time)."""
+
+    def __str__(self) -> str:
+        if self.leader is None or self.since is None:
+            return "no worker is known to act"
+        since = datetime.fromtimestamp(self.since, UTC)
+        return f"the worker on {self.leader} acts since {since:%Y-%m-%d %H:%M:%S} UTC"
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What the worker knows beside its state."""
 

@@ -129,7 +129,7 @@ def test_a_later_version_is_left_alone(path: Path) -> None:
         raw.execute("UPDATE schema_version SET version = 99")
     raw.close()
     before = path.read_bytes()
-    with pytest.raises(StateError, match="schema version 99, this worker knows 4"):
+    with pytest.raises(StateError, match="schema version 99, this worker knows 5"):
         State(make_url(f"sqlite:///{path}"))
     assert path.read_bytes() == before
 

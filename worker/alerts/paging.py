@@ -37,6 +37,7 @@ class Paging:
         """Send no more; what waits is kept."""
         for push in self._pushes:
             push.stop()
+        self._pushes = ()
 
     def changed(self) -> None:
         """Look at what is to be sent: a run may have changed it."""

@@ -20,6 +20,7 @@ from worker.client.credentials import credentials, tls
 from worker.client.exchange import Exchange, Reply
 from worker.log import dump
 from worker.settings import AlertmanagerSettings, AlertsSettings
+from worker.state import LeaseLostError
 from worker.state.outbox import decoded
 from worker.state.tables import Row
 
@@ -36,6 +37,10 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 class Outbox(Protocol):
     """Where alerts wait; the state."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether we may act on it."""
 
     def alerts_for(self, alertmanager: str) -> list[Row]:
         """All that an Alertmanager is to know, what has waited longest first."""
@@ -98,6 +103,8 @@ class Push:
             self._wake.clear()
             try:
                 wait = self._turn()
+            except LeaseLostError:
+                wait = FIRST_WAIT  # whoever holds it sends what is to be sent
             except Exception as error:  # noqa: BLE001 - a fault here must not end all paging
                 # Its text may hold what was sent.
                 wait = self._failed(f"fault in the worker: {type(error).__name__}")
@@ -116,6 +123,8 @@ class Push:
         for first in range(0, len(due), BATCH):
             if self._stopping.is_set():
                 return 0.0
+            if not self._outbox.is_ours:  # as late as can be: we may have slept
+                return FIRST_WAIT
             if failure := self._send(due[first : first + BATCH]):
                 return self._failed(failure)
         self._failures = 0

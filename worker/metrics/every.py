@@ -28,6 +28,10 @@ _OF_DATABASE = (
     *("database", "environment", "host", "port", "schema", "server", "version", "time_zone"),
     "tls",
 )
+_OF_A_STANDBY = (
+    *("reconciler_up", "reconciler_leader", "reconciler_state_lease_token", "reconciler_state_up"),
+    *("reconciler_build_info", "reconciler_config_last_reload_successful"),
+)
 _STATUS = "status."
 _SECONDS = (0.005, 0.02, 0.1, 0.5, 2, 5, 15, 30, 60)
 
@@ -104,6 +108,10 @@ class Metrics:
             "database",
         )
         self.state_up = gauge("state_up", "Whether runs and findings are being kept on disk.")
+        self.leader = gauge("leader", "1 while this worker acts, 0 while it is a standby.")
+        self.lease_token = gauge(
+            "state_lease_token", "Fencing token of the lease; grows with each change of its holder."
+        )
         self.config_loaded = gauge(
             "config_last_reload_successful", "Whether the latest configuration was accepted."
         )
@@ -138,15 +146,21 @@ class Metrics:
         build.labels(version("reconciler"), platform.python_version()).set(1)
         self.up.set(1)
         self.state_up.set(1)
+        self.leader.set(1)
         self.config_loaded.set(1)
         self._info: dict[str, tuple[str, ...]] = {}
         self._planned: set[str] = set()
 
-    def render(self, accept: str) -> tuple[bytes, str]:
-        """The exposition and its content type, in the format that the client accepts."""
+    def render(self, accept: str, *, leads: bool = True) -> tuple[bytes, str]:
+        """The exposition and its content type, in the format that the client accepts.
+
+        A standby says nothing of checks, findings, databases and alerts.
+        """
         encode, content_type = choose_encoder(accept)
         with self.changing:
-            return encode(self.registry), content_type
+            self.leader.set(leads)
+            said = self.registry if leads else self.registry.restricted_registry(_OF_A_STANDBY)
+            return encode(said), content_type
 
     def plan(
         self,

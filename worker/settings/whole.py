@@ -68,6 +68,8 @@ class StateSettings(UrlTable):
     """`[state]`: where runs and findings are kept."""
 
     url: str | None = Field(default="sqlite:///reconciler-state.db", repr=False)
+    lease: Duration = timedelta(seconds=15)
+    """How long a worker that does not answer keeps another one on the same state from acting."""
 
     @model_validator(mode="before")
     @classmethod

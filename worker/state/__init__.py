@@ -2,6 +2,7 @@
 
 from worker.state.changes import Change, Transition, finding_id
 from worker.state.decisions import Acknowledgement, UnknownFindingError
+from worker.state.lease import Lease, LeaseLostError, host_of
 from worker.state.record import Counts, LastRun
 from worker.state.store import State, visit
 from worker.state.tables import FindingState, NoStateError, StateError
@@ -12,11 +13,14 @@ __all__ = [
     "Counts",
     "FindingState",
     "LastRun",
+    "Lease",
+    "LeaseLostError",
     "NoStateError",
     "State",
     "StateError",
     "Transition",
     "UnknownFindingError",
     "finding_id",
+    "host_of",
     "visit",
 ]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, delete, event
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
@@ -20,6 +20,7 @@ from worker.run import Run
 from worker.settings import UrlTable
 from worker.state import merge, outbox, record, tables
 from worker.state.changes import Transition
+from worker.state.lease import Claim, Lease, LeaseLostError
 from worker.state.outbox import Nobody, Policy
 from worker.state.record import Counts, LastRun
 from worker.state.tables import NoStateError, Row, StateError
@@ -29,6 +30,9 @@ T = TypeVar("T")
 RETRY_AFTER = 5.0
 """Seconds for which a database that failed is not tried again: no run waits for it meanwhile."""
 
+LIMITS = {"connect_timeout": 5, "read_timeout": 10, "write_timeout": 10}
+"""Seconds for which a server may be silent: a lease must not hang on one that does not answer."""
+
 
 class State:
     """Runs and findings in a database, and a shadow of them in memory for when it does not work.
@@ -37,7 +41,11 @@ class State:
     state of a later version is refused at start (StateError). `failure` says what is wrong.
     """
 
-    def __init__(self, place: URL | UrlTable) -> None:
+    def __init__(self, place: URL | UrlTable, lease: Lease | None = None) -> None:
+        """With a lease the state is a worker's: it writes only while it holds that.
+
+        Without one nobody else may write it meanwhile.
+        """
         self.failure: str | None = None
         """Why the database does not work at present; None while it does."""
         self.set_aside: Path | None = None
@@ -48,6 +56,7 @@ class State:
         self._url = url = place if isinstance(place, URL) else place.parsed
         self._engine = _engine(place)
         self._retry_at = 0.0
+        self._prepared = False
         self._memory = create_engine(
             "sqlite://",
             poolclass=StaticPool,
@@ -56,20 +65,41 @@ class State:
         )
         tables.metadata.create_all(self._memory)
         self._policy: Policy = Nobody()
+        self.lease = lease
         self.masking_secret = secrets.token_hex(32)
         """With what personal values are masked; the same over restarts, while it can be kept."""
         try:
-            self.set_aside = _set_corrupt_file_aside(url, self._engine)
-            with self._engine.begin() as connection, self._memory.begin() as memory:
-                tables.prepare(connection)
-                tables.copy(connection, memory)
-                self.masking_secret = tables.kept_secret(connection, "masking", self.masking_secret)
-            self.is_known = True
+            self._bring_together()
         except (SQLAlchemyError, OSError) as error:
             self._fail(error)
         except StateError:
             self.close()
             raise
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process may act on what the state says. Waits for nothing."""
+        return self.lease is None or self.lease.is_held
+
+    def keep_lease(self) -> None:
+        """Renew the lease, or take it if it is free; what the state then holds is known."""
+        with self._lock:
+            try:
+                self._bring_together()
+            except (SQLAlchemyError, OSError, StateError) as error:
+                self._fail(error)
+
+    def give_lease_back(self) -> None:
+        """Let another worker act at once; this one is ending."""
+        with self._lock:
+            if self.lease is None or not self.lease.token:
+                return
+            try:
+                with self._engine.begin() as connection:
+                    self.lease.give_back(connection)
+            except (SQLAlchemyError, OSError) as error:
+                self._fail(error)
+            self._lose_lease()
 
     def record(self, run: Run) -> tuple[Transition, ...]:
         """Remember a run, its findings and how far it read, all or nothing; tell what changed."""
@@ -145,7 +175,8 @@ class State:
     def _write(self, work: Callable[[Connection], T], checks: Collection[str]) -> T:
         """Change what is remembered of some checks: in the database, and then in its shadow.
 
-        On the shadow alone while the database fails.
+        On the shadow alone while the database fails. Raises LeaseLostError, and changes nothing,
+        when the lease is not ours.
         """
         with self._lock:
             if self.failure:
@@ -154,35 +185,69 @@ class State:
                 try:
                     # The shadow commits last: it never knows what the database does not.
                     with self._memory.begin() as memory, self._engine.begin() as connection:
+                        if self.lease:
+                            self.lease.verify(connection)
                         answer = work(connection)
                         for check in checks:
                             tables.mirror(connection, memory, check)
+                except LeaseLostError:
+                    self._lose_lease()
+                    raise
                 except (SQLAlchemyError, OSError) as error:
                     self._fail(error)
                 else:
                     return answer
+            if not self.is_ours:
+                raise LeaseLostError("the state cannot be reached")
             with self._memory.begin() as memory:
                 return work(memory)
 
     def _fail(self, error: Exception) -> None:
         self.failure = _reason(error)
         self._retry_at = time.monotonic() + RETRY_AFTER
+        if self.lease:
+            self.lease.go_on_without()
 
     def _try_to_recover(self) -> None:
-        """Bring the database and its shadow up to what either of them knows."""
         if time.monotonic() < self._retry_at:
             return
         try:
+            self._bring_together()
+        except (SQLAlchemyError, OSError, StateError) as error:
+            self._fail(error)
+
+    def _bring_together(self) -> None:
+        """Bring the database and its shadow up to what either of them knows, if it is our turn."""
+        fresh = self.failure is not None or not self._prepared
+        if fresh:
             self.set_aside = _set_corrupt_file_aside(self._url, self._engine) or self.set_aside
-            with self._engine.begin() as connection, self._memory.begin() as memory:
+        with self._engine.begin() as connection, self._memory.begin() as memory:
+            if fresh:
                 tables.prepare(connection)
+            claim = self.lease.claim(connection) if self.lease else None
+            if claim is None or (claim.ours and (fresh or claim.taken)):
                 merge.merge(memory, connection)
                 tables.copy(connection, memory)
                 self.masking_secret = tables.kept_secret(connection, "masking", self.masking_secret)
-        except (SQLAlchemyError, OSError, StateError) as error:
-            self._fail(error)
-        else:
-            self.failure, self.is_known = None, True
+                self.is_known = True
+        self._prepared, self.failure = True, None
+        if claim:
+            self._settle(claim)
+
+    def _settle(self, claim: Claim) -> None:
+        if not claim.ours:
+            self._lose_lease()
+        if self.lease:
+            self.lease.settle(claim)
+
+    def _lose_lease(self) -> None:
+        """Forget what we knew: whoever has the lease knows better, and nothing of it is kept."""
+        if self.lease:
+            self.lease.lose()
+        self.is_known = False
+        with self._memory.begin() as memory:
+            for table in tables.KEPT:
+                memory.execute(delete(table))
 
 
 @contextmanager
@@ -209,7 +274,8 @@ def _engine(place: URL | UrlTable) -> Engine:
     url = place if isinstance(place, URL) else place.parsed
     # Without a pool every transaction opens the file anew: one that was deleted or replaced is
     # noticed, not written to in the void.
-    engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+    limits = LIMITS if url.drivername.endswith("+pymysql") else {}
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=limits)
     if engine.dialect.name == "sqlite":
 
         @event.listens_for(engine, "connect")
@@ -238,13 +304,13 @@ def _connect_anew(engine: Engine, settings: UrlTable) -> None:
 
     @event.listens_for(engine, "do_connect")
     def _connect(
-        dialect: Any, _record: object, _arguments: object, _options: dict[str, Any]
+        dialect: Any, _record: object, _arguments: object, given: dict[str, Any]
     ) -> Any:
         def make(url: URL, tls: Mapping[str, Any]) -> Any:
             arguments, options = dialect.create_connect_args(url)
             if tls and "password" in options:  # or PyMySQL takes Latin-1
                 options["password"] = options["password"].encode()
-            return dialect.connect(*arguments, **{**options, **tls})
+            return dialect.connect(*arguments, **{**given, **options, **tls})
 
         if settings.speaks_mysql:
             return transport.connect(settings, make)

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     ColumnElement,
     Connection,
@@ -26,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import LONGTEXT
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Counted up whenever a table changes. Earlier ones are brought up to date, later ones refused."""
 
 BATCH = 500
@@ -130,6 +131,17 @@ secrets = Table(
     metadata,
     Column("name", String(50), primary_key=True),
     Column("value", String(200), nullable=False),
+)
+leases = Table(  # since version 5; which of several workers acts, see `worker.state.lease`
+    "leases",
+    metadata,
+    Column("name", String(50), primary_key=True),
+    Column("holder", String(200), nullable=False),
+    Column("token", BigInteger, nullable=False),  # grows with each change of holder
+    Column("since", Double, nullable=False),  # all times by the database's clock
+    Column("until", Double, nullable=False),
+    Column("seconds", Double, nullable=False),  # for how long its holder takes it each time
+    Column("place", String(200), nullable=False),  # boot and namespace of the holder's process
 )
 
 KEPT = (runs, cursors, findings, events, alerts)

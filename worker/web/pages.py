@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from worker import status
 from worker.alerts.names import alert_of
 from worker.state import State
-from worker.status import Known, Status
+from worker.status import Known, Standby, Status
 from worker.visible import visible, visible_characters
 from worker.web import runbooks, words
 from worker.web.server import Page
@@ -113,6 +113,11 @@ def _page(template: str, code: int = 200, known: Known | None = None, **fields: 
         "zone": known.zone if known else None,
     }
     return HTMLResponse(_environment().get_template(template).render(everywhere, **fields), code)
+
+
+def of_a_standby(waits: Standby, root: str, code: int) -> Response:
+    """The one page of a worker that knows nothing. `root` leads to where that page is."""
+    return _page("standby.html.j2", code, root=root, standby=str(waits))
 
 
 def _missing(what: str, why: str) -> Response:
