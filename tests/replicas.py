@@ -51,6 +51,8 @@ class Replicas:
     pager: AlertmanagerServer
     person: Receiver
     folder: Path
+    lease: float
+    """Seconds."""
     workers: list[Worker] = field(default_factory=list)
 
     def start(self) -> Worker:
@@ -61,7 +63,7 @@ class Replicas:
             state=self.state.render_as_string(hide_password=False),
             ledger=self.ledger.url.render_as_string(hide_password=False),
             alertmanager=self.pager.url,
-            lease=LEASE,
+            lease=self.lease,
         )
         self.workers.append(Worker(folder, config))
         return self.workers[-1]
@@ -110,7 +112,7 @@ def resume(worker: Worker) -> None:
 
 
 @contextmanager
-def replicas(state: URL, ledger: Database) -> Iterator[Replicas]:
+def replicas(state: URL, ledger: Database, lease: float = LEASE) -> Iterator[Replicas]:
     """A ledger in order, and nobody who audits it yet."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="replicas-")))
@@ -121,7 +123,9 @@ def replicas(state: URL, ledger: Database) -> Iterator[Replicas]:
                 "CREATE TABLE t (id int PRIMARY KEY, idempotency_key varchar(100) NOT NULL)"
             )
             cursor.execute("INSERT INTO t VALUES (1, 'a'), (2, 'b')")
-        made = Replicas(state=state, ledger=ledger, pager=pager, person=person, folder=folder)
+        made = Replicas(
+            state=state, ledger=ledger, pager=pager, person=person, folder=folder, lease=lease
+        )
 
         @stack.callback
         def _end() -> None:

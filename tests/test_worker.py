@@ -19,7 +19,7 @@ KEY = "canary-key"
 EVENTS = {
     *("worker_started", "worker_ready", "worker_stopped", "config_reloaded", "config_refused"),
     *("check_run", "check_runs_missed", "findings_forgotten", "check_failed", "check_recovered"),
-    *("finding_opened", "finding_confirmed", "finding_resolved"),
+    *("finding_opened", "finding_confirmed", "finding_resolved", "lease_acquired"),
     *(
         "database_identified",
         "database_account_may_write",
