@@ -58,6 +58,8 @@ class Worker:
         self._state = State(place, Lease(seconds, shared=shared))
         self._leading = Leading(self._state, seconds, self._play_part)
         self._leads = self._state.is_ours
+        self._led_by = 0
+        """The token by which we act; 0 for none."""
         # So that the part changes in one piece, and neither within a reload nor after the end.
         self._changing_part = threading.Lock()
         self._paging = Paging(self._state, self.metrics)
@@ -134,23 +136,28 @@ class Worker:
     def _play_part(self) -> None:
         """Begin to act when we hold the lease, and cease when we do not."""
         with self._changing_part:
-            leads = self._state.is_ours
+            leads, token = self._state.is_ours, self._token
             if self._stopping:
                 return
-            if leads != self._leads:
-                self._leads = leads
-                if not leads:
+            between = bool(leads and self._led_by and token != self._led_by)
+            if leads != self._leads or between:  # another one acted, or acts
+                if self._leads:
                     self._leading.lost()
+                self._leads = leads
                 self._begin_anew(self._config)
+            if not leads or token != self._led_by:
                 self._say_part()
-            elif not leads:
-                self._leading.waiting()
             with self._saying:
                 self._say_state()
+
+    @property
+    def _token(self) -> int:
+        return self._state.lease.token if self._state.lease else 0
 
     def _say_part(self) -> None:
         lease = self._state.lease
         self.metrics.lease_token.set(lease.latest.token if lease and lease.latest else 0)
+        self._led_by = self._token if self._leads else 0
         if self._leads:
             self._leading.acquired()
         else:
