@@ -53,7 +53,7 @@ class State:
         self.is_known = False
         """Whether what earlier processes left was read; nobody may go on from it before."""
         self._lock = threading.Lock()
-        self._url = url = place if isinstance(place, URL) else place.parsed
+        self._url = place if isinstance(place, URL) else place.parsed
         self._engine = _engine(place)
         self._retry_at = 0.0
         self._prepared = False
@@ -303,9 +303,7 @@ def _connect_anew(engine: Engine, settings: UrlTable) -> None:
     """Let each connection take the password from where it is now, and TLS as configured."""
 
     @event.listens_for(engine, "do_connect")
-    def _connect(
-        dialect: Any, _record: object, _arguments: object, given: dict[str, Any]
-    ) -> Any:
+    def _connect(dialect: Any, _record: object, _arguments: object, given: dict[str, Any]) -> Any:
         def make(url: URL, tls: Mapping[str, Any]) -> Any:
             arguments, options = dialect.create_connect_args(url)
             if tls and "password" in options:  # or PyMySQL takes Latin-1
