@@ -240,6 +240,10 @@ def things_fail(night: Night) -> None:
     time.sleep(2.2)  # as long as two intervals, which it is to miss
     os.kill(night.worker.process.pid, signal.SIGCONT)
     night.await_event("check_runs_missed")
+    night.worker.process.send_signal(signal.SIGUSR1)
+    night.await_event("worker_paused")
+    night.worker.process.send_signal(signal.SIGUSR2)
+    night.await_event("worker_resumed")
 
 
 @pytest.fixture(scope="module")
@@ -286,6 +290,7 @@ def test_the_night_was_long_enough(log: list[Line]) -> None:
     rare |= {"alert_refused", "lease_waiting", "lease_lost"}
     rare |= {"state_unavailable", "state_recovered", "state_file_corrupt", "library_message"}
     rare |= {"database_account_may_write", "web_config_reloaded", "web_config_refused"}
+    rare |= {"database_busy", "database_calm", "database_load_unseen"}
     demo = {name for name in FIELDS if name.startswith("demo_")}
     assert set(FIELDS) - {line["event"] for line in log} == rare | demo
 

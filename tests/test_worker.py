@@ -25,6 +25,7 @@ EVENTS = {
         "database_account_may_write",
         "database_unreachable",
         "database_reachable",
+        "database_load_unseen",
     ),
 }
 

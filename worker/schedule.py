@@ -14,13 +14,13 @@ from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_SUBMITTED, Job
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.cron import CronTrigger
 
 from checks.base import Check
 from worker.config import Config
+from worker.cron import cron
+from worker.gate import Gate, Held
 from worker.pace import Pace, soonest
 from worker.settings import Schedule
-from worker.sources.database import CONCURRENT_SNAPSHOTS
 
 HEARTBEAT = 2.0
 """Seconds between two signs of life of the scheduler."""
@@ -68,20 +68,29 @@ class Scheduler:
         run: Callable[[Check, bool], float],
         identify: Callable[[str], None],
         missed: Callable[[Check, str, int], None],
+        *,
         all_ran: Callable[[], None] = lambda: None,
+        gate: Gate | None = None,
     ) -> None:
         """`run` is told whether to read everything, and tells the seconds that it took.
+
+        `gate` may put a run off.
 
         `all_ran` is called once, when every check with an interval has run.
         """
         self._run = run
         self._missed = missed
         self._all_ran = all_ran
+        self._gate = gate or Gate()
         self._zone = ZoneInfo(config.settings.timezone)
         self._checks = {check.name: check for check in config.checks}
         self._running = {name: threading.Lock() for name in self._checks}
         self._owed_complete: set[str] = set()
         """Checks whose complete run fell due while another run of them was going on."""
+        self._put_off: dict[str, str] = {}
+        """Checks that wait for the gate to open, and what they read."""
+        self._retried: set[str] = set()
+        """Of these, checks of which a run is on its way that the schedule did not ask for."""
         self._first_run_due = set(self._checks)
         self._first_runs = threading.Lock()
         self._beat = time.monotonic()
@@ -90,7 +99,10 @@ class Scheduler:
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={
-                **{name: ThreadPoolExecutor(CONCURRENT_SNAPSHOTS) for name in _databases(config)},
+                **{
+                    name: ThreadPoolExecutor(each.connections)
+                    for name, each in config.settings.databases.items()
+                },
                 **{name: ThreadPoolExecutor(1) for name in _other_sources(config)},
                 "default": ThreadPoolExecutor(1),
             },
@@ -194,13 +206,15 @@ class Scheduler:
     def _trigger(self, every: Schedule, name: str) -> BaseTrigger:
         if isinstance(every, timedelta):
             return Every(every, name)
-        return CronTrigger.from_crontab(every, timezone=self._zone)
+        return cron(every, self._zone)
 
     def _interval(self, every: Schedule, now: datetime) -> timedelta:
         return every if isinstance(every, timedelta) else _longest_gap(every, self._zone, now)
 
     def _run_once(self, check: Check, complete: bool) -> None:  # noqa: FBT001 - APScheduler passes it
         lock, pace = self._running[check.name], self._paces.get(check.name)
+        asked_for = check.name not in self._retried
+        self._retried.discard(check.name)
         if not lock.acquire(blocking=False):
             if complete:  # the next run of the check makes up for it
                 self._owed_complete.add(check.name)
@@ -211,15 +225,43 @@ class Scheduler:
             owed = check.name in self._owed_complete
             if pace and not (complete or owed or pace.is_time()):
                 return
+            if held := self._gate.holds(check):
+                self._put_off[check.name] = check.source_name
+                if complete:  # one run makes up for all that are put off
+                    self._owed_complete.add(check.name)
+                if held is Held.BUSY and asked_for:
+                    self._missed(check, held, 1)
+                return
+            self._put_off.pop(check.name, None)
             self._owed_complete.discard(check.name)
+            self._run_now(check, complete or owed, pace)
+        finally:
+            lock.release()
+
+    def _run_now(self, check: Check, complete: bool, pace: Pace | None) -> None:  # noqa: FBT001
+        try:
             if pace:
                 pace.begin()
-            seconds = self._run(check, complete or owed)
+            seconds = self._run(check, complete)
             if pace:
                 pace.end(seconds)
         finally:
-            lock.release()
             self._note_first_run(check)
+
+    def _retry_put_off(self) -> None:
+        """Let those run that were put off; of a busy database only one, which asks it again."""
+        if self._gate.is_paused():
+            return
+        asked: set[str] = set()
+        for name, source in list(self._put_off.items()):
+            if source in asked:
+                continue
+            if self._gate.is_busy(source):
+                asked.add(source)
+            if name in self._retried:
+                continue
+            self._retried.add(name)
+            self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
 
     def _note_first_run(self, check: Check) -> None:
         with self._first_runs:
@@ -232,6 +274,7 @@ class Scheduler:
 
     def _on_beat(self) -> None:
         self._beat = time.monotonic()
+        self._retry_put_off()
 
     def _on_submitted(self, event: JobSubmissionEvent) -> None:
         if (check := self._checks.get(event.job_id)) is None:
@@ -239,11 +282,12 @@ class Scheduler:
         late = time.monotonic() - self._due.get(check.name, time.monotonic())
         self._note_due(check)
         # One run makes up for all that a pause left out.
-        if left_out := int(late / self._intervals[check.name].total_seconds()):
+        if left_out := int(max(0.0, late) / self._intervals[check.name].total_seconds()):
             self._missed(check, "pause", left_out)
 
     def _on_overlap(self, event: JobSubmissionEvent) -> None:
         if check := self._checks.get(event.job_id):
+            self._retried.discard(check.name)
             self._note_due(check)
             self._on_busy(check)
 
@@ -281,17 +325,17 @@ class Scheduler:
 
 
 @lru_cache(maxsize=64)
-def _longest_gap(cron: str, zone: ZoneInfo, now: datetime) -> timedelta:
+def _longest_gap(line: str, zone: ZoneInfo, now: datetime) -> timedelta:
     gaps = []
-    for earlier, later in pairwise(islice(_fire_times(cron, zone, now), LOOK_AHEAD_TIMES)):
+    for earlier, later in pairwise(islice(_fire_times(line, zone, now), LOOK_AHEAD_TIMES)):
         gaps.append(later - earlier)
         if later > now + LOOK_AHEAD:
             break
     return max(gaps, default=LOOK_AHEAD)
 
 
-def _fire_times(cron: str, zone: ZoneInfo, now: datetime) -> Iterator[datetime]:
-    trigger = CronTrigger.from_crontab(cron, timezone=zone)
+def _fire_times(line: str, zone: ZoneInfo, now: datetime) -> Iterator[datetime]:
+    trigger = cron(line, zone)
     following = trigger.get_next_fire_time(None, now)
     while following:
         yield following

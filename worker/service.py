@@ -17,9 +17,12 @@ from checks.base import Check, CheckError, RunStopped, Window
 from worker import config, log, status
 from worker.alerts import events
 from worker.alerts.paging import Paging
+from worker.calm import Calm
 from worker.config import Config, ConfigError
+from worker.gate import Gate
 from worker.leading import Leading
 from worker.metrics import Metrics
+from worker.pause import Pauses, Reason
 from worker.run import Outcome, Run, execute, refused
 from worker.schedule import Scheduler
 from worker.sources import Identity, Sources
@@ -63,6 +66,7 @@ class Worker:
         # So that the part changes in one piece, and neither within a reload nor after the end.
         self._changing_part = threading.Lock()
         self._paging = Paging(self._state, self.metrics)
+        self._pauses = Pauses(self._tell_paused)
         self._latest: dict[str, Run] = {}
         self.web = Web(
             current.settings.http,
@@ -165,21 +169,31 @@ class Worker:
 
     def _adopt(self, current: Config) -> None:
         self._config = current
-        self._sources = Sources.of(current.settings)
+        self._sources = sources = Sources.of(current.settings)
+        self._pauses.adopt(current.settings)
+        tell = partial(self._tell_busy, sources)
+        gate = Gate(
+            self._pauses,
+            {
+                name: Calm(name, each.back_off, partial(sources.load, name), tell)
+                for name, each in current.settings.databases.items()
+            },
+        )
         self._scheduler = Scheduler(
             current,
             # What an earlier configuration had queued finds that nobody asks any more.
-            partial(self._run, self._sources),
-            partial(self._identify, self._sources),
+            partial(self._run, sources),
+            partial(self._identify, sources),
             self._on_missed,
-            self._on_all_ran,
+            all_ran=self._on_all_ran,
+            gate=gate,
         )
         scheduler = self._scheduler
         self._windows = Windows(
             current.settings, self._state, scheduler.intervals, scheduler.complete_gap
         )
         # At once, because pages are made on threads of their own.
-        self._asked = (current, scheduler, self._sources)
+        self._asked = (current, scheduler, sources, gate)
         self._run_log = events.RunLog(scheduler.intervals)
         if self._leads:
             try:
@@ -246,8 +260,21 @@ class Worker:
         self.metrics.count_findings([run.check], self._state.counts())
         return transitions
 
+    def pause(self, *, on: bool) -> None:
+        """Let no more runs begin, or let them begin again; running ones end by themselves."""
+        self._pauses.signal(pause=on)
+
+    def _tell_paused(self, reason: Reason, holds: bool) -> None:  # noqa: FBT001 - a callback
+        self.metrics.paused.labels(reason).set(holds)
+
+    def _tell_busy(self, sources: Sources, name: str, reason: str, busy: bool | None) -> None:  # noqa: FBT001
+        with self._saying:
+            if self._still_asks(sources):
+                self.metrics.tell_busy(name, reason, busy)
+
     def _identify(self, sources: Sources, name: str) -> None:
-        if not self._still_asks(sources):
+        # A database that is being worked on is left alone.
+        if self._pauses.now or not self._still_asks(sources):
             return
         try:
             identity = sources.identify(name)
@@ -313,7 +340,7 @@ class Worker:
 
     def _known(self) -> Known:
         """What pages show beside the state."""
-        current, scheduler, sources = self._asked
+        current, scheduler, sources, gate = self._asked
         pending = dict(self.metrics.outbox.pending)
         now = time.time()
         return Known(
@@ -322,7 +349,11 @@ class Worker:
             next_run=scheduler.next_run,
             databases=tuple(
                 DatabaseStatus(
-                    name, each.environment, sources.unreachable(name), self._identities.get(name)
+                    name,
+                    each.environment,
+                    sources.unreachable(name),
+                    self._identities.get(name),
+                    gate.busy(name),
                 )
                 for name, each in current.settings.databases.items()
             ),
@@ -334,6 +365,7 @@ class Worker:
                 AlertmanagerStatus(name, number, now - since if number else 0.0)
                 for name, (number, since) in sorted(pending.items())
             ),
+            pauses=self._pauses.now,
         )
 
     def _page(self, current: Config) -> str:
@@ -370,6 +402,8 @@ class Worker:
             return False, "stopping"
         if standby := self._standby():
             return True, f"ready to take over: {standby}"
+        if pauses := self._pauses.now:
+            return True, f"paused: {', '.join(each.reason for each in pauses)}"
         if waiting := self._scheduler.waiting_for_first_run():
             return False, f"{waiting} checks have not run yet"
         return True, "ready"
@@ -378,17 +412,22 @@ class Worker:
 def serve(path: Path | None, current: Config, announce: Callable[[Worker], None]) -> None:
     """Run the worker in the foreground until SIGTERM or SIGINT; SIGHUP reloads `path`.
 
-    Ends the process with status 1 when its threads do not end in time.
+    SIGUSR1 pauses and SIGUSR2 goes on. Ends the process with status 1 when its threads do not end
+    in time.
     """
-    signals = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+    switches: dict[int, bool] = {signal.SIGUSR1: True, signal.SIGUSR2: False}
+    signals = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, *switches}
     # Blocked in every thread and waited for in this one: no handler, so no reentrance.
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     log.set_up(current.settings.log)
     worker = Worker(current)
     worker.start()
     announce(worker)
-    while signal.sigwait(signals) == signal.SIGHUP:
-        worker.reload(lambda: config.load(path))
+    while (sent := signal.sigwait(signals)) not in (signal.SIGTERM, signal.SIGINT):
+        if sent == signal.SIGHUP:
+            worker.reload(lambda: config.load(path))
+        else:
+            worker.pause(on=switches[sent])
     deadline = threading.Timer(LONGEST_GOODBYE, os._exit, [1])
     deadline.daemon = True
     deadline.start()

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from checks.base import Check
 from checks.types import Severity
+from worker.pause import Pause
 from worker.privacy import Mask
 from worker.run import Outcome, Run
 from worker.show import finding_as_json
@@ -58,6 +59,8 @@ class DatabaseStatus:
     """Why it could not be reached at the latest attempt."""
     identity: Identity | None
     """None until it was reached for the first time."""
+    busy: tuple[str, ...] = ()
+    """Why runs on it are put off, in words; empty when they are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,8 @@ class Known:
     mask: Mask
     zone: ZoneInfo
     alertmanagers: tuple[AlertmanagerStatus, ...] = ()
+    pauses: tuple[Pause, ...] = ()
+    """Why no run begins at all; empty when they do."""
 
 
 @dataclass(frozen=True, slots=True)

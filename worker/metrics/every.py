@@ -90,7 +90,7 @@ class Metrics:
         self.table_rows = gauge("table_rows", "Exact rows at the latest count.", "table")
         self.missed = counter(
             "scheduler_missed_runs",
-            "Runs that did not start when they were due: overlap, or late after a pause.",
+            "Runs that did not start when due: overlap, late after a pause, or a busy database.",
             "check",
             "reason",
         )
@@ -107,6 +107,13 @@ class Metrics:
             "Whether the account has privileges beyond reading; should be 0.",
             "database",
         )
+        self.database_busy = gauge(
+            "database_busy",
+            "1 while runs on the database are put off for this reason; absent where nobody knows.",
+            "database",
+            "reason",
+        )
+        self.paused = gauge("paused", "1 while no run begins for this reason.", "reason")
         self.state_up = gauge("state_up", "Whether runs and findings are being kept on disk.")
         self.leader = gauge("leader", "1 while this worker acts, 0 while it is a standby.")
         self.lease_token = gauge(
@@ -230,12 +237,19 @@ class Metrics:
         self.database_info.labels(*labels).set(1)
         self.database_writable.labels(identity.database).set(bool(identity.writable))
 
+    def tell_busy(self, database: str, reason: str, busy: bool | None) -> None:  # noqa: FBT001
+        """Say whether runs are put off for a reason, or withdraw it where nobody knows."""
+        if busy is None:
+            self.database_busy.remove(database, reason)
+        else:
+            self.database_busy.labels(database, reason).set(busy)
+
     def forget(self, staying: Iterable[Check]) -> None:
         """Drop all gauges, and the counters of checks that go, before another configuration."""
         for gauge in (
             *(self.violations, self.outcome, self.interval, self.last_completed, self.findings),
             *(self.table_rows, self.database_up, self.database_info, self.database_writable),
-            *(self.idempotency_requests, self.page, self.pushed),
+            *(self.idempotency_requests, self.page, self.pushed, self.database_busy),
         ):
             gauge.clear()
         self.traffic.latest.clear()

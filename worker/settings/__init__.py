@@ -1,6 +1,7 @@
 """The settings of `config.toml`."""
 
 from worker.settings.base import Schedule, Table, Zone, parse_url
+from worker.settings.gentle import BackOff, Maintenance
 from worker.settings.places import (
     LONGEST_SNAPSHOT,
     AccessLogSettings,
@@ -28,9 +29,11 @@ __all__ = [
     "AccessLogSettings",
     "AlertmanagerSettings",
     "AlertsSettings",
+    "BackOff",
     "DatabaseSettings",
     "HttpSettings",
     "LogSettings",
+    "Maintenance",
     "Override",
     "PrivacySettings",
     "PrometheusSettings",

@@ -5,12 +5,12 @@ from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import httpx
-from apscheduler.triggers.cron import CronTrigger
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from checks.types import parse_duration
+from worker.cron import cron
 
 
 class Table(BaseModel):
@@ -33,7 +33,7 @@ def _schedule(value: object) -> timedelta | str:
     if not isinstance(value, str) or " " not in value.strip():
         return parse_duration(value)
     try:
-        trigger = CronTrigger.from_crontab(value, timezone=UTC)
+        trigger = cron(value, UTC)
     except ValueError:
         raise ValueError(
             "neither a duration (30s, 5m, 1h) nor a cron line of five fields (0 3 * * *)"

@@ -12,6 +12,7 @@ from sqlalchemy import URL
 from checks.traffic.formats import LineFormat
 from checks.types import Duration
 from worker.settings.base import Table, WebAddress, parse_url
+from worker.settings.gentle import BackOff
 from worker.settings.transport import TlsMode, TlsTable, is_loopback
 
 LONGEST_SNAPSHOT = timedelta(seconds=60)
@@ -93,6 +94,9 @@ class DatabaseSettings(UrlTable):
     time_limit: Duration = timedelta(seconds=30)
     """The longest one snapshot may last."""
     connect_timeout: Duration = timedelta(seconds=5)
+    connections: int = Field(default=2, ge=1, le=8)
+    """The most snapshots at a time, and so the most runs; one connection more stops queries."""
+    back_off: BackOff = BackOff()
     temporary_table_mb: int = Field(default=256, ge=16, le=4096)
     """The most memory, in MiB, that the server may take for a temporary table of one run."""
 

@@ -14,6 +14,7 @@ from checks.interfaces import Interface
 from checks.types import Duration, Identifier, Severity, Slug
 from worker.privacy import PERSONAL
 from worker.settings.base import LabelName, LabelValue, Schedule, Table, WebAddress, Zone
+from worker.settings.gentle import Maintenance
 from worker.settings.places import (
     AccessLogSettings,
     AlertmanagerSettings,
@@ -99,6 +100,8 @@ class ScheduleSettings(Timetable):
     cursor for so long."""
     overlap_rows: int = Field(default=10_000, ge=0)
     """The last rows of a table, which every incremental run reads again."""
+    pause_file: Path | None = None
+    """While this file exists no run begins; its first line says why."""
 
 
 class HttpSettings(Table):
@@ -156,6 +159,7 @@ class Settings(Table):
     checks: tuple[Any, ...] = ()
     """Read by `worker.config`, check by check, so that one mistake does not hide another."""
     overrides: tuple[Override, ...] = ()
+    maintenance: tuple[Maintenance, ...] = ()
     interfaces: tuple[Interface, ...] = ()
     """The write interfaces of the application, and which of them need an idempotency key."""
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -16,14 +16,15 @@ from checks.base import CheckError, RunStopped
 from worker.settings import DatabaseSettings
 from worker.sources.deadline import GRACE, Deadline
 from worker.sources.mysql import MySQL
-from worker.sources.server import Explained, Identity, Server
+from worker.sources.server import Explained, Identity, Load, Server
 from worker.sources.sqlite import SQLite
-
-CONCURRENT_SNAPSHOTS = 2
-"""Snapshots of one database at a time. With the connection that stops queries: 3 in all."""
 
 RETRY_AFTER = 5.0
 """Seconds in which a database that could not be reached is not tried again: runs fail at once."""
+
+ASK_FOR_RIGHTS_AFTER = 60.0
+"""Seconds in which the server is not asked again for what the account may not see: refusals are
+counted there, and looked at."""
 
 QUICKLY = 1.0
 """Seconds within which a connection that breaks while it is made was cut, not waited for."""
@@ -35,18 +36,20 @@ _DEADLINE = "reconciler_deadline"
 
 
 class Database:
-    """Snapshots of one database, at most `CONCURRENT_SNAPSHOTS` at a time."""
+    """Snapshots of one database, at most `connections` at a time; one more stops queries."""
 
     def __init__(self, name: str, settings: DatabaseSettings) -> None:
         self.name = name
         self._settings = settings
         self._limit = settings.time_limit.total_seconds()
         self._server = _server(settings)
-        self._engine = _engine(self._server)
+        self._engine = _engine(self._server, settings.connections)
         self._active: set[Deadline] = set()
         self._lock = threading.Lock()
         self._closing = False
         self._unreachable: tuple[float, Explained] | None = None
+        self._unseen: tuple[float, Mapping[str, str]] = (0.0, {})
+        """What the account may not see of the load, and when the server last said so."""
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -94,6 +97,19 @@ class Database:
             writable=(),
         )
         return replace(identity, **known)  # type: ignore[arg-type]  # its own fields
+
+    def load(self) -> Load:
+        """How busy the server is, as far as somebody asked for limits. Raises CheckError."""
+        asked_at, unseen = self._unseen
+        if time.monotonic() - asked_at > ASK_FOR_RIGHTS_AFTER:
+            unseen = {}
+        if not (wanted := self._settings.back_off.limits.keys() - unseen.keys()):
+            return Load({}, unseen)
+        with self.snapshot() as connection:
+            load = self._server.load(connection, wanted)
+        if load.unseen:
+            self._unseen = (time.monotonic(), {**unseen, **load.unseen})
+        return Load(load.values, {**unseen, **load.unseen})
 
     @property
     def unreachable(self) -> str | None:
@@ -183,12 +199,12 @@ def _server(settings: DatabaseSettings) -> Server:
     return MySQL(settings)
 
 
-def _engine(server: Server) -> Engine:
+def _engine(server: Server, connections: int) -> Engine:
     engine = create_engine(
         server.url,
         creator=server.connect,
         poolclass=QueuePool,
-        pool_size=CONCURRENT_SNAPSHOTS,
+        pool_size=connections,
         max_overflow=0,
         pool_timeout=RETRY_AFTER,
         pool_pre_ping=True,

@@ -4,7 +4,7 @@ import re
 import socket
 import threading
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, cast
 
@@ -16,7 +16,8 @@ from sqlalchemy import URL, Connection, text
 from checks.base import RunStopped
 from worker import transport
 from worker.settings import DatabaseSettings
-from worker.sources.server import Explained
+from worker.sources.load import load
+from worker.sources.server import Explained, Load
 
 LOCK_WAIT = 3
 """Seconds to wait for a metadata lock: a queue behind the auditor is an outage."""
@@ -179,6 +180,10 @@ class MySQL:
             "tls": protocol,
             "cipher": cipher,
         }
+
+    def load(self, connection: Connection, wanted: Collection[str]) -> Load:
+        """See `Server.load`."""
+        return load(connection, wanted)
 
     def explain(self, error: BaseException | None) -> Explained:
         """See `Server.explain`."""

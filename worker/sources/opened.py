@@ -11,7 +11,7 @@ from worker.settings import AccessLogSettings, DatabaseSettings, PrometheusSetti
 from worker.sources.access_log import AccessLog
 from worker.sources.database import Database
 from worker.sources.prometheus import Prometheus
-from worker.sources.server import Identity
+from worker.sources.server import Identity, Load
 
 
 class Sources:
@@ -58,6 +58,10 @@ class Sources:
     def identify(self, database: str) -> Identity:
         """See `Database.identify`."""
         return self._databases[database].identify()
+
+    def load(self, database: str) -> Load:
+        """See `Database.load`."""
+        return self._databases[database].load()
 
     def close(self) -> None:
         """Stop every running query and close everything that is open."""

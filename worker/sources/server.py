@@ -1,6 +1,6 @@
 """What differs between database servers, and who a server is."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +27,16 @@ class Identity:
     tls: str = ""
     """The protocol that the connections are encrypted by, such as `TLSv1.3`; empty for none."""
     cipher: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How busy a server is; the names are those of the limits (`BackOff`)."""
+
+    values: Mapping[str, float]
+    """What could be seen and applies: lag is that of a replica that replicates, in seconds."""
+    unseen: Mapping[str, str]
+    """What the account may not see, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,9 @@ class Server(Protocol):
 
     def identity(self, connection: Connection) -> Mapping[str, object]:
         """The fields of `Identity` that the server knows."""
+
+    def load(self, connection: Connection, wanted: Collection[str]) -> Load:
+        """How busy the server is, of what is wanted."""
 
     def explain(self, error: BaseException | None) -> Explained:
         """What a driver error means, without row data."""

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection
 
-from worker.sources.server import Explained
+from worker.sources.server import Explained, Load
 
 _STEPS_BETWEEN_LOOKS = 10_000
 
@@ -66,6 +66,10 @@ class SQLite:
             "time_zone": "UTC",
             "schema": self._path.name,
         }
+
+    def load(self, _connection: Connection, _wanted: Collection[str]) -> Load:
+        """A file has no server that could be busy."""
+        return Load({}, {})
 
     def explain(self, error: BaseException | None) -> Explained:
         """See `Server.explain`."""

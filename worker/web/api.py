@@ -76,6 +76,10 @@ class Api:
                 }
                 for each in known.alertmanagers
             ],
+            "paused": [
+                {"reason": each.reason, "why": each.why, "seconds": round(each.seconds, 3)}
+                for each in known.pauses
+            ],
             "complaint": known.complaint,
         }
 
@@ -184,6 +188,7 @@ def _database(each: status.DatabaseStatus) -> Json:
         "environment": each.environment,
         "reachable": None if known is None and each.error is None else each.error is None,
         "error": each.error,
+        "busy": list(each.busy),
         "server": known and f"{known.server} {known.version}",
         "host": known and known.host,
         "port": known and known.port,
