@@ -139,7 +139,7 @@ def test_demo_passes_the_audit(start: Start) -> None:
     """On the demo every check of the audit says 0 violations, and the process ends in order."""
     text = (ROOT / "config.toml").read_text().replace("port = 9720", "port = 0")
     worker = start(text, "demo")
-    wait_until(lambda: worker.get("/readyz").status_code == 200, 30, "every check has run")
+    wait_until(lambda: worker.get("/readyz").status_code == 200, 60, "every check has run")
     violations = worker.samples("check_violations")
     assert len(violations) == len(worker.samples("check_interval_seconds")) >= 70
     assert {value for _, value in violations} == {0}

@@ -19,9 +19,10 @@ from worker import report as audit_report
 from worker import traffic as traffic_command
 from worker.config import Config
 from worker.demo import faults, injector, ledger, traffic
+from worker.process import serve
 from worker.report.keys import key_standard
 from worker.run import Outcome, Run, execute
-from worker.service import Worker, serve
+from worker.service import Worker
 from worker.sources import Sources
 from worker.state import NoStateError, StateError, record, visit
 from worker.terminal import ConfigPath, Exit, Format, chosen, errors, fail, load

@@ -1,20 +1,17 @@
-"""The running worker: everything wired together, from the first signal to the last."""
+"""The running worker: everything wired together."""
 
-import os
-import signal
 import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from checks.base import Check, CheckError, RunStopped, Window
-from worker import config, log, status
+from worker import status
 from worker.alerts import events
 from worker.alerts.paging import Paging
 from worker.calm import Calm
@@ -25,17 +22,12 @@ from worker.metrics import Metrics
 from worker.pause import Pauses, Reason
 from worker.run import Outcome, Run, execute, refused
 from worker.schedule import Scheduler
-from worker.sources import Identity, Sources
+from worker.sources import Sources
 from worker.state import Lease, LeaseLostError, State, Transition, host_of
 from worker.status import AlertmanagerStatus, DatabaseStatus, Known, Standby
+from worker.surroundings import Surroundings
 from worker.web import Web, pages
 from worker.windows import Windows
-
-LONGEST_GOODBYE = 9.0
-"""Seconds from SIGTERM until the process ends even if a thread of it hangs."""
-
-MISSED_SAID_EVERY = 60.0
-"""Seconds between two log lines about missed runs; the metric tells them apart by check."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -47,11 +39,7 @@ class Worker:
         """Open the state and bind the HTTP address. Raises StateError or OSError."""
         self.metrics = Metrics()
         self._config = current
-        self._identities: dict[str, Identity] = {}
-        self._unreachable: set[str] = set()
-        self._missed_unsaid: Counter[str] = Counter()
-        self._say_missed_at = 0.0
-        self._state_failure: str | None = None
+        self._around = Surroundings(self.metrics)
         self._stopping = False
         # So that no run says anything between the metrics of two configurations, or after the end.
         self._saying = threading.Lock()
@@ -76,7 +64,7 @@ class Worker:
             pages(self._known, self._state, self._standby),
             on_web_config=self.metrics.web_config_loaded.set,
         )
-        self._say_state()
+        self._around.state(self._state.failure)
         if self._state.set_aside:
             _log.error("state_file_corrupt", moved_to=str(self._state.set_aside))
         self._adopt(current)
@@ -122,8 +110,7 @@ class Worker:
         """Act by a configuration, or wait with it, from what the state holds now."""
         self._rest()
         with self._saying:
-            self._identities.clear()
-            self._unreachable.clear()
+            self._around.forget_databases()
             self._adopt(current)
         self._act()
 
@@ -152,7 +139,7 @@ class Worker:
             if not leads or token != self._led_by:
                 self._say_part()
             with self._saying:
-                self._say_state()
+                self._around.state(self._state.failure)
 
     @property
     def _token(self) -> int:
@@ -184,7 +171,7 @@ class Worker:
             # What an earlier configuration had queued finds that nobody asks any more.
             partial(self._run, sources),
             partial(self._identify, sources),
-            self._on_missed,
+            self._around.missed,
             all_ran=self._on_all_ran,
             gate=gate,
         )
@@ -252,9 +239,9 @@ class Worker:
             return ()
         transitions = self._state.record(run)
         self._latest[run.check.name] = status.abridged(run)
-        self._say_state()
+        self._around.state(self._state.failure)
         if run.check.source_name == run.check.database:
-            self._say_database(run.check.database)
+            self._around.database(run.check.database, self._sources.unreachable(run.check.database))
         self._paging.changed()
         self.metrics.observe(run)
         self.metrics.count_findings([run.check], self._state.counts())
@@ -284,59 +271,14 @@ class Worker:
             identity = None
         with self._saying:
             if self._still_asks(sources):
-                self._say_database(name)
+                self._around.database(name, sources.unreachable(name))
                 if identity:
-                    self._know(identity)
-
-    def _say_database(self, name: str) -> None:
-        """Say whether a database can be reached: in the metric always, in the log on its edges."""
-        error = self._sources.unreachable(name)
-        self.metrics.database_up.labels(name).set(error is None)
-        if error and name not in self._unreachable:
-            self._unreachable.add(name)
-            _log.error("database_unreachable", database=name, error=error)
-        elif not error and name in self._unreachable:
-            self._unreachable.remove(name)
-            _log.info("database_reachable", database=name)
-
-    def _know(self, identity: Identity) -> None:
-        name = identity.database
-        self.metrics.identify(identity)
-        if self._identities.get(name) == identity:
-            return
-        self._identities[name] = identity
-        fields = {field: getattr(identity, field) for field in identity.__slots__}
-        _log.info("database_identified", **fields)
-        if identity.writable:
-            _log.warning(
-                "database_account_may_write",
-                database=name,
-                user=identity.user,
-                privileges=identity.writable,
-                advice="give the worker an account with SELECT only",
-            )
+                    self._around.identified(identity)
 
     def _on_all_ran(self) -> None:
         last = self._state.last_runs()
         outcomes = Counter(last[c.name].outcome for c in self._config.checks if c.name in last)
         _log.info("worker_ready", address=self.web.address, outcomes=dict(outcomes))
-
-    def _on_missed(self, check: Check, reason: str, number: int) -> None:
-        self.metrics.missed.labels(check.name, reason).inc(number)
-        self._missed_unsaid[reason] += number
-        if time.monotonic() >= self._say_missed_at:
-            self._say_missed_at = time.monotonic() + MISSED_SAID_EVERY
-            _log.warning("check_runs_missed", latest=check.name, **self._missed_unsaid)
-            self._missed_unsaid.clear()
-
-    def _say_state(self) -> None:
-        failure = self._state.failure
-        self.metrics.state_up.set(failure is None)
-        if failure and not self._state_failure:
-            _log.error("state_unavailable", error=failure, effect="kept in memory only")
-        elif self._state_failure and not failure:
-            _log.info("state_recovered")
-        self._state_failure = failure
 
     def _known(self) -> Known:
         """What pages show beside the state."""
@@ -352,7 +294,7 @@ class Worker:
                     name,
                     each.environment,
                     sources.unreachable(name),
-                    self._identities.get(name),
+                    self._around.identities.get(name),
                     gate.busy(name),
                 )
                 for name, each in current.settings.databases.items()
@@ -407,28 +349,3 @@ class Worker:
         if waiting := self._scheduler.waiting_for_first_run():
             return False, f"{waiting} checks have not run yet"
         return True, "ready"
-
-
-def serve(path: Path | None, current: Config, announce: Callable[[Worker], None]) -> None:
-    """Run the worker in the foreground until SIGTERM or SIGINT; SIGHUP reloads `path`.
-
-    SIGUSR1 pauses and SIGUSR2 goes on. Ends the process with status 1 when its threads do not end
-    in time.
-    """
-    switches: dict[int, bool] = {signal.SIGUSR1: True, signal.SIGUSR2: False}
-    signals = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, *switches}
-    # Blocked in every thread and waited for in this one: no handler, so no reentrance.
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    log.set_up(current.settings.log)
-    worker = Worker(current)
-    worker.start()
-    announce(worker)
-    while (sent := signal.sigwait(signals)) not in (signal.SIGTERM, signal.SIGINT):
-        if sent == signal.SIGHUP:
-            worker.reload(lambda: config.load(path))
-        else:
-            worker.pause(on=switches[sent])
-    deadline = threading.Timer(LONGEST_GOODBYE, os._exit, [1])
-    deadline.daemon = True
-    deadline.start()
-    worker.stop()

@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 import typer
 
-from worker import service
+from worker import process
 from worker.config import Config
 from worker.demo import faults
 from worker.demo.faults import Fault, NoDemoError
@@ -44,7 +44,7 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 def serve(
     ledger: Path, path: Path | None, current: Config, announce: Callable[[Worker], None]
 ) -> None:
-    """Do as `service.serve` does, while faults come and go in the ledger; leaves it mended."""
+    """Do as `process.serve` does, while faults come and go in the ledger; leaves it mended."""
     every = current.settings.schedule.every
     pace = every if isinstance(every, timedelta) else timedelta(seconds=5)
     known = faults.told_by(check.name for check in current.checks)
@@ -57,7 +57,7 @@ def serve(
         injectors[0].start()
 
     try:
-        service.serve(path, current, begin)
+        process.serve(path, current, begin)
     finally:
         for each in injectors:
             each.stop()
