@@ -1,6 +1,7 @@
 """The end of a snapshot that lasts too long, whether the server helps or not."""
 
 import threading
+from collections.abc import Callable
 
 from checks.base import CheckError
 from worker.sources.server import Server
@@ -64,3 +65,30 @@ class Deadline:
         if not self._over.wait(GRACE):
             self.was_cut = True
             self._server.abandon(self.raw)
+
+
+class Patience:
+    """Cuts what is not done in time, whatever it is waiting for; a clock for one connection."""
+
+    def __init__(self, seconds: float, cut: Callable[[], None]) -> None:
+        """Start the clock."""
+        self._cut = cut
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._ran_out = False
+        threading.Thread(target=self._watch, args=[seconds], name="patience", daemon=True).start()
+
+    def end(self) -> bool:
+        """It is done, or given up: nothing is cut any more. Tells whether it took too long."""
+        with self._lock:
+            self._over.set()
+            return self._ran_out
+
+    def _watch(self, seconds: float) -> None:
+        # More than once: there may have been no socket yet.
+        while not self._over.wait(seconds):
+            seconds = ASK_AGAIN
+            with self._lock:
+                if not self._over.is_set():
+                    self._ran_out = True
+                    self._cut()

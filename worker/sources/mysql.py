@@ -2,10 +2,11 @@
 
 import re
 import socket
+import struct
 import threading
 import weakref
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 import pymysql
@@ -16,6 +17,7 @@ from sqlalchemy import URL, Connection, text
 from checks.base import RunStopped
 from worker import transport
 from worker.settings import DatabaseSettings
+from worker.sources.deadline import Patience
 from worker.sources.load import load
 from worker.sources.server import Explained, Load
 
@@ -61,6 +63,7 @@ _UNREACHABLE = {
     CR.CR_CONN_HOST_ERROR,
     CR.CR_SERVER_GONE_ERROR,
     CR.CR_SERVER_LOST,
+    CR.CR_MALFORMED_PACKET,
     ER.ACCESS_DENIED_ERROR,
     ER.DBACCESS_DENIED_ERROR,
     ER.BAD_DB_ERROR,
@@ -80,6 +83,9 @@ _PASSING = {
     CR.CR_SERVER_GONE_ERROR,
     CR.CR_SERVER_LOST,
 }
+_NO_PROTOCOL = (struct.error, IndexError, ValueError, AssertionError, TypeError, AttributeError)
+"""What PyMySQL raises at a greeting that is none."""
+
 _NAMES_ONLY = _PERMANENT | _UNREACHABLE
 """Errors whose words quote accounts, hosts, tables and columns, and never a value of a row."""
 
@@ -125,13 +131,13 @@ class MySQL:
 
     def connect(self) -> _Connection:
         """Connect and set the session up: time limit, isolation level, UTC, lock waits."""
-        raw = self._open()
-        try:
-            self._set_up(raw)
-        except BaseException:
-            raw.close()
-            raise
-        return raw
+        with self._opened() as raw:
+            try:
+                self._set_up(raw)
+            except BaseException:
+                raw.close()
+                raise
+            return raw
 
     def unbounded_reads(self, raw: object, *, allowed: bool) -> None:
         """Reads may outlast the server's limit by 5 s: the server is to be the first to stop."""
@@ -141,8 +147,8 @@ class MySQL:
     def stop_query(self, raw: object) -> None:
         """KILL QUERY from a connection of its own; one's own threads need no privilege for it."""
         thread = cast("_Connection", raw).thread_id()
-        with self._one_stop, suppress(pymysql.MySQLError, OSError, RunStopped):
-            killer = self._open()
+        failures = (pymysql.MySQLError, OSError, RunStopped)
+        with self._one_stop, suppress(*failures), self._opened() as killer:
             try:
                 killer.query(f"KILL QUERY {int(thread)}")
             finally:
@@ -199,10 +205,41 @@ class MySQL:
         message = _EXPLAINED.get(code) or f"{_without_values(code, words)} ({code})"
         return Explained(message, code in _PERMANENT, code in _UNREACHABLE, code in _PASSING)
 
-    def _open(self) -> _Connection:
-        return transport.connect(self._settings, self._opened)
+    @contextmanager
+    def _opened(self) -> Iterator[_Connection]:
+        """A connection that the block makes ready; it is cut when that takes too long.
 
-    def _opened(self, url: URL, tls: Mapping[str, Any]) -> _Connection:
+        Each single answer is waited for shortly, but a slow network may make many of these.
+        """
+        tried: list[_Connection] = []
+
+        def connect(url: URL, tls: Mapping[str, Any]) -> _Connection:
+            tried.append(self._unconnected(url, tls))
+            tried[-1].connect()
+            return tried[-1]
+
+        patience = Patience(self._connect_timeout, lambda: tried[-1].cut() if tried else None)
+        try:
+            yield transport.connect(self._settings, connect)
+        except _NO_PROTOCOL:
+            raise pymysql.OperationalError(
+                CR.CR_MALFORMED_PACKET, "no MySQL answers there"
+            ) from None
+        except (pymysql.MySQLError, OSError):
+            if patience.end():
+                raise self._too_slow() from None
+            raise
+        finally:
+            too_late = patience.end()
+        if too_late:
+            raise self._too_slow()
+
+    def _too_slow(self) -> pymysql.OperationalError:
+        return pymysql.OperationalError(
+            CR.CR_SERVER_LOST, f"connecting took longer than {self._connect_timeout:g} s"
+        )
+
+    def _unconnected(self, url: URL, tls: Mapping[str, Any]) -> _Connection:
         raw = _Connection(
             host=url.host,
             port=url.port or 3306,
@@ -221,7 +258,6 @@ class MySQL:
             if self._closed:
                 raise RunStopped("the worker is stopping")
             self._connections.add(raw)
-        raw.connect()
         return raw
 
     def _set_up(self, raw: _Connection) -> None:
@@ -247,10 +283,12 @@ class MySQL:
         else:
             settings["max_execution_time"] = int(self._limit * 1000)
         with raw.cursor() as cursor:
-            for variable, wanted in settings.items():
-                cursor.execute(f"SET SESSION {variable} = %s", (wanted,))
-                cursor.execute(f"SELECT @@SESSION.{variable}")
-                (found,) = cursor.fetchone() or (None,)
+            # In two statements: on a slow network each takes its time.
+            places = ", ".join(f"{variable} = %s" for variable in settings)
+            cursor.execute(f"SET SESSION {places}", tuple(settings.values()))
+            cursor.execute("SELECT " + ", ".join(f"@@SESSION.{name}" for name in settings))
+            answer = cursor.fetchone() or (None,) * len(settings)
+            for (variable, wanted), found in zip(settings.items(), answer, strict=True):
                 same = (
                     str(found) == str(wanted) if isinstance(wanted, str) else float(found) == wanted
                 )

@@ -1,0 +1,181 @@
+"""What happens to a database itself: out of connections, read-only, an older copy in its place.
+
+A frozen and a crashed server are in `tests/test_worker.py`.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pymysql
+import pytest
+
+from tests.endurance.audit import Audit, Life
+from tests.endurance.books import open_books
+from tests.endurance.traffic import write_history
+from tests.faults.ledgers import (
+    ERROR_WITHIN,
+    HEAD,
+    RECOVERS_WITHIN,
+    do,
+    outcome,
+    prepare,
+    running,
+    section,
+)
+from tests.servers import Database, Farm, Flavour, Server, wait_until
+from tests.workers import Worker
+
+CONNECTIONS = 12
+WORKERS_THREADS = "SELECT id FROM information_schema.processlist WHERE user = 'auditor'"
+
+
+@dataclass
+class Scene:
+    """A server that tests maltreat, a database of it, and the worker that audits both."""
+
+    server: Server
+    database: Database
+    worker: Worker
+
+    def says(self, rows: str, keys: str) -> bool:
+        """Whether the latest runs of the victim's checks had these outcomes."""
+        return (outcome(self.worker, "victim.rows"), outcome(self.worker, "victim.keys")) == (
+            rows,
+            keys,
+        )
+
+    def runs(self) -> int:
+        """How many runs of the victim's checks have answered."""
+        return sum(
+            run["check"].startswith("victim.") and run["outcome"] in ("pass", "fail")
+            for run in self.worker.events("check_run")
+        )
+
+
+@pytest.fixture(scope="module")
+def scene(
+    flavour: Flavour, mariadb: Server, server_farm: Farm, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Scene]:
+    """A victim on each flavour, a healthy database beside it, and one worker for both."""
+    folder = tmp_path_factory.mktemp("database")
+    server = server_farm.start(flavour, f"--max-connections={CONNECTIONS}")
+    victim, healthy = prepare(server, folder), prepare(mariadb, folder)
+    config = "\n".join((HEAD, section(healthy, "healthy"), section(victim, "victim")))
+    with running(folder, config) as worker:
+        made = Scene(server, victim, worker)
+        wait_until(lambda: made.says("pass", "fail"), 20, "all is as usual")
+        yield made
+    mariadb.drop_database(healthy.name)
+    server_farm.discard(server)
+
+
+def test_out_of_connections(scene: Scene) -> None:
+    """Where others hold every connection the checks say so, and go on once there is room."""
+    do(scene.database, "CREATE USER IF NOT EXISTS hoarder@'%'")
+    with ExitStack() as held:
+        _hoard(scene, held)
+        # Root has a connection to spare; those that the worker loses here others will have.
+        for (thread,) in do(scene.database, WORKERS_THREADS):
+            _kill(scene.database, thread)
+        _hoard(scene, held)
+        wait_until(lambda: scene.says("error", "error"), ERROR_WITHIN, "both say error")
+        errors = [each.get("error", "") for each in scene.worker.events("check_run")[-6:]]
+        assert any("Too many connections" in each for each in errors)
+    wait_until(lambda: scene.says("pass", "fail"), RECOVERS_WITHIN, "both answer again")
+    assert scene.worker.events("finding_resolved") == []
+
+
+def _hoard(scene: Scene, held: ExitStack) -> None:
+    """Connect until there is no connection left, and a while longer."""
+    url, full = scene.server.url(user="hoarder"), 0
+    while full < 20:
+        try:
+            connection = pymysql.connect(
+                host=url.host, port=url.port or 0, user="hoarder", connect_timeout=10
+            )
+        except pymysql.OperationalError:
+            full += 1
+        else:
+            held.enter_context(closing(connection))
+
+
+def _kill(database: Database, thread: int) -> None:
+    with suppress(pymysql.OperationalError):  # gone by itself
+        do(database, f"KILL {thread}")
+
+
+def test_read_only(scene: Scene) -> None:
+    """A server that takes no more writes is audited as before."""
+    do(scene.database, "SET GLOBAL read_only = 1")
+    try:
+        before = scene.runs()
+        wait_until(lambda: scene.runs() >= before + 4, 20, "both ran twice")
+        assert scene.says("pass", "fail")
+    finally:
+        do(scene.database, "SET GLOBAL read_only = 0")
+
+
+def test_healthy_neighbour(scene: Scene) -> None:
+    """Through all of it the other database was audited, without one error."""
+    runs = [run for run in scene.worker.events("check_run") if run["check"].startswith("healthy.")]
+    assert {run["outcome"] for run in runs} == {"pass", "fail"}
+
+
+def test_an_older_copy(mariadb: Server, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """A restored ledger, behind every cursor, makes no false finding and no error.
+
+    What goes wrong in it afterwards is found.
+    """
+    database = Database(server=mariadb, name=mariadb.create_database())
+    request.addfinalizer(lambda: mariadb.drop_database(database.name))
+    open_books(database)
+    write_history(database, "before the copy")
+    copies = _copy(database)
+    write_history(database, "after it")
+    audit = Audit(database, tmp_path)
+    with audit.running() as life:
+        wait_until(lambda: bool(life.events("worker_ready")), 60, "every check has run")
+        _restore(database, copies)
+        _two_rounds(audit, life)
+        assert life.events("finding_opened", "finding_confirmed") == []
+        do(
+            database,
+            "UPDATE asset_transactions SET balance_after = balance_after + 1, balance_before ="
+            " balance_before + 1 ORDER BY transaction_id DESC LIMIT 1",
+        )
+        wait_until(lambda: bool(life.events("finding_confirmed")), 30, "it is found")
+        assert [run for run in life.events("check_run") if run["outcome"] == "error"] == []
+        assert life.events("library_message") == []
+
+
+def _tables(database: Database) -> list[str]:
+    return [name for (name,) in do(database, "SHOW TABLES") if not name.startswith("copy_of_")]
+
+
+def _copy(database: Database) -> list[str]:
+    names = _tables(database)
+    for name in names:
+        do(
+            database,
+            f"CREATE TABLE copy_of_{name} LIKE {name}",
+            f"INSERT INTO copy_of_{name} SELECT * FROM {name}",
+        )
+    return names
+
+
+def _restore(database: Database, names: list[str]) -> None:
+    """As a rename does it: at once for all tables."""
+    moves = [f"{name} TO gone_{name}, copy_of_{name} TO {name}" for name in names]
+    do(database, f"RENAME TABLE {', '.join(moves)}")
+
+
+def _two_rounds(audit: Audit, life: Life) -> None:
+    began = len(life.events("check_run"))
+
+    def ran() -> bool:
+        runs = [run["check"] for run in life.events("check_run")[began:]]
+        return all(runs.count(name) >= 2 for name in audit.names)
+
+    wait_until(ran, 60, "every check ran twice")
