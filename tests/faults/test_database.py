@@ -13,7 +13,7 @@ import pytest
 
 from tests.endurance.audit import Audit, Life
 from tests.endurance.books import open_books
-from tests.endurance.traffic import write_history
+from tests.endurance.traffic import Traffic, write_history
 from tests.faults.ledgers import (
     ERROR_WITHIN,
     HEAD,
@@ -133,7 +133,9 @@ def test_an_older_copy(mariadb: Server, tmp_path: Path, request: pytest.FixtureR
     open_books(database)
     write_history(database, "before the copy")
     copies = _copy(database)
-    write_history(database, "after it")
+    traffic = Traffic(database=database, writers=2, seed="after it")
+    with traffic.running():
+        wait_until(lambda: traffic.count.transactions > 30, 30, "business went on")
     audit = Audit(database, tmp_path)
     with audit.running() as life:
         wait_until(lambda: bool(life.events("worker_ready")), 60, "every check has run")
