@@ -84,7 +84,7 @@ CHECKS = """
 http.port = 0
 schedule.every = "1s"
 log.format = "json"
-personal = []
+privacy.personal = []
 [databases.ledger]
 url = "sqlite:///ledger.db"
 [[checks]]

@@ -1,0 +1,171 @@
+"""Hung checks, clients that never end a request, very long lines, very many findings: bounded.
+
+MEGABYTES is the length of the line in the log, FINDINGS the number of wrong rows; the long form
+times the scrape, too.
+"""
+
+import json
+import os
+import resource
+import socket
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+from tests.access_logs import sampling
+from tests.faults.ledgers import HEAD, LONG, do, prepare, running, section
+from tests.faults.processes import Usage
+from tests.servers import HOST, Server, wait_until
+from tests.workers import Worker
+
+CLIENTS = 1000
+HUNG = 10
+MEGABYTES = int(os.environ.get("MEGABYTES", "64"))
+FINDINGS = int(os.environ.get("FINDINGS", "100000"))
+MOST_MEMORY = 200.0
+"""MB."""
+
+SCRAPE = 1.0 if LONG else 5.0
+"""Seconds: other tests may run on the same cores in the short form."""
+
+HANGS = """
+[[checks]]
+name = "hung{number}"
+kind = "row_count"
+table = "slow"
+database = "victim"
+"""
+
+
+def scrape(worker: Worker) -> float:
+    """Seconds that a scrape takes: the middle of five."""
+
+    def once() -> float:
+        began = time.monotonic()
+        assert worker.get("/metrics").status_code == 200
+        return time.monotonic() - began
+
+    return sorted(once() for _ in range(5))[2]
+
+
+@contextmanager
+def half_open(address: str, number: int) -> Iterator[None]:
+    """So many clients that have sent half a request and wait."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, number + 500)), hard))
+    port = int(address.rpartition(":")[2])
+    with ExitStack() as held:
+        for _ in range(number):
+            client = held.enter_context(closing(socket.create_connection((HOST, port))))
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: a")
+        yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_hung_checks_and_clients(mariadb: Server, tmp_path: Path) -> None:
+    """Ten checks that hang and a thousand clients that do: others are served and audited."""
+    victim, healthy = prepare(mariadb, tmp_path), prepare(mariadb, tmp_path)
+    numbers = ", ".join(f"({n})" for n in range(200))
+    do(
+        victim,
+        "CREATE TABLE numbers (n int)",
+        f"INSERT INTO numbers VALUES {numbers}",
+        "CREATE VIEW slow AS SELECT a.n * b.n * c.n * d.n AS n"
+        " FROM numbers a, numbers b, numbers c, numbers d WHERE a.n + b.n + c.n + d.n > 1",
+    )
+    config = HEAD + section(healthy, "healthy") + section(victim, "victim")
+    config += "".join(HANGS.format(number=number) for number in range(HUNG))
+    with running(tmp_path, config) as worker:
+        worker.wait_for(1, "check_outcome", 30, check="hung1", outcome="error")
+        before = worker.value("check_runs_total", check="healthy.rows", outcome="pass") or 0
+        with half_open(worker.address, CLIENTS):
+            assert scrape(worker) < SCRAPE
+            assert worker.get("/livez").status_code == 200
+            wait_until(
+                lambda: (
+                    (worker.value("check_runs_total", check="healthy.rows", outcome="pass") or 0)
+                    >= before + 3
+                ),
+                20,
+                "the healthy database is audited",
+            )
+        usage = Usage.of(worker.process.pid)
+    assert usage.peak_mb < MOST_MEMORY
+    assert usage.threads < 60
+    for each in (victim, healthy):
+        mariadb.drop_database(each.name)
+
+
+def test_a_line_without_end(tmp_path: Path) -> None:
+    """A line of very many megabytes is counted and left out, in bounded memory."""
+    line = json.dumps({"time": "2026-11-22T12:00:00Z", "method": "POST", "path": "/a"})
+    with (tmp_path / "access.log").open("wb") as log:
+        log.seek(MEGABYTES << 20)  # sparse: zeros without a line feed
+        log.write(b"\n" + line.encode() + b"\n")
+    with closing(sqlite3.connect(tmp_path / "ledger.db")):
+        worker = Worker(tmp_path, sampling())
+    try:
+        name = "access_log_lines_total"
+        worker.wait_for(1, name, 60 + MEGABYTES / 4, source="app", state="too_long")
+        worker.wait_for(0, "access_log_behind_bytes", 20, source="app")
+        assert scrape(worker) < SCRAPE
+        assert Usage.of(worker.process.pid).peak_mb < MOST_MEMORY
+    finally:
+        worker.process.kill()
+        worker.process.wait()
+
+
+LARGE = """
+http.port = 0
+schedule.every = "2s"
+log.format = "json"
+privacy.personal = []
+state.url = "sqlite:///state.db"
+[databases.ledger]
+url = "sqlite:///ledger.db"
+time_limit = "60s"
+[[checks]]
+name = "t.keys"
+kind = "duplicates"
+table = "t"
+primary_key = "id"
+columns = ["k"]
+"""
+
+
+@contextmanager
+def auditing(folder: Path, rows: Iterator[tuple[str]]) -> Iterator[Worker]:
+    """A worker on a ledger with these keys."""
+    with closing(sqlite3.connect(folder / "ledger.db")) as ledger, ledger:
+        ledger.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, k TEXT)")
+        ledger.executemany("INSERT INTO t (k) VALUES (?)", rows)
+    worker = Worker(folder, LARGE)
+    try:
+        yield worker
+    finally:
+        worker.process.kill()
+        worker.process.wait()
+
+
+def test_very_many_findings(tmp_path: Path) -> None:
+    """All violations are counted, a thousand are kept, and neither memory nor scrape grows."""
+    rows = ((f"key-{number // 2}",) for number in range(2 * FINDINGS))
+    with auditing(tmp_path, rows) as worker:
+        worker.wait_for(FINDINGS, "check_violations", 60, check="t.keys")
+        worker.wait_for(FINDINGS, "findings", 20, check="t.keys", state="confirmed")
+        assert scrape(worker) < SCRAPE
+        assert worker.get("/checks/t.keys").status_code == 200
+        assert Usage.of(worker.process.pid).peak_mb < MOST_MEMORY
+
+
+def test_very_long_keys(tmp_path: Path) -> None:
+    """A key of 16 MB that stands twice is found and told, in bounded memory."""
+    rows = (("x" * (16 << 20),) for _ in range(2))
+    with auditing(tmp_path, rows) as worker:
+        worker.wait_for(1, "check_violations", 60, check="t.keys")
+        assert worker.get("/checks/t.keys").status_code == 200
+        usage = Usage.of(worker.process.pid)
+        print(usage, (tmp_path / "log").stat().st_size)  # noqa: T201
+        assert usage.peak_mb < MOST_MEMORY
