@@ -2,6 +2,12 @@
 
 PYTHON ?= python3
 ROWS ?= 5000000
+KILLS ?= 200
+CONFIGS ?= 10000
+STRINGS ?= 10000
+MEGABYTES ?= 1024
+FINDINGS ?= 1000000
+SOAK_SECONDS ?= 1800
 BIN := .venv/bin
 SOURCES := $(wildcard worker checks tests benchmarks)
 
@@ -16,7 +22,7 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check servers bench image-test fmt lock clean
+.PHONY: help run test check servers faults soak bench image-test fmt lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +45,7 @@ check: $(DEV_STAMP) ## the gates that need no database
 	@echo "== lint-imports"
 	@$(BIN)/lint-imports --no-logo
 
-servers: ## MariaDB, MySQL, Prometheus, Alertmanager, nginx, Node.js, Chromium and helm for the tests
+servers: ## MariaDB, MySQL, Prometheus, Alertmanager, nginx, Node.js, Chromium, faketime and helm for the tests
 	@echo "== install-servers"
 	@scripts/install-servers
 	@scripts/install-helm
@@ -52,6 +58,14 @@ bench: $(DEV_STAMP) servers ## the checks on a ledger of ROWS=5000000 beside the
 image-test: $(DEV_STAMP) ## build the image on a base made of Debian's packages, and run it (root; minutes)
 	@scripts/build-image
 	@$(BIN)/pytest -n 0 tests/image/running.py
+
+faults: $(DEV_STAMP) servers ## the fault suite in its long form: KILLS, CONFIGS, STRINGS, MEGABYTES, FINDINGS (an hour)
+	@FAULTS=long CONFIGS=$(CONFIGS) STRINGS=$(STRINGS) MEGABYTES=$(MEGABYTES) FINDINGS=$(FINDINGS) \
+		$(BIN)/pytest -s tests/faults
+	@KILLS=$(KILLS) $(BIN)/pytest -s tests/endurance/test_kill.py
+
+soak: $(DEV_STAMP) ## the worker on the demo for SOAK_SECONDS=1800: slope of its memory, threads, descriptors
+	@DRIFT_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -s tests/faults/test_drift.py
 
 fmt: $(DEV_STAMP) ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format $(SOURCES)
