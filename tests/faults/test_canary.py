@@ -41,7 +41,7 @@ key_file = "{folder}/client.key"
 
 PATHS = (
     *("/", "/metrics", "/livez", "/readyz", "/checks/victim.keys", "/checks/victim.users"),
-    *("/api/checks", "/api/findings", "/api/status", f"/checks/{MOBILE}", f"/?mobile={MOBILE}"),
+    *("/api/checks", "/api/findings", "/api/status", f"/?mobile={MOBILE}"),
 )
 
 
