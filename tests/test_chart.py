@@ -168,6 +168,7 @@ def _ports(rules: list[Manifest]) -> set[int]:
         ("minimal", {53, 3306}),
         ("everything", {53, 3307, 9093, 443}),
         ("external-state", {53, 3306, 3310, 9093}),
+        ("replicas-tls", {53, 3306}),
         ("own-config", {53, 3306}),
     ],
 )

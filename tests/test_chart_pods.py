@@ -167,6 +167,34 @@ def test_one_worker_at_a_time() -> None:
     assert budget["maxUnavailable"] == 1  # 0 would hold up every drain
 
 
+def test_several_workers_on_one_state() -> None:
+    """Two pods share a state on a server, are moved one after the other, and end together."""
+    release = one("replicas-tls")
+    spec = release.only("Deployment")["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (2, {"type": "Recreate"})
+    assert release.only("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    assert "emptyDir" in _state("replicas-tls")
+    three = rendered("v4", case_of("external-state"), "--set", "replicas=3")
+    assert three.only("Deployment")["spec"]["replicas"] == 3
+
+
+def test_several_workers_are_kept_apart_where_that_can_be_done() -> None:
+    """Pods spread over nodes and zones, but none waits for a place; own constraints win."""
+    pod = one("replicas-tls").pods[0]
+    spread = pod["spec"]["topologySpreadConstraints"]
+    assert [each["topologyKey"] for each in spread] == [
+        "kubernetes.io/hostname",
+        "topology.kubernetes.io/zone",
+    ]
+    for each in spread:
+        assert (each["maxSkew"], each["whenUnsatisfiable"]) == (1, "ScheduleAnyway")
+        assert each["labelSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    assert "topologySpreadConstraints" not in one("minimal").pods[0]["spec"]
+    own = "topologySpreadConstraints[0].topologyKey=rack"
+    given = rendered("v4", case_of("replicas-tls"), "--set", own).pods[0]["spec"]
+    assert given["topologySpreadConstraints"] == [{"topologyKey": "rack"}]
+
+
 def test_a_change_of_the_configuration_restarts_the_worker() -> None:
     """The pod bears the sum of its configuration, so that another text makes another pod."""
     case = case_of("minimal")

@@ -198,6 +198,7 @@ WARNINGS = {
     [
         ("minimal", {"unseen", "untold", "links"}),
         ("everything", set()),
+        ("replicas-tls", {"untold"}),
         ("trial", {"password", "state password", "unseen", "untold", "links"}),
         ("own-config", {"emptyDir", "own database", "unseen", "untold", "links"}),
     ],

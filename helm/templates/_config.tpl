@@ -45,6 +45,11 @@ RECONCILER_HTTP__PORT: "9720"
 {{- with .Values.externalUrl }}
 RECONCILER_HTTP__EXTERNAL_URL: {{ toJson . }}
 {{- end }}
+{{- with .Values.http.webConfig }}
+{{- if .existingSecret }}
+RECONCILER_HTTP__WEB_CONFIG_FILE: {{ printf "/run/secrets/reconciler-web/%s" .key | toJson }}
+{{- end }}
+{{- end }}
 {{- with .Values.database }}
 {{- $prefix := printf "RECONCILER_DATABASES__%s__" (upper .name) }}
 {{- include "reconciler.urlEnvironment" (dict "prefix" $prefix "place" "database" "from" .) }}
@@ -65,6 +70,12 @@ RECONCILER_STATE__URL: sqlite:////var/lib/reconciler/reconciler-state.db
 {{- else if .from.url }}
 {{ .prefix }}URL: {{ .from.url | toJson }}
 {{ .prefix }}PASSWORD_FILE: /run/secrets/reconciler/{{ .place }}/password
+{{- end }}
+{{- with .from.tls }}
+{{ $.prefix }}TLS: {{ . }}
+{{- end }}
+{{- if .from.caSecret }}
+{{ .prefix }}CA_FILE: /run/secrets/reconciler/{{ .place }}/ca.crt
 {{- end }}
 {{- end -}}
 

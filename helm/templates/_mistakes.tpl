@@ -7,6 +7,9 @@ fullnameOverride: is missing: the name of a Service cannot begin with the digit 
 {{- if not .Values.image.repository }}
 image.repository: is missing: where the image was pushed to, such as registry.example/reconciler
 {{- end }}
+{{- if and (gt (int .Values.replicas) 1) (ne .Values.state.kind "database") }}
+replicas: more than 1 needs state.kind database, a MySQL or MariaDB that all of them reach; it is {{ .Values.state.kind }}
+{{- end }}
 {{- if not (or .Values.database.url .Values.database.urlKey $own) }}
 database.url: is missing: mysql://auditor@db.example:3306/ledger (or database.existingSecret and database.urlKey)
 {{- end }}
@@ -16,12 +19,13 @@ database.url: is missing: mysql://auditor@db.example:3306/ledger (or database.ex
 state.database.url: is missing (or state.database.existingSecret and state.database.urlKey)
 {{- end }}
 {{- include "reconciler.mistakesOfUrl" (dict "place" "state.database" "from" .Values.state.database) }}
-{{- else if or .Values.state.database.url .Values.state.database.urlKey }}
+{{- else if or .Values.state.database.url .Values.state.database.urlKey .Values.state.database.tls .Values.state.database.caSecret }}
 state.kind: is {{ .Values.state.kind }}, but state.database is filled in; say database
 {{- end }}
 {{- include "reconciler.mistakesOfConfig" . }}
 {{- include "reconciler.mistakesOfAlertmanager" . }}
 {{- include "reconciler.mistakesOfEnvironment" . }}
+{{- include "reconciler.mistakesOfScrape" . }}
 {{- include "reconciler.mistakesOfAddress" (dict "place" "externalUrl" "url" .Values.externalUrl) }}
 {{- range $place, $labels := dict "commonLabels" .Values.commonLabels "podLabels" .Values.podLabels }}
 {{- range $name, $value := $labels }}
@@ -30,9 +34,31 @@ state.kind: is {{ .Values.state.kind }}, but state.database is filled in; say da
 {{- end }}
 {{- end }}
 {{- end }}
-{{- range list "port" "path" "interval" "scrapeTimeout" }}
-{{- if hasKey $.Values.serviceMonitor.endpoint . }}
-serviceMonitor.endpoint: {{ . }} is of the chart's own
+{{- end -}}
+
+{{/* Of how Prometheus asks. */}}
+{{- define "reconciler.mistakesOfScrape" -}}
+{{- $scheme := default (include "reconciler.scheme" .) .Values.serviceMonitor.scheme }}
+{{- with .Values.serviceMonitor }}
+{{- if and .tlsConfig (ne $scheme "https") }}
+serviceMonitor.tlsConfig: needs the scheme https
+{{- end }}
+{{- range $key := list "port" "path" "interval" "scrapeTimeout" "scheme" "tlsConfig" "basicAuth" }}
+{{- if hasKey $.Values.serviceMonitor.endpoint $key }}
+serviceMonitor.endpoint: {{ $key }} is of the chart's own
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Of TLS to a database. Takes {place, from}. */}}
+{{- define "reconciler.mistakesOfTls" -}}
+{{- with .from }}
+{{- if and (or .tls .caSecret) (not (or .url .urlKey)) }}
+{{ $.place }}.{{ ternary "tls" "caSecret" (ne .tls "") }}: is of no use without url or urlKey
+{{- end }}
+{{- if and .caSecret (not (hasPrefix "verify-" .tls)) }}
+{{ $.place }}.caSecret: verifies nothing unless tls is verify-ca or verify-identity
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -68,6 +94,7 @@ serviceMonitor.endpoint: {{ . }} is of the chart's own
 {{ $.place }}.url: is not like mysql://user@host:3306/database
 {{- end }}
 {{- end }}
+{{- include "reconciler.mistakesOfTls" . }}
 {{- end -}}
 
 {{- define "reconciler.mistakesOfConfig" -}}

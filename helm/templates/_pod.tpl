@@ -47,6 +47,9 @@ volumeMounts:
   {{- if include "reconciler.secretSources" . }}
   - {name: secrets, mountPath: /run/secrets/reconciler, readOnly: true}
   {{- end }}
+  {{- if .Values.http.webConfig.existingSecret }}
+  - {name: web-config, mountPath: /run/secrets/reconciler-web, readOnly: true}
+  {{- end }}
   - {name: state, mountPath: /var/lib/reconciler}
   - {name: tmp, mountPath: /tmp}
   {{- with .Values.extraVolumeMounts }}
@@ -67,6 +70,10 @@ volumeMounts:
     sources:
       {{- . | trim | nindent 6 }}
 {{- end }}
+{{- with .Values.http.webConfig.existingSecret }}
+- name: web-config
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
 - name: tmp
   emptyDir: {sizeLimit: 64Mi}
 {{- with .Values.extraVolumes }}
@@ -74,8 +81,39 @@ volumeMounts:
 {{- end }}
 {{- end -}}
 
-{{/* A probe of a path. Takes {path, scheme, times}. */}}
+{{/* A probe of a path, or by TCP of the port alone. Takes {root, path, times}. */}}
 {{- define "reconciler.probe" -}}
-httpGet: {path: {{ .path }}, port: http, scheme: {{ .scheme }}}
+{{- $scheme := include "reconciler.probeScheme" .root -}}
+{{- if eq $scheme "TCP" -}}
+tcpSocket: {port: http}
+{{- else -}}
+httpGet: {path: {{ .path }}, port: http, scheme: {{ $scheme }}}
+{{- end }}
 {{ toYaml .times }}
+{{- end -}}
+
+{{- define "reconciler.probeScheme" -}}
+{{- default (include "reconciler.scheme" . | upper) .Values.probes.scheme -}}
+{{- end -}}
+
+{{/* How the port is spoken to. With a web configuration file `https`, as helm cannot read what is in it. */}}
+{{- define "reconciler.scheme" -}}
+{{- $said := default (ternary "HTTPS" "HTTP" (ne .Values.http.webConfig.existingSecret "")) .Values.probes.scheme -}}
+{{- ternary "http" "https" (eq $said "HTTP") -}}
+{{- end -}}
+
+{{/* Where several pods should be: apart, if that can be done. */}}
+{{- define "reconciler.spread" -}}
+{{- if .Values.topologySpreadConstraints -}}
+{{ toYaml .Values.topologySpreadConstraints }}
+{{- else if gt (int .Values.replicas) 1 -}}
+{{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+- maxSkew: 1
+  topologyKey: {{ . }}
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels:
+      {{- include "reconciler.selectorLabels" $ | nindent 6 }}
+{{- end }}
+{{- end -}}
 {{- end -}}

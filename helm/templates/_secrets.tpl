@@ -22,7 +22,7 @@
 {{- end }}
 {{- end -}}
 
-{{/* The password or the URL of one database. Takes {root, place, from}. */}}
+{{/* The password or the URL of one database, and whom it trusts. Takes {root, place, from}. */}}
 {{- define "reconciler.urlSource" -}}
 {{- with .from }}
 {{- if .urlKey }}
@@ -35,6 +35,12 @@
     name: {{ default (include "reconciler.fullname" $.root) .existingSecret }}
     items:
       - {key: {{ ternary .passwordKey (printf "%s-password" $.place) (ne .existingSecret "") | toJson }}, path: {{ $.place }}/password}
+{{- end }}
+{{- with .caSecret }}
+- secret:
+    name: {{ . }}
+    items:
+      - {key: {{ $.from.caKey | toJson }}, path: {{ $.place }}/ca.crt}
 {{- end }}
 {{- end }}
 {{- end -}}

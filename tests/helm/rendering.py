@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -11,12 +12,25 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.authority import Authority
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm"
 HOME = Path(os.environ.get("TEST_HELM_HOME") or ROOT / ".cache" / "helm")
 HELMS = ("v3", "v4")
 CASES = sorted((Path(__file__).parent / "values").glob("*.yaml"))
 REFUSED = Path(__file__).parent / "refused"
+
+WEB_CONFIG = """\
+tls_server_config:
+  cert_file: server.pem
+  key_file: server.key
+  client_auth_type: RequireAndVerifyClientCert
+  client_ca_file: clients-ca.pem
+basic_auth_users:
+  prometheus: $2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e
+"""
+"""What the Secret of a web configuration holds beside certificates, in whatever key."""
 
 Manifest = Mapping[str, Any]
 
@@ -133,7 +147,8 @@ def lay_out(rendered: Rendered, folder: Path) -> dict[str, str]:
     """Write configuration and secrets where the worker's pod has them, below a folder.
 
     Gives the environment of its container, with all paths moved below that folder. Secrets that
-    somebody else makes hold `canary-NAME-KEY`, or a URL under the key `url`.
+    somebody else makes hold `canary-NAME-KEY`, a URL under the key `url`, authorities where the
+    chart wants some, and a web configuration file with what it names.
     """
     pod = rendered.pods[0]["spec"]
     (container,) = pod["containers"]
@@ -163,11 +178,33 @@ def _files(rendered: Rendered, volume: Manifest) -> Iterator[tuple[str, str]]:
         for item in secret["items"]:
             foreign = f"canary-{secret['name']}-{item['key']}"
             if item["key"] == "url":
-                foreign = f"mysql://auditor:{foreign}@db.example/ledger"
+                database = (
+                    item["path"]
+                    .replace("state/url", "reconciler")
+                    .replace("database/url", "ledger")
+                )
+                foreign = f"mysql://auditor:{foreign}@db.example/{database}"
+            if item["path"].endswith("/ca.crt"):
+                foreign = _certificates()["clients-ca.pem"]
             ours = made.get(secret["name"])
             yield item["path"], foreign if ours is None else ours[item["key"]]
-    if "secret" in volume:
+    if volume["name"] == "web-config":
+        named = environment(rendered.containers[0])["RECONCILER_HTTP__WEB_CONFIG_FILE"]
+        yield from {**_certificates(), Path(named).name: WEB_CONFIG}.items()
+    elif "secret" in volume:
         yield "password", f"canary-{volume['secret']['secretName']}"
+
+
+@cache
+def _certificates() -> Mapping[str, str]:
+    with tempfile.TemporaryDirectory() as folder:
+        authority = Authority(Path(folder))
+        certificate, key = authority.issue("server")
+        return {
+            "server.pem": certificate.read_text(encoding="ascii"),
+            "server.key": key.read_text(encoding="ascii"),
+            "clients-ca.pem": authority.certificate.read_text(encoding="ascii"),
+        }
 
 
 def _configured(rendered: Rendered, source: Manifest) -> Iterator[tuple[str, str]]:
