@@ -61,13 +61,18 @@ def configuration() -> str:
     return text + "{alerts}"
 
 
-def measure(server: Server, corruptions: int, scrapes: Sequence[str]) -> Iterator[Times]:
-    """Each way in turn: by push, and by rules with each interval of Prometheus."""
+def measure(
+    server: Server, corruptions: int, scrapes: Sequence[str], phase: float = LONGEST_PHASE
+) -> Iterator[Times]:
+    """Each way in turn: by push, and by rules with each interval of Prometheus.
+
+    `phase` is the longest random wait before each corruption, in seconds.
+    """
     ways: list[tuple[Way, str, str]] = [("push", "15s", "push")]
     ways += [("rules", scrape, f"rules, scraped each {scrape}") for scrape in scrapes]
     for way, scrape, said in ways:
         with world(way, server, scrape, configuration(), fill) as made:
-            seen = [_seconds(made) for _ in range(corruptions)]
+            seen = [_seconds(made, phase) for _ in range(corruptions)]
         yield Times(said, {kind: [each[kind] for each in seen] for kind in ALERTS})
 
 
@@ -83,9 +88,9 @@ def fill(database: Database) -> None:
                 cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)
 
 
-def _seconds(made: World) -> dict[str, float]:
+def _seconds(made: World, phase: float) -> dict[str, float]:
     made.person.forget()
-    time.sleep(random.uniform(0, LONGEST_PHASE))  # noqa: S311 - no secret
+    time.sleep(random.uniform(0, phase))  # noqa: S311 - no secret
     made.do(SPOIL)
     committed = time.time()
     told = {kind: made.person.wait(name, "firing", seconds=180) for kind, name in ALERTS.items()}

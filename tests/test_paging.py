@@ -122,7 +122,7 @@ def test_blindness_pages_and_resolves_nothing(everything: World) -> None:
 
 def test_the_benchmark_measures(throwaway: Server) -> None:
     """The benchmark of paging measures each corruption from its commit to the notification."""
-    (times,) = measure(throwaway, corruptions=1, scrapes=())
+    (times,) = measure(throwaway, corruptions=1, scrapes=(), phase=0.0)
     (duplicates,), (balance,) = times.seconds["duplicates"], times.seconds["balance"]
     assert 0 < duplicates < 60
     assert 0 < balance < 60

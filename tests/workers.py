@@ -35,7 +35,12 @@ class Worker:
                 cwd=folder,
                 env={**clean, "PYTHONWARNINGS": "default,ignore::ResourceWarning"},
             )
-        wait_until(lambda: bool(self.events("worker_started")), 20, "the worker starts")
+        try:
+            wait_until(lambda: bool(self.events("worker_started")), 60, "the worker starts")
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
         self.address = self.events("worker_started")[0]["address"]
 
     @property

@@ -1,6 +1,6 @@
 """A worker that is killed again and again loses no finding, and tells none twice.
 
-It is killed KILLS times (6 by default) at random moments, while wrong rows are being written. By
+It is killed KILLS times (4 by default) at random moments, while wrong rows are being written. By
 hand:
 
     KILLS=200 KILL_SEED=7 .venv/bin/pytest -s tests/endurance/test_kill.py
@@ -23,7 +23,7 @@ from tests.endurance.audit import STATE, Audit, Life
 from tests.endurance.traffic import Traffic
 from tests.servers import Database, wait_until
 
-KILLS = int(os.environ.get("KILLS", "6"))
+KILLS = int(os.environ.get("KILLS", "4"))
 SEED = os.environ.get("KILL_SEED", str(random.SystemRandom().randrange(10**6)))
 LONGEST_LIFE = 3.0
 """Seconds at most from what is waited for until the kill."""

@@ -126,7 +126,12 @@ def test_clock_is_set(worker: Worker, clock: Clock) -> None:
 @pytest.mark.parametrize(
     ("before", "most"),
     [
-        pytest.param(("2026-03-29 00:59:57", "2026-03-29 01:29:57"), 1, id="spring"),
+        pytest.param(
+            ("2026-03-29 00:59:57", "2026-03-29 01:29:57"),
+            1,
+            id="spring",
+            marks=pytest.mark.long_form,
+        ),
         pytest.param(("2026-10-25 00:29:57", "2026-10-25 01:29:57"), 2, id="autumn"),
     ],
 )

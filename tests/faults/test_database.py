@@ -123,6 +123,7 @@ def test_healthy_neighbour(scene: Scene) -> None:
     assert {run["outcome"] for run in runs} == {"pass", "fail"}
 
 
+@pytest.mark.long_form
 def test_an_older_copy(mariadb: Server, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """A restored ledger, behind every cursor, makes no false finding and no error.
 

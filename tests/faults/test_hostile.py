@@ -17,8 +17,8 @@ from tests.workers import RECONCILER, Worker
 from worker import config
 from worker.config import ConfigError
 
-CONFIGS = int(os.environ.get("CONFIGS", "250"))
-STRINGS = int(os.environ.get("STRINGS", "300"))
+CONFIGS = int(os.environ.get("CONFIGS", "150"))
+STRINGS = int(os.environ.get("STRINGS", "200"))
 SEED = os.environ.get("SEED", "1")
 CANARY = "canary@pass:w/rd"
 

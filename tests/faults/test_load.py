@@ -160,6 +160,7 @@ def test_very_many_findings(tmp_path: Path) -> None:
         assert Usage.of(worker.process.pid).peak_mb < MOST_MEMORY
 
 
+@pytest.mark.long_form
 def test_very_long_keys(mariadb: Server, tmp_path: Path) -> None:
     """A key of 16 MB that stands twice is found and told, in bounded memory."""
     database = prepare(mariadb, tmp_path)

@@ -167,5 +167,6 @@ def test_faults_are_said(story: Story) -> None:
     assert [each for each in errors if "fault in the check" in each] == []
     assert story.worker.events("library_message") == []
     away = {each["database"] for each in story.worker.events("database_unreachable")}
-    assert away == {*story.proxies}
+    # A trickle may meet a connection that was made before: then it is a run that takes too long.
+    assert {*story.proxies} - {"trickle"} <= away <= {*story.proxies}
     assert {each["database"] for each in story.worker.events("database_reachable")} == away
