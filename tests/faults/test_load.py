@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.access_logs import sampling
 from tests.faults.ledgers import HEAD, LONG, do, prepare, running, section
 from tests.faults.processes import Usage
