@@ -328,7 +328,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServ
     worker = Worker(folder, CONFIG)
     port = int(worker.address.rpartition(":")[2])
     try:
-        with prometheus(scraped=port) as server:
+        with prometheus(scraped=port, every="1s") as server:
             conflicts = "sum(reconciler_http_conflicts_total)"
             wait_until(lambda: server.value(conflicts) == 20, 20, "the log is read")
             worker.wait_for(0, "check_violations", check="gone.row_count")

@@ -76,7 +76,7 @@ def test_a_stopped_leader_writes_nothing_when_it_goes_on(made: Replicas) -> None
     """SIGSTOP beyond the lease, takeover, SIGCONT: the old leader changes and tells nothing."""
     leader, standby = pair(made)
     os.kill(leader.process.pid, signal.SIGSTOP)
-    standby.wait_for(1, "leader", 20)
+    standby.wait_for(1, "leader", 40)  # it may have been stopped in the midst of a transaction
     before = len(leader.events("check_run"))
     resume(leader)
     waits(leader)

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, create_engine, event, select, update
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import StaticPool
 
-from tests.servers import Database
+from tests.servers import Database, wait_until
 from tests.worker.states import CHECK, confirmed, run_of
 from worker.state import State
 from worker.state.lease import Lease, LeaseLostError
@@ -169,6 +169,25 @@ def test_whoever_lost_it_writes_nothing(two: tuple[State, State]) -> None:
     assert confirmed(leader) == 0
     with standby._engine.begin() as connection:
         assert len(connection.execute(select(runs)).all()) == 1
+
+
+def test_whoever_stops_in_a_transaction_holds_up_nobody_for_long(ledger_database: Database) -> None:
+    """The server ends a transaction in which nothing happens: its lock would be in the way."""
+    url = ledger_database.url
+    with (
+        closing(State(url, Lease(1, shared=True))) as stopped,
+        closing(State(url, Lease(1, shared=True))) as standby,
+    ):
+        stopped.record(run_of(1))
+        with closing(stopped._engine.connect()) as connection:
+            connection.execute(select(leases).with_for_update())
+
+            def takes_over() -> bool:
+                standby.keep_lease()
+                return standby.is_ours
+
+            wait_until(takes_over, 20, "the other takes over")
+            connection.invalidate()
 
 
 def test_what_was_learned_without_the_server_is_kept(two: tuple[State, State]) -> None:

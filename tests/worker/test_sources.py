@@ -427,9 +427,15 @@ def test_frozen_server_at_connect(
     monkeypatch.setattr("worker.sources.database.RETRY_AFTER", 1.0)
     database = audit(victim.url, connect_timeout=timedelta(seconds=1))
     with paused(victim.server):
-        with at_most(3), pytest.raises(CheckError, match="connecting took longer than 1 s"):
+        with (
+            at_most(3),
+            pytest.raises(CheckError, match=r"connecting took longer than 1 s|Lost connection"),
+        ):
             database.identify()
-        with at_most(0.5), pytest.raises(CheckError, match="connecting took longer than 1 s"):
+        with (
+            at_most(0.5),
+            pytest.raises(CheckError, match=r"connecting took longer than 1 s|Lost connection"),
+        ):
             database.identify()
     wait_until(lambda: works(database), 5, "it works again without a restart")
 

@@ -33,6 +33,13 @@ RETRY_AFTER = 5.0
 LIMITS = {"connect_timeout": 5, "read_timeout": 10, "write_timeout": 10}
 """Seconds for which a server may be silent: a lease must not hang on one that does not answer."""
 
+LONGEST_IDLE = 30
+"""Seconds after which a server ends a transaction in which nothing happens. A process that was
+stopped in the midst of one would else keep the lease's row locked, and nobody could take over."""
+
+LONGEST_LOCK_WAIT = 5
+"""Seconds to wait for a row that another transaction has locked."""
+
 
 class State:
     """Runs and findings in a database, and a shadow of them in memory for when it does not work.
@@ -54,7 +61,7 @@ class State:
         """Whether what earlier processes left was read; nobody may go on from it before."""
         self._lock = threading.Lock()
         self._url = place if isinstance(place, URL) else place.parsed
-        self._engine = _engine(place)
+        self._engine = _engine(place, lease.seconds if lease else LONGEST_IDLE)
         self._retry_at = 0.0
         self._prepared = False
         self._memory = create_engine(
@@ -270,11 +277,15 @@ def visit(place: URL | UrlTable) -> Iterator[Connection]:
         engine.dispose()
 
 
-def _engine(place: URL | UrlTable) -> Engine:
+def _engine(place: URL | UrlTable, idle: float = LONGEST_IDLE) -> Engine:
     url = place if isinstance(place, URL) else place.parsed
     # Without a pool every transaction opens the file anew: one that was deleted or replaced is
     # noticed, not written to in the void.
-    limits = LIMITS if url.drivername.endswith("+pymysql") else {}
+    limits: dict[str, Any] = {}
+    if url.drivername.endswith("+pymysql"):
+        seconds = max(1, min(LONGEST_IDLE, int(idle)))
+        waits = f"wait_timeout = {seconds}, innodb_lock_wait_timeout = {LONGEST_LOCK_WAIT}"
+        limits = {**LIMITS, "init_command": f"SET SESSION {waits}"}
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=limits)
     if engine.dialect.name == "sqlite":
 
