@@ -32,7 +32,7 @@ run: $(RUN_STAMP) ## build the demo ledger and audit it until Ctrl-C
 
 test: check servers ## every gate: format, lint, types, imports, and the tests on real servers
 	@echo "== pytest"
-	@$(BIN)/pytest -n 2 --dist worksteal
+	@$(BIN)/pytest -n 3 --dist worksteal
 	@scripts/install-servers --status
 
 check: $(DEV_STAMP) ## the gates that need no database

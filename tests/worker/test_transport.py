@@ -212,6 +212,8 @@ def test_a_connection_without_a_cipher_is_refused(secure: Secure) -> None:
 def listening(port: int) -> Iterator[tuple[int, bytearray]]:
     """A relay to a port, and all that clients and server said through it."""
     heard = bytearray()
+    sockets: list[socket.socket] = []
+    threads: list[threading.Thread] = []
     with socket.create_server((HOST, 0)) as relay:
 
         def carry(source: socket.socket, target: socket.socket) -> None:
@@ -228,11 +230,20 @@ def listening(port: int) -> Iterator[tuple[int, bytearray]]:
                     inside, _ = relay.accept()
                     outside = socket.create_connection((HOST, port))
                     for pair in ((inside, outside), (outside, inside)):
-                        threading.Thread(target=carry, args=pair, daemon=True).start()
+                        threads.append(threading.Thread(target=carry, args=pair, daemon=True))
+                        threads[-1].start()
+                    sockets.extend((inside, outside))
 
         threading.Thread(target=accept, daemon=True).start()
         yield relay.getsockname()[1], heard
         relay.shutdown(socket.SHUT_RDWR)
+        for each in sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join(5)
+        for each in sockets:
+            each.close()
 
 
 @pytest.mark.filterwarnings(
