@@ -1,10 +1,21 @@
 """Fixtures for all tests: real servers, started when first asked for; see `tests/servers.py`."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from tests.servers import Database, Farm, Flavour, Server, missing
+from tests.statements import Tally
+
+TALLY = pytest.StashKey[Tally]()
+"""What the audit sent to the servers of this process."""
+
+ALL_TALLIES = pytest.StashKey[list[Tally]]()
+"""The same of every process."""
+
+
+_COUNTED = ("statements", "sessions")
 
 
 def _require(flavour: Flavour) -> None:
@@ -16,11 +27,16 @@ def _require(flavour: Flavour) -> None:
 
 
 @pytest.fixture(scope="session")
-def server_farm() -> Iterator[Farm]:
-    """What starts the servers; all of them end with it."""
-    farm = Farm()
+def server_farm(pytestconfig: pytest.Config) -> Iterator[Farm]:
+    """What starts the servers; all of them end with it.
+
+    Then their own logs have to tell that no audit of any test wrote or locked.
+    """
+    tally = pytestconfig.stash[TALLY] = Tally()
+    farm = Farm(take_statements=tally.add)
     yield farm
     farm.close()
+    assert tally.wrong == {}, "the audit wrote to a ledger, or locked"
 
 
 @pytest.fixture(scope="session")
@@ -75,8 +91,30 @@ def throwaway_server(server_farm: Farm) -> Iterator[Callable[..., Server]]:
         server_farm.discard(one)
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what this process has seen to the one that tells of all."""
+    tally = session.config.stash.get(TALLY, Tally())
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["tally"] = (tally.sessions, tally.statements)
+    else:
+        session.config.stash.setdefault(ALL_TALLIES, []).append(tally)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what one of several processes has seen."""
+    tally = Tally(*getattr(node, "workeroutput", {}).get("tally", ()))
+    node.config.stash.setdefault(ALL_TALLIES, []).append(tally)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly what these tests do not prove."""
+    """Say what the servers' logs showed and, loudly, what these tests do not prove."""
+    tallies = terminalreporter.config.stash.get(ALL_TALLIES, [])
+    if any(each.sessions for each in tallies):
+        statements, sessions = (sum(getattr(each, what) for each in tallies) for what in _COUNTED)
+        terminalreporter.write_line(
+            f"the servers' logs: {statements} statements in {sessions} sessions of the audit"
+        )
     reason = missing("mysql")
     if reason:
         line = f"NOT TESTED against Oracle's MySQL: {reason}"

@@ -117,6 +117,11 @@ class Server:
         """Everything the server has written to its error log."""
         return (self.folder / "log").read_text(errors="replace")
 
+    @property
+    def statements(self) -> Path:
+        """Its log of all that was sent to it, if the farm asked for one."""
+        return self.folder / "statements"
+
     def url(self, database: str | None = None, *, user: str = "root", password: str = "") -> URL:
         """The SQLAlchemy URL of one database; mind that `str()` of it masks the password."""
         return URL.create(
@@ -293,6 +298,8 @@ class Farm:
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="reconciler-")))
     servers: list[Server] = field(default_factory=list)
     """Those not discarded, whether they run or not."""
+    take_statements: Callable[[Path], None] | None = None
+    """What is to read each server's log of statements before it is removed; there is one for it."""
 
     def start(self, flavour: Flavour, *options: str) -> Server:
         """Start one more server, empty, with `options` after ours; raises ServerError."""
@@ -302,20 +309,28 @@ class Farm:
         folder = self.folder / f"{flavour}-{secrets.token_hex(4)}"
         shutil.copytree(template, folder / "data")
         server = Server(flavour=flavour, folder=folder, options=options)
+        if self.take_statements:
+            logging = ("--general-log=1", f"--general-log-file={server.statements}")
+            server.options = (*logging, *options)
         self.servers.append(server)
         return server.start()
 
     def discard(self, server: Server) -> None:
         """End one server and remove its files, so that many of them do not fill the disk."""
-        server.kill()
-        shutil.rmtree(server.folder)
+        self._end(server)
         self.servers.remove(server)
 
     def close(self) -> None:
         """End every server and remove every file."""
         for server in self.servers:
-            server.kill()  # nobody will read the data again
+            self._end(server)
         shutil.rmtree(self.folder)
+
+    def _end(self, server: Server) -> None:
+        server.kill()  # nobody will read the data again
+        if self.take_statements:
+            self.take_statements(server.statements)
+        shutil.rmtree(server.folder)
 
 
 def load_schema(server: Server, database: str) -> None:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -193,6 +194,24 @@ def test_a_locked_file_delays_no_second_run(state: State, path: Path) -> None:
     assert state.failure is None
     assert other.execute("SELECT count(*) FROM findings").fetchone() == (2,)
     other.close()
+
+
+def test_nobody_who_reads_waits_for_the_database(state: State, path: Path) -> None:
+    """While a run waits to be written down, metrics and pages have what was known before."""
+    state.record(run_of(1))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        writer = Thread(target=state.record, args=[run_of(1, 2)])
+        before = state.counts()
+        writer.start()
+        waiting = 0
+        while writer.is_alive():
+            assert state.counts() == before or state.failure
+            waiting += state.failure is None and writer.is_alive()
+        other.execute("ROLLBACK")
+    assert (
+        waiting > 10
+    )  # for the two seconds that SQLite waits; a few at once, when nobody may read
 
 
 def test_any_sqlalchemy_url_serves(ledger_database: Database) -> None:

@@ -1,41 +1,46 @@
 """After the database failed: what the shadow learned meanwhile, and what others wrote meanwhile."""
 
-from typing import Any
-
 from sqlalchemy import Connection, Table, insert, select
 
 from worker.state.life import DECISION, standing
-from worker.state.tables import FindingState, Row, alerts, cursors, events, findings, put, runs
+from worker.state.tables import (
+    FindingState,
+    Row,
+    Rows,
+    alerts,
+    by_key,
+    cursors,
+    events,
+    findings,
+    put,
+    runs,
+)
 
 
-def merge(shadow: Connection, database: Connection) -> None:
+def merge(shadow: Rows, database: Connection) -> None:
     """Add to the database what the shadow learned while it was away; nothing is lost of either."""
     _add_missing(shadow, database, runs, ("check_name", "started_at"))
     _add_missing(shadow, database, events, ("finding_id", "at", "change"))
-    put(database, cursors, (dict(row) for row in _rows(shadow, cursors).values()))
-    known = _rows(database, alerts)
-    put(
-        database,
-        alerts,
-        (_began(row, known.get(key)) for key, row in _rows(shadow, alerts).items()),
-    )
-    stored = _rows(database, findings)
+    put(database, cursors, shadow[cursors].values())
+    known = by_key(database, alerts)
+    put(database, alerts, (_began(row, known.get(key)) for key, row in shadow[alerts].items()))
+    stored = by_key(database, findings)
     put(
         database,
         findings,
-        (_merged(row, stored.get(key)) for key, row in _rows(shadow, findings).items()),
+        (_merged(row, stored.get(key)) for key, row in shadow[findings].items()),
     )
 
 
 def _add_missing(
-    shadow: Connection, database: Connection, table: Table, identity: tuple[str, ...]
+    shadow: Rows, database: Connection, table: Table, identity: tuple[str, ...]
 ) -> None:
     """Add rows that only grow in number; the database numbers them anew."""
     columns = [table.c[name] for name in identity]
     stored = {tuple(row) for row in database.execute(select(*columns))}
     new = [
         {name: value for name, value in row.items() if name != "id"}
-        for row in _rows(shadow, table).values()
+        for row in shadow[table].values()
         if tuple(row[name] for name in identity) not in stored
     ]
     if new:
@@ -64,9 +69,3 @@ def _merged(ours: Row, theirs: Row | None) -> Row:
     if merged["state"] != FindingState.RESOLVED:
         merged["state"] = standing(merged)
     return merged
-
-
-def _rows(connection: Connection, table: Table) -> dict[Any, Row]:
-    key = next(iter(table.primary_key.columns))
-    rows = connection.execute(select(table).order_by(key)).mappings()
-    return {row[key.name]: dict(row) for row in rows}

@@ -23,7 +23,7 @@ from worker.state.changes import Transition
 from worker.state.lease import Claim, Lease, LeaseLostError
 from worker.state.outbox import Nobody, Policy
 from worker.state.record import Counts, LastRun
-from worker.state.tables import NoStateError, Row, StateError
+from worker.state.tables import NoStateError, Row, Rows, StateError
 
 T = TypeVar("T")
 
@@ -59,7 +59,10 @@ class State:
         """Where a corrupt state file was moved."""
         self.is_known = False
         """Whether what earlier processes left was read; nobody may go on from it before."""
-        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        """Held by whoever uses the database: one transaction at a time."""
+        self._shadow = threading.Lock()
+        """Held by whoever uses the memory, and by nobody who waits for the database."""
         self._url = place if isinstance(place, URL) else place.parsed
         self._engine = _engine(place, lease.seconds if lease else LONGEST_IDLE)
         self._retry_at = 0.0
@@ -90,7 +93,7 @@ class State:
 
     def keep_lease(self) -> None:
         """Renew the lease, or take it if it is free; what the state then holds is known."""
-        with self._lock:
+        with self._turn:
             try:
                 self._bring_together()
             except (SQLAlchemyError, OSError, StateError) as error:
@@ -98,7 +101,7 @@ class State:
 
     def give_lease_back(self) -> None:
         """Let another worker act at once; this one is ending."""
-        with self._lock:
+        with self._turn:
             if self.lease is None or not self.lease.token:
                 return
             try:
@@ -174,9 +177,9 @@ class State:
     def read(self, work: Callable[[Connection], T]) -> T:
         """Ask the shadow: it knows all that the worker wrote, and nobody else finds anything.
 
-        It never waits for the database, except while that is being written.
+        Waits for no database: not even while one that hangs is being written.
         """
-        with self._lock, self._memory.begin() as memory:
+        with self._remembering() as memory:
             return work(memory)
 
     def _write(self, work: Callable[[Connection], T], checks: Collection[str]) -> T:
@@ -185,29 +188,37 @@ class State:
         On the shadow alone while the database fails. Raises LeaseLostError, and changes nothing,
         when the lease is not ours.
         """
-        with self._lock:
+        with self._turn:
             if self.failure:
                 self._try_to_recover()
             if not self.failure:
                 try:
-                    # The shadow commits last: it never knows what the database does not.
-                    with self._memory.begin() as memory, self._engine.begin() as connection:
+                    with self._engine.begin() as connection:
                         if self.lease:
                             self.lease.verify(connection)
                         answer = work(connection)
-                        for check in checks:
-                            tables.mirror(connection, memory, check)
+                        kept = {check: tables.rows(connection, check) for check in checks}
                 except LeaseLostError:
                     self._lose_lease()
                     raise
                 except (SQLAlchemyError, OSError) as error:
                     self._fail(error)
                 else:
+                    # Last of all: the shadow never knows what the database does not.
+                    with self._remembering() as memory:
+                        for check, theirs in kept.items():
+                            tables.adopt(memory, theirs, check)
                     return answer
             if not self.is_ours:
                 raise LeaseLostError("the state cannot be reached")
-            with self._memory.begin() as memory:
+            with self._remembering() as memory:
                 return work(memory)
+
+    @contextmanager
+    def _remembering(self) -> Iterator[Connection]:
+        """A transaction of the shadow."""
+        with self._shadow, self._memory.begin() as memory:
+            yield memory
 
     def _fail(self, error: Exception) -> None:
         self.failure = _reason(error)
@@ -228,15 +239,19 @@ class State:
         fresh = self.failure is not None or not self._prepared
         if fresh:
             self.set_aside = _set_corrupt_file_aside(self._url, self._engine) or self.set_aside
-        with self._engine.begin() as connection, self._memory.begin() as memory:
+        together: Rows | None = None
+        with self._engine.begin() as connection:
             if fresh:
                 tables.prepare(connection)
             claim = self.lease.claim(connection) if self.lease else None
             if claim is None or (claim.ours and (fresh or claim.taken)):
-                merge.merge(memory, connection)
-                tables.copy(connection, memory)
+                merge.merge(self.read(tables.rows), connection)
+                together = tables.rows(connection)
                 self.masking_secret = tables.kept_secret(connection, "masking", self.masking_secret)
-                self.is_known = True
+        if together is not None:
+            with self._remembering() as memory:
+                tables.adopt(memory, together)
+            self.is_known = True
         self._prepared, self.failure = True, None
         if claim:
             self._settle(claim)
@@ -252,7 +267,7 @@ class State:
         if self.lease:
             self.lease.lose()
         self.is_known = False
-        with self._memory.begin() as memory:
+        with self._remembering() as memory:
             for table in tables.KEPT:
                 memory.execute(delete(table))
 

@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
-    ColumnElement,
     Connection,
     Double,
     Index,
@@ -23,6 +22,7 @@ from sqlalchemy import (
     inspect,
     select,
     text,
+    true,
     update,
 )
 from sqlalchemy.dialects.mysql import LONGTEXT
@@ -34,6 +34,8 @@ BATCH = 500
 """Rows named in one statement."""
 
 Row = dict[str, Any]
+Rows = Mapping[Table, Mapping[Any, Row]]
+"""Whole tables, or what is in them of one check, by primary key."""
 
 
 class FindingState(StrEnum):
@@ -213,29 +215,25 @@ def remove(connection: Connection, table: Table, keys: Iterable[object]) -> None
         connection.execute(delete(table).where(key.in_(batch)))
 
 
-def mirror(source: Connection, target: Connection, check: str) -> None:
-    """Make what the target remembers of a check the same as the source."""
-    for table in KEPT:
-        of_check = table.c.check_name == check
-        theirs, ours = (_by_key(each, table, of_check) for each in (source, target))
-        remove(target, table, ours.keys() - theirs.keys())
-        put(target, table, (row for key, row in theirs.items() if ours.get(key) != row))
+def rows(connection: Connection, check: str | None = None) -> Rows:
+    """All that is remembered, or all that is of one check."""
+    return {table: by_key(connection, table, check) for table in KEPT}
 
 
-def copy(source: Connection, target: Connection) -> None:
-    """Make everything that the target remembers the same as the source."""
-    for table in KEPT:
-        target.execute(delete(table))
-        if rows := [dict(row) for row in source.execute(select(table)).mappings()]:
-            target.execute(insert(table), rows)
+def adopt(connection: Connection, theirs: Rows, check: str | None = None) -> None:
+    """Remember exactly these rows, of all checks or of one, which they must be of."""
+    for table, wanted in theirs.items():
+        ours = by_key(connection, table, check)
+        remove(connection, table, ours.keys() - wanted.keys())
+        put(connection, table, (row for key, row in wanted.items() if ours.get(key) != row))
 
 
-def _by_key(
-    connection: Connection, table: Table, condition: ColumnElement[bool]
-) -> dict[object, Row]:
+def by_key(connection: Connection, table: Table, check: str | None = None) -> dict[Any, Row]:
+    """The rows of a table, or those of one check, in the order of their keys."""
     key = next(iter(table.primary_key.columns)).name
-    rows = connection.execute(select(table).where(condition).order_by(table.c[key])).mappings()
-    return {row[key]: dict(row) for row in rows}
+    of_check = table.c.check_name == check if check is not None else true()
+    found = connection.execute(select(table).where(of_check).order_by(table.c[key])).mappings()
+    return {row[key]: dict(row) for row in found}
 
 
 def _version(connection: Connection) -> int | None:

@@ -1,0 +1,120 @@
+"""What the audit sent to the servers of the tests, by the servers' own log of statements.
+
+A session of the audit is known by what it asks for first: transactions that only read.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MARK = re.compile(r"SET SESSION .*\b(?:tx|transaction)_read_only = 1\b")
+"""How the worker begins a session on an audited database, and on no other."""
+
+BEGINNING = 6
+"""In how many statements a session shows whose it is: a driver says something first."""
+
+ALLOWED = re.compile(
+    r"SELECT\b"
+    r"|WITH\b"
+    r"|SHOW\b"
+    r"|SET (?:SESSION\b|NAMES\b|AUTOCOMMIT\b|@@SESSION\b)"
+    r"|START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY$"
+    r"|ROLLBACK$"
+    r"|KILL QUERY \d+$",
+    re.IGNORECASE,
+)
+"""The only ways in which a statement may begin, or what it has to be as a whole."""
+
+FORBIDDEN = re.compile(
+    r"\b(?:FOR\s+UPDATE|FOR\s+SHARE|LOCK\s+IN\s+SHARE\s+MODE|GET_LOCK|RELEASE_LOCK|INTO\s+OUTFILE"
+    r"|INTO\s+DUMPFILE|BENCHMARK|LOAD_FILE|NEXTVAL|LAST_INSERT_ID|SETVAL|INSERT|UPDATE|DELETE"
+    r"|REPLACE\s+INTO|CREATE|ALTER|DROP|TRUNCATE|CALL|SET\s+GLOBAL|INTO\s+@)\b",
+    re.IGNORECASE,
+)
+"""What no statement may hold outside its quotes."""
+
+QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|`[^`]*`|\"[^\"]*\"", re.DOTALL)
+
+_ENTRY = re.compile(
+    r"(?:\d{6} [ \d]?\d:\d\d:\d\d\t|\t\t|\d{4}-\d\d-\d\dT\S+\t)"
+    r" *(?P<thread>\d+) (?P<command>[A-Z][A-Za-z ]+)\t(?P<argument>.*)",
+    re.DOTALL,
+)
+"""The first line of an entry: MariaDB gives the time once a second, MySQL each time."""
+
+
+@dataclass
+class Session:
+    """What one connection sent."""
+
+    account: str
+    """As the server names who connected: `auditor@localhost on ledger`."""
+    statements: list[str] = field(default_factory=list)
+
+    @property
+    def is_of_the_audit(self) -> bool:
+        """Whether the worker, or the worker's code in a test, opened it to audit."""
+        return any(MARK.match(each) for each in self.statements[:BEGINNING])
+
+    def take(self, statement: str) -> None:
+        """Keep a statement, unless the session has turned out to be nobody's."""
+        if len(self.statements) < BEGINNING or self.is_of_the_audit:
+            self.statements.append(statement)
+
+
+@dataclass
+class Tally:
+    """What the sessions of the audit did in all."""
+
+    sessions: int = 0
+    statements: int = 0
+    wrong: Counter[str] = field(default_factory=Counter)
+    """Statements that write or lock, without what they quote."""
+
+    def add(self, log: Path) -> None:
+        """Read a server's log to its end; one that was never begun holds nothing."""
+        for session in sessions(log) if log.exists() else ():
+            if session.is_of_the_audit:
+                self.sessions += 1
+                self.statements += len(session.statements)
+                self.wrong.update(wrong(session.statements))
+
+
+def bare(statement: str) -> str:
+    """A statement without what it quotes: values, and names that sound like words of SQL."""
+    return QUOTED.sub("?", statement).strip()
+
+
+def wrong(statements: list[str]) -> list[str]:
+    """Those that are not on the list of what only reads, without what they quote."""
+    shapes = (bare(each) for each in statements)
+    return [each for each in shapes if not ALLOWED.match(each) or FORBIDDEN.search(each)]
+
+
+def sessions(log: Path) -> Iterator[Session]:
+    """Every session in a server's log; those that are no audit's only its beginning."""
+    going: dict[str, Session] = {}
+    for thread, command, argument in _entries(log):
+        if command == "Connect":  # the ids begin anew when the server does
+            if ended := going.pop(thread, None):
+                yield ended
+            going[thread] = Session(argument)
+        elif command in ("Query", "Execute") and (session := going.get(thread)):
+            session.take(argument)
+    yield from going.values()
+
+
+def _entries(log: Path) -> Iterator[tuple[str, str, str]]:
+    entry: list[str] | None = None
+    with log.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+        for line in lines:
+            if match := _ENTRY.match(line):
+                if entry:
+                    yield entry[0], entry[1], "".join(entry[2:]).rstrip("\n")
+                entry = [match["thread"], match["command"], match["argument"]]
+            elif entry:
+                entry.append(line)  # of a statement of several lines
+    if entry:
+        yield entry[0], entry[1], "".join(entry[2:]).rstrip("\n")
