@@ -18,6 +18,7 @@ from checks.base import CheckError, RunStopped
 from tests.conftest import _require
 from tests.servers import Database as OwnDatabase
 from tests.servers import Farm, Flavour, Server, wait_until
+from tests.statements import ATTEMPT
 from worker.settings import DatabaseSettings
 from worker.sources import Database
 from worker.sources.mysql import LOCK_WAIT, _without_values, writing_privileges
@@ -196,7 +197,7 @@ def test_two_tables_never_disagree_under_writers(ledger: OwnDatabase, audit: Aud
 def test_writes_are_refused(ledger: OwnDatabase, audit: Audit, statement: str) -> None:
     """Even with an account that may do everything, a snapshot changes nothing."""
     with pytest.raises(CheckError, match="READ ONLY"), audit(ledger.url).snapshot() as connection:
-        connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(f"{ATTEMPT} {statement}")
     assert do(ledger, "SELECT id FROM t") == [(1,)]
 
 
