@@ -1,11 +1,7 @@
 """A private Alertmanager on a free port of 127.0.0.1, and a receiver of its notifications."""
 
 import json
-import os
 import shutil
-import signal
-import ssl
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,21 +10,12 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any, Self
+from typing import Any
 
-import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.prometheus import _SECURE, PASSWORD, USER, certificates
-from tests.servers import (
-    HOST,
-    START_SECONDS,
-    STOP_SECONDS,
-    ServerError,
-    _free_port,
-    _thread_states,
-    wait_until,
-)
+from tests.monitoring import Monitor
+from tests.servers import HOST, wait_until
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,10 +130,9 @@ def receiver() -> Iterator[Receiver]:
 
 
 @dataclass(eq=False, kw_only=True)
-class AlertmanagerServer:
+class AlertmanagerServer(Monitor):
     """One Alertmanager of our own, which tells of each alert by itself and at once."""
 
-    folder: Path
     receiver: str | None = None
     """The URL that it tells of every alert and of its end; nobody unless stated."""
     group_by: tuple[str, ...] = ("...",)
@@ -154,84 +140,14 @@ class AlertmanagerServer:
     group_interval: str = "300ms"
     repeat_interval: str = "1h"
     resolve_timeout: str = "5m"
-    secure: bool = False
-    """Whether it asks for TLS, a client's certificate and a password: `certificates` makes them."""
-    port: int = 0
-    """Chosen at the first start and kept by a restart."""
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def address(self) -> str:
-        """Host and port, as Prometheus' configuration takes them."""
-        return f"{HOST}:{self.port}"
-
-    @property
-    def url(self) -> str:
-        """What the worker's settings take."""
-        return f"{'https' if self.secure else 'http'}://{self.address}"
-
-    @property
-    def pid(self) -> int:
-        """The process id; raises ServerError when the server is not running."""
-        if self.process is None:
-            raise ServerError("alertmanager is not running")
-        return self.process.pid
-
-    @property
-    def log(self) -> str:
-        """All that it has written."""
-        return (self.folder / "log").read_text()
-
-    def start(self) -> Self:
-        """Start it and return once it answers; raises ServerError with its log."""
-        self.port = self.port or _free_port()
-        self._configure()
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(self._command(), stdout=log, stderr=log)
-        try:
-            wait_until(self._is_ready, START_SECONDS, "alertmanager is ready")
-        except TimeoutError as error:
-            self.kill()
-            raise ServerError(f"{error}\n{self.log[-2000:]}") from None
-        return self
-
-    def stop(self) -> None:
-        """End it in order, by force after 30 s: it remembers what it told, and no alert."""
-        if self.process is None:
-            return
-        self.resume()
-        self.process.terminate()
-        try:
-            self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process = None
 
     def kill(self) -> None:
         """End it at once, as a crash would: it forgets what it told since it started, too."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-    def restart(self) -> None:
-        """Stop it if it runs, and start it again on the same port."""
-        self.stop()
-        self.start()
-
-    def pause(self) -> None:
-        """Freeze it: connections are made, and nothing answers. Returns once it is so."""
-        os.kill(self.pid, signal.SIGSTOP)
-        wait_until(lambda: _thread_states(self.pid) == {"T"}, STOP_SECONDS, "it is frozen")
-
-    def resume(self) -> None:
-        """Let it go on; does nothing when it runs."""
-        os.kill(self.pid, signal.SIGCONT)
+        super().kill()
 
     def alerts(self, name: str | None = None) -> list[dict[str, Any]]:
         """The alerts that fire, as it has them."""
-        with self._client() as client:
+        with self.client() as client:
             found = client.get(f"{self.url}/api/v2/alerts").raise_for_status().json()
         return [each for each in found if name in (None, each["labels"]["alertname"])]
 
@@ -241,7 +157,7 @@ class AlertmanagerServer:
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of the series of one of its metrics that have these labels."""
-        with self._client() as client:
+        with self.client() as client:
             text = client.get(f"{self.url}/metrics").raise_for_status().text
         return sum(
             each.value
@@ -286,38 +202,16 @@ class AlertmanagerServer:
             ],
         }
         (self.folder / "alertmanager.yml").write_text(json.dumps(document))
-        (self.folder / "web.yml").write_text(_SECURE if self.secure else "")
 
     def _command(self) -> list[str]:
-        program = shutil.which("prometheus-alertmanager")
-        if program is None:
-            raise ServerError(
-                "prometheus-alertmanager is not installed: run scripts/install-servers"
-            )
+        self._configure()
         return [
-            program,
+            "prometheus-alertmanager",
             f"--config.file={self.folder}/alertmanager.yml",
             f"--storage.path={self.folder}/data",
             f"--web.listen-address={self.address}",
-            f"--web.config.file={self.folder}/web.yml",
             "--cluster.listen-address=",
         ]
-
-    def _client(self) -> httpx.Client:
-        if not self.secure:
-            return httpx.Client(trust_env=False)
-        tls = ssl.create_default_context(cafile=self.folder / "server.pem")
-        tls.load_cert_chain(self.folder / "client.pem", self.folder / "client.key")
-        return httpx.Client(verify=tls, auth=(USER, PASSWORD), trust_env=False)
-
-    def _is_ready(self) -> bool:
-        if self.process is not None and self.process.poll() is not None:
-            raise ServerError(self.log[-2000:])
-        try:
-            with self._client() as client:
-                return client.get(f"{self.url}/-/ready").is_success
-        except httpx.HTTPError:
-            return False
 
 
 @contextmanager
@@ -326,8 +220,6 @@ def alertmanager(**options: Any) -> Iterator[AlertmanagerServer]:
     folder = Path(tempfile.mkdtemp(prefix="reconciler-alertmanager-"))
     server = AlertmanagerServer(folder=folder, **options)
     try:
-        if server.secure:
-            certificates(folder)
         yield server.start()
     finally:
         server.stop()

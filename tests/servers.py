@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -91,31 +92,74 @@ def missing(flavour: Flavour) -> str | None:
 
 
 @dataclass(eq=False, kw_only=True)
-class Server:
-    """One database server of our own; root has no password and may do everything."""
+class Program(ABC):
+    """A server that runs as a process of the tests' own; how one starts is its own matter."""
 
-    flavour: Flavour
     folder: Path
-    """Holds `data/`, `tmp/` and `log`; the server has it to itself."""
-    options: Sequence[str] = ()
-    """Further command-line options, after ours, so that they win."""
-    host: str = HOST
+    """Holds its data and its `log`; it has that to itself."""
     port: int = 0
     """Chosen at the first start and kept by a restart."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
-        """The process id; raises ServerError when the server is not running."""
+        """The process id; raises ServerError when it is not running."""
         if self.process is None:
-            message = f"{self.flavour} is not running"
-            raise ServerError(message)
+            raise ServerError(f"{type(self).__name__} is not running")
         return self.process.pid
 
     @property
     def log(self) -> str:
-        """Everything the server has written to its error log."""
+        """Everything that it has said."""
         return (self.folder / "log").read_text(errors="replace")
+
+    @abstractmethod
+    def start(self) -> Self:
+        """Start it and return it once it answers; raises ServerError with the tail of its log."""
+
+    def stop(self) -> None:
+        """End it in order, by force after 30 s; does nothing when it is not running."""
+        if self.process is None:
+            return
+        self.resume()  # a stopped process would not see the request
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def kill(self) -> None:
+        """End it at once, as a crash would; does nothing when it is not running."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def restart(self) -> None:
+        """Stop it if it runs, and start it again on the same port with the same data."""
+        self.stop()
+        self.start()
+
+    def pause(self) -> None:
+        """Freeze it: connections stay open and nothing answers. Returns once it is so."""
+        os.kill(self.pid, signal.SIGSTOP)
+        wait_until(lambda: _thread_states(self.pid) == {"T"}, STOP_SECONDS, "it is frozen")
+
+    def resume(self) -> None:
+        """Let it go on; does nothing to one that runs."""
+        os.kill(self.pid, signal.SIGCONT)
+
+
+@dataclass(eq=False, kw_only=True)
+class Server(Program):
+    """One database server of our own; root has no password and may do everything."""
+
+    flavour: Flavour
+    options: Sequence[str] = ()
+    """Further command-line options, after ours, so that they win."""
+    host: str = HOST
 
     @property
     def statements(self) -> Path:
@@ -171,40 +215,6 @@ class Server:
                 self.port = port
                 break
         return self
-
-    def stop(self) -> None:
-        """End the server in order, by force after 30 s; does nothing when it is not running."""
-        if self.process is None:
-            return
-        self.resume()  # a stopped process would not see the request
-        self.process.terminate()
-        try:
-            self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process = None
-
-    def kill(self) -> None:
-        """End the server at once, as a crash would; does nothing when it is not running."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-    def pause(self) -> None:
-        """Freeze the server: connections stay open and nothing answers. Returns once it is so."""
-        os.kill(self.pid, signal.SIGSTOP)
-        wait_until(lambda: _thread_states(self.pid) == {"T"}, STOP_SECONDS, "server is frozen")
-
-    def resume(self) -> None:
-        """Let a frozen server go on; does nothing to a running one."""
-        os.kill(self.pid, signal.SIGCONT)
-
-    def restart(self) -> None:
-        """Stop the server if it runs, and start it again on the same port with the same data."""
-        self.stop()
-        self.start()
 
     def _connect(
         self, database: str | None, *, patience: float, port: int | None = None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.prometheus import certificates
+from tests.monitoring import certificates
 from tests.servers import CHECKOUT, HOST, _free_port, wait_until
 from tests.workers import Worker
 

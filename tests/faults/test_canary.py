@@ -9,8 +9,8 @@ import httpx
 from tests.alertmanager import alertmanager, receiver
 from tests.faults.ledgers import HEAD, PASSWORD, do, prepare, running, section
 from tests.faults.proxy import Fault, proxy
-from tests.prometheus import PASSWORD as PAGER_PASSWORD
-from tests.prometheus import USER as PAGER_USER
+from tests.monitoring import PASSWORD as PAGER_PASSWORD
+from tests.monitoring import USER as PAGER_USER
 from tests.servers import Server, wait_until
 
 USER, MOBILE, CUSTOMERS_KEY = "86013800777", "13912345678", "canary-key-of-86013800777"

@@ -19,7 +19,8 @@ import pytest
 from pydantic import ValidationError
 
 from checks.base import Answer, CheckError, RunStopped
-from tests.prometheus import PASSWORD, USER, PrometheusServer, prometheus, serving
+from tests.monitoring import PASSWORD, USER
+from tests.prometheus import PrometheusServer, prometheus, serving
 from tests.servers import HOST, _free_port, wait_until
 from worker.client.exchange import LARGEST
 from worker.settings import PrometheusSettings

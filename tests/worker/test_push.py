@@ -20,7 +20,8 @@ from checks.base import Check, Finding
 from checks.non_negative import NonNegative
 from checks.types import Severity
 from tests.alertmanager import AlertmanagerServer, Receiver, alertmanager, receiver
-from tests.prometheus import PASSWORD, USER, serving
+from tests.monitoring import PASSWORD, USER
+from tests.prometheus import serving
 from tests.servers import HOST, wait_until
 from tests.worker.states import CHECK, run_of
 from worker.alerts.drafts import Drafts
