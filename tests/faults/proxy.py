@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -18,8 +19,8 @@ DELAY = 0.4
 TRICKLE = 0.3
 """Seconds between two bytes of one that trickles."""
 
-BIG = 200
-"""Bytes; a longer block of the server is a part of a result, no greeting and no acknowledgement."""
+FETCHED = 2048
+"""Bytes; of an answer that is longer than this, the rest is the middle of a result."""
 
 GARBAGE = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
@@ -30,7 +31,7 @@ GARBAGE = (
     b"\x00" * 64,
     b"\x4a\x00\x00\x00\x0a" + b"\xff" * 74,
 )
-"""What others say in place of a greeting; some of it begins like one."""
+"""What others say in place of a greeting, or of a result; some of it begins like one."""
 
 
 class Fault(StrEnum):
@@ -43,32 +44,45 @@ class Fault(StrEnum):
     GARBAGE = "garbage"
     SLOW = "slow"
     TRICKLE = "trickle"
-    HALF_RESULT = "half_result"
 
 
 _TAKES_NONE = {Fault.REFUSED, Fault.CUT, Fault.GARBAGE}
 
 
+@dataclass(eq=False)
+class Link:
+    """A client's connection, and the one to the server that it is passed on by."""
+
+    client: socket.socket
+    server: socket.socket
+    answered: int = 0
+    """Bytes of the answer to what the client sent last."""
+
+
 class Proxy:
     """Passes connections on to a port of this machine; `fault` may change at any time."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, garbage: Iterator[bytes] | None = None) -> None:
         self.fault = Fault.NONE
+        self.spoilt = 0
+        """How many blocks have met a fault on their way."""
+        self._intact: int | None = None
+        """Bytes of each answer that a fault lets through; None where it spoils everything."""
         self._target = target
-        self._garbage = itertools.cycle(GARBAGE)
-        self._pairs: set[tuple[socket.socket, socket.socket]] = set()
+        self._garbage = garbage or itertools.cycle(GARBAGE)
+        self._links: set[Link] = set()
         self._ended = False
         self._listener = _listener(0)
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def break_with(self, fault: Fault) -> None:
-        """Let a fault begin."""
-        self.fault = fault
+    def break_with(self, fault: Fault, *, intact: int | None = None) -> None:
+        """Let a fault begin; with `intact`, only after so many bytes of each answer."""
+        self.fault, self._intact, self.spoilt = fault, intact, 0
         if fault is Fault.REFUSED:
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
-        if fault in _TAKES_NONE:
+        if self._takes_none:
             self._drop()
 
     def mend(self) -> None:
@@ -77,7 +91,7 @@ class Proxy:
         if before is Fault.REFUSED:
             self._listener = _listener(self.port)
             threading.Thread(target=self._accept, daemon=True).start()
-        if before is Fault.HALF_RESULT:
+        if before is Fault.GARBAGE:
             self._drop()
 
     def close(self) -> None:
@@ -88,10 +102,14 @@ class Proxy:
         self._listener.close()
         self._drop()
 
+    @property
+    def _takes_none(self) -> bool:
+        return self.fault in _TAKES_NONE and self._intact is None
+
     def _drop(self) -> None:
-        for pair in tuple(self._pairs):
-            for each in pair:
-                _reset(each)
+        for link in tuple(self._links):
+            _reset(link.client)
+            _reset(link.server)
 
     def _accept(self) -> None:
         listener = self._listener
@@ -103,11 +121,11 @@ class Proxy:
             threading.Thread(target=self._serve, args=[client], daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        if self.fault is Fault.GARBAGE:
+        if self.fault is Fault.GARBAGE and self._takes_none:
             with suppress(OSError):
                 client.sendall(next(self._garbage))
                 time.sleep(DELAY)
-        if self.fault in _TAKES_NONE:
+        if self._takes_none:
             _reset(client)
             client.close()
             return
@@ -117,37 +135,50 @@ class Proxy:
         except OSError:
             client.close()
             return
-        pair = (client, server)
-        self._pairs.add(pair)
-        asks = threading.Thread(target=self._pump, args=[client, server], daemon=True)
+        link = Link(client, server)
+        self._links.add(link)
+        asks = threading.Thread(target=self._pump, args=[link, client, server], daemon=True)
         asks.start()
-        self._pump(server, client)
+        self._pump(link, server, client)
         asks.join()
-        self._pairs.discard(pair)
-        for each in pair:
+        self._links.discard(link)
+        for each in (client, server):
             each.close()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, link: Link, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
-            answers = source.getpeername()[1] == self._target
             while block := source.recv(65536):
-                self._hold()
-                self._pass_on(block, sink, answers=answers)
+                self._pass_on(link, block, sink)
         for each in (source, sink):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 
-    def _pass_on(self, block: bytes, sink: socket.socket, *, answers: bool) -> None:
+    def _pass_on(self, link: Link, block: bytes, sink: socket.socket) -> None:
+        answers, intact = sink is link.client, 0
+        if self._intact is not None:
+            intact = max(0, self._intact - link.answered) if answers else len(block)
+        link.answered = link.answered + len(block) if answers else 0
+        if intact:
+            sink.sendall(block[:intact])
+        if rest := block[intact:]:
+            self.spoilt += self.fault is not Fault.NONE
+            self._spoil(link, rest, sink)
+
+    def _spoil(self, link: Link, block: bytes, sink: socket.socket) -> None:
+        answers = sink is link.client
+        self._hold()
+        if self._is(Fault.CUT):
+            _reset(link.client)
+            _reset(link.server)
         if self._is(Fault.SLOW):
             time.sleep(DELAY)
-        if self._is(Fault.TRICKLE) and answers:
+        if self._is(Fault.GARBAGE) and answers:
+            while self._is(Fault.GARBAGE):  # until the client has had enough of it
+                sink.sendall(next(self._garbage))
+        elif self._is(Fault.TRICKLE) and answers:
             for byte in block:
                 time.sleep(TRICKLE if self._is(Fault.TRICKLE) else 0)
                 sink.sendall(bytes([byte]))
-        elif self._is(Fault.HALF_RESULT) and answers and len(block) > BIG:
-            sink.sendall(block[: BIG // 2])
-            while self._is(Fault.HALF_RESULT):
-                time.sleep(0.05)
         else:
             sink.sendall(block)
 
@@ -160,9 +191,9 @@ class Proxy:
 
 
 @contextmanager
-def proxy(target: int) -> Iterator[Proxy]:
+def proxy(target: int, garbage: Iterator[bytes] | None = None) -> Iterator[Proxy]:
     """A proxy that listens meanwhile."""
-    made = Proxy(target)
+    made = Proxy(target, garbage)
     try:
         yield made
     finally:

@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, text
 
 from checks.base import CheckError, RunStopped
 from tests.conftest import _require
+from tests.faults.proxy import FETCHED, Fault, proxy
 from tests.servers import Database as OwnDatabase
 from tests.servers import Farm, Flavour, Server, wait_until
 from tests.statements import ATTEMPT
@@ -27,6 +28,9 @@ Audit = Callable[..., Database]
 
 CANARY = "k3y'\"of a customer"
 ENDLESS = "SELECT SUM(a.n * b.n * c.n * d.n) FROM numbers a, numbers b, numbers c, numbers d"
+LONG_RESULT = "SELECT REPEAT('x', 1000) FROM numbers a, numbers b"
+"""More than what the buffers of two connections hold."""
+
 UNLIMITED = {"mariadb": "SET SESSION max_statement_time = 0", "mysql": "SET max_execution_time = 0"}
 
 
@@ -459,6 +463,29 @@ def test_frozen_server_during_a_query(
                 database.identify()
         wait_until(lambda: works(database), 5, "it works again without a restart")
     do(victim, *kill_all(victim))
+
+
+def test_frozen_server_in_the_middle_of_a_result(
+    victim: OwnDatabase, audit: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that freezes while it sends rows ends the run within the limit and some seconds."""
+    monkeypatch.setattr("worker.sources.database.RETRY_AFTER", 1.0)
+    limit = timedelta(seconds=1)
+    with proxy(victim.server.port) as way:
+        database = audit(victim.url.set(port=way.port), time_limit=limit, connect_timeout=limit)
+
+        def read() -> None:
+            with database.snapshot() as connection:
+                way.break_with(Fault.SILENT, intact=FETCHED)
+                connection.exec_driver_sql(LONG_RESULT).fetchall()
+
+        with in_background(read) as run:
+            wait_until(lambda: way.spoilt > 0, 10, "some of it has come")
+            with paused(victim.server), at_most(1 + 1 + 3 + 1):
+                way.mend()  # what the server had sent comes through, and no more
+                assert "time limit" in str(run.exception(10))
+        wait_until(lambda: works(database), 5, "it works again without a restart")
+    assert none_running(victim)
 
 
 def test_frozen_server_between_queries(victim: OwnDatabase, audit: Audit) -> None:

@@ -83,8 +83,12 @@ _PASSING = {
     CR.CR_SERVER_GONE_ERROR,
     CR.CR_SERVER_LOST,
 }
-_NO_PROTOCOL = (struct.error, IndexError, ValueError, AssertionError, TypeError, AttributeError)
-"""What PyMySQL raises at a greeting that is none."""
+_NO_PROTOCOL = (
+    *(struct.error, LookupError, ValueError, ArithmeticError, AssertionError, TypeError),
+    *(AttributeError, RuntimeError, pymysql.InternalError),
+)
+"""What PyMySQL raises where what comes is no greeting, or no answer; a server's own errors are
+others."""
 
 _NAMES_ONLY = _PERMANENT | _UNREACHABLE
 """Errors whose words quote accounts, hosts, tables and columns, and never a value of a row."""
@@ -98,6 +102,23 @@ class _Connection(DriverConnection):  # the stubs leave out what is protected
 
     def let_reads_last(self, seconds: float) -> None:
         self._read_timeout = seconds
+
+    def _read_query_result(self, unbuffered: bool = False) -> int:  # noqa: FBT001, FBT002
+        with self._lost_at_garbage():
+            return cast("int", super()._read_query_result(unbuffered))  # type: ignore[misc]
+
+    def _read_ok_packet(self) -> object:
+        with self._lost_at_garbage():
+            return super()._read_ok_packet()  # type: ignore[misc]
+
+    @contextmanager
+    def _lost_at_garbage(self) -> Iterator[None]:
+        """Whoever does not speak the protocol any more is not listened to any further."""
+        try:
+            yield
+        except _NO_PROTOCOL:
+            self._force_close()  # type: ignore[attr-defined]
+            raise pymysql.OperationalError(CR.CR_SERVER_LOST, "an answer was garbled") from None
 
     def cut(self) -> None:
         """Make a read that hangs in another thread return, with an error."""
