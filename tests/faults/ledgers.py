@@ -74,6 +74,23 @@ def do(database: Database, *statements: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in cursor.fetchall()]
 
 
+@contextmanager
+def locked(database: Database, table: str) -> Iterator[None]:
+    """Another client has a table to itself."""
+    with closing(database.connect()) as other, other.cursor() as cursor:
+        cursor.execute(f"LOCK TABLES {table} WRITE")
+        yield
+
+
+@contextmanager
+def reading(database: Database, table: str) -> Iterator[None]:
+    """Another client has read a table in a transaction that does not end."""
+    with closing(database.connect()) as other, other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute(f"SELECT COUNT(*) FROM {table}")
+        yield
+
+
 def prepare(server: Server, folder: Path) -> Database:
     """A new database with a table `t` in which one key stands twice, and who may read it."""
     (folder / "password").write_text(PASSWORD)

@@ -3,6 +3,7 @@
 A frozen and a crashed server are in `tests/test_worker.py`.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
@@ -17,10 +18,16 @@ from tests.endurance.traffic import Traffic, write_history
 from tests.faults.ledgers import (
     ERROR_WITHIN,
     HEAD,
+    INTERVAL,
+    LONG,
     RECOVERS_WITHIN,
+    SLACK,
+    TIME_LIMIT,
     do,
+    locked,
     outcome,
     prepare,
+    reading,
     running,
     section,
 )
@@ -28,6 +35,20 @@ from tests.servers import Database, Farm, Flavour, Server, wait_until
 from tests.workers import Worker
 
 CONNECTIONS = 12
+VICTIMS = ("victim.rows", "victim.keys")
+COUNTED = """
+[[checks]]
+name = "victim.{table}"
+kind = "row_count"
+table = "{table}"
+database = "victim"
+"""
+ALTER = "ALTER TABLE altered ADD later int"
+LIMITS = {"mariadb": "max_statement_time", "mysql": "max_execution_time"}
+LONGEST_QUERY = (
+    "SELECT COALESCE(MAX(time), 0) FROM information_schema.processlist"
+    " WHERE user = 'auditor' AND command = 'Query'"
+)
 WORKERS_THREADS = "SELECT id FROM information_schema.processlist WHERE user = 'auditor'"
 
 
@@ -46,10 +67,10 @@ class Scene:
             keys,
         )
 
-    def runs(self) -> int:
-        """How many runs of the victim's checks have answered."""
+    def answers(self, *checks: str) -> int:
+        """How many runs of some checks have answered."""
         return sum(
-            run["check"].startswith("victim.") and run["outcome"] in ("pass", "fail")
+            run["check"] in checks and run["outcome"] in ("pass", "fail")
             for run in self.worker.events("check_run")
         )
 
@@ -62,8 +83,11 @@ def scene(
     folder = tmp_path_factory.mktemp("database")
     server = server_farm.start(flavour, f"--max-connections={CONNECTIONS}")
     victim, healthy = prepare(server, folder), prepare(mariadb, folder)
-    config = "\n".join((HEAD, section(healthy, "healthy"), section(victim, "victim")))
-    with running(folder, config) as worker:
+    config = [HEAD, section(healthy, "healthy"), section(victim, "victim")]
+    for table in ("other", "altered"):
+        do(victim, f"CREATE TABLE {table} (id int PRIMARY KEY)")
+        config.append(COUNTED.format(table=table))
+    with running(folder, "\n".join(config)) as worker:
         made = Scene(server, victim, worker)
         wait_until(lambda: made.says("pass", "fail"), 20, "all is as usual")
         yield made
@@ -110,11 +134,44 @@ def test_read_only(scene: Scene) -> None:
     """A server that takes no more writes is audited as before."""
     do(scene.database, "SET GLOBAL read_only = 1")
     try:
-        before = scene.runs()
-        wait_until(lambda: scene.runs() >= before + 4, 20, "both ran twice")
+        before = scene.answers(*VICTIMS)
+        wait_until(lambda: scene.answers(*VICTIMS) >= before + 4, 20, "both ran twice")
         assert scene.says("pass", "fail")
     finally:
         do(scene.database, "SET GLOBAL read_only = 0")
+
+
+def test_tables_are_locked(scene: Scene) -> None:
+    """Checks that wait for a lock end in time, on the server as well; others do not wait for it.
+
+    One table is locked by another client. For the other an ALTER TABLE waits, because a transaction
+    has read it; whoever reads it now waits behind that.
+    """
+    waiting = (*VICTIMS, "victim.altered")
+
+    def all_say(*outcomes: str) -> bool:
+        return [outcome(scene.worker, each) for each in waiting] == [*outcomes]
+
+    wait_until(lambda: all_say("pass", "fail", "pass"), 20, "all is as usual")
+    before = len(scene.worker.events("check_run"))
+    with locked(scene.database, "t"), reading(scene.database, "altered"):
+        alter = threading.Thread(target=do, args=[scene.database, ALTER])
+        alter.start()
+        wait_until(lambda: all_say("error", "error", "error"), ERROR_WITHIN, "all say error")
+        since = scene.answers("victim.other"), scene.answers(*waiting)
+        wait_until(lambda: scene.answers("victim.other") >= since[0] + 2, 20, "others go on")
+        assert scene.answers(*waiting) == since[1]
+        assert do(scene.database, LONGEST_QUERY)[0][0] <= TIME_LIMIT + 2
+        assert len(do(scene.database, WORKERS_THREADS)) <= 3
+    alter.join()
+    soon = INTERVAL + (2.0 if LONG else SLACK)
+    wait_until(lambda: all_say("pass", "fail", "pass"), soon, "all answer again")
+    runs = scene.worker.events("check_run")[before:]
+    assert {run["error"] for run in runs if run["outcome"] == "error"} == {
+        f"database victim: stopped by the server: time limit ({LIMITS[scene.server.flavour]})"
+    }
+    assert {run["outcome"] for run in runs if run["check"] == "victim.other"} == {"pass"}
+    assert scene.worker.events("finding_resolved") == []
 
 
 def test_healthy_neighbour(scene: Scene) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.access_logs import sampling
-from tests.faults.ledgers import HEAD, LONG, do, prepare, running, section
+from tests.faults.ledgers import HEAD, LONG, do, locked, prepare, running, section
 from tests.faults.processes import Usage
 from tests.servers import HOST, Server, wait_until
 from tests.workers import Worker
@@ -36,7 +36,7 @@ HANGS = """
 [[checks]]
 name = "hung{number}"
 kind = "row_count"
-table = "slow"
+table = "{table}"
 database = "victim"
 """
 
@@ -67,20 +67,26 @@ def half_open(address: str, number: int) -> Iterator[None]:
 
 
 def test_hung_checks_and_clients(mariadb: Server, tmp_path: Path) -> None:
-    """Ten checks that hang and a thousand clients that do: others are served and audited."""
+    """Ten checks that hang and a thousand clients that do: others are served and audited.
+
+    Half of the checks ask for too much, half wait for a table that another client has locked.
+    """
     victim, healthy = prepare(mariadb, tmp_path), prepare(mariadb, tmp_path)
     numbers = ", ".join(f"({n})" for n in range(200))
     do(
         victim,
         "CREATE TABLE numbers (n int)",
         f"INSERT INTO numbers VALUES {numbers}",
+        "CREATE TABLE locked (n int)",
         "CREATE VIEW slow AS SELECT a.n * b.n * c.n * d.n AS n"
         " FROM numbers a, numbers b, numbers c, numbers d WHERE a.n + b.n + c.n + d.n > 1",
     )
     config = HEAD + section(healthy, "healthy") + section(victim, "victim")
-    config += "".join(HANGS.format(number=number) for number in range(HUNG))
-    with running(tmp_path, config) as worker:
-        worker.wait_for(1, "check_outcome", 30, check="hung1", outcome="error")
+    tables = ("slow", "locked") * (HUNG // 2)
+    config += "".join(HANGS.format(number=n, table=table) for n, table in enumerate(tables))
+    with locked(victim, "locked"), running(tmp_path, config) as worker:
+        for number in range(HUNG):
+            worker.wait_for(1, "check_outcome", 40, check=f"hung{number}", outcome="error")
         before = worker.value("check_runs_total", check="healthy.rows", outcome="pass") or 0
         with half_open(worker.address, CLIENTS):
             assert scrape(worker) < SCRAPE
