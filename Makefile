@@ -7,7 +7,7 @@ CONFIGS ?= 10000
 STRINGS ?= 10000
 MEGABYTES ?= 1024
 FINDINGS ?= 1000000
-SOAK_SECONDS ?= 1800
+SOAK_SECONDS ?= 5400
 BIN := .venv/bin
 SOURCES := $(wildcard worker checks tests benchmarks)
 
@@ -64,7 +64,7 @@ faults: $(DEV_STAMP) servers ## the fault suite in its long form: KILLS, CONFIGS
 		$(BIN)/pytest -s tests/faults
 	@KILLS=$(KILLS) $(BIN)/pytest -s tests/endurance/test_kill.py
 
-soak: $(DEV_STAMP) ## the worker on the demo for SOAK_SECONDS=1800: slope of its memory, threads, descriptors
+soak: $(DEV_STAMP) ## the worker on the demo for SOAK_SECONDS=5400: slope of its memory, threads, descriptors
 	@DRIFT_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -s tests/faults/test_drift.py
 
 fmt: $(DEV_STAMP) ## format the code and mend what ruff can mend

@@ -14,16 +14,20 @@ import pytest
 from tests.faults.processes import Usage, slope
 from tests.servers import CHECKOUT, wait_until
 from tests.workers import Worker
+from worker.state.record import PASSES_APART, RUNS_KEPT
 
 SECONDS = float(os.environ.get("DRIFT_SECONDS", "8"))
-WARM_UP = min(300.0, SECONDS / 4)
-"""Seconds that are not judged: caches and histories fill."""
+FULL = 1.5 * RUNS_KEPT * PASSES_APART
+"""Seconds until the worker keeps as many runs of each check as it ever will, and a half more."""
+
+WARM_UP = FULL if SECONDS > 1.5 * FULL else SECONDS / 4
+"""Seconds that are not judged."""
 
 LONG = 600.0
 """Seconds from which on memory is judged."""
 
-MOST_GROWTH = 2.0
-"""MB in an hour, by the straight line that fits best."""
+MOST_GROWTH = 2.0 if WARM_UP == FULL else 6.0
+"""MB in an hour, by the straight line that fits best; more while the runs that are kept increase."""
 
 EVERY = 1.0 if SECONDS < LONG else 5.0
 """Seconds between two looks."""
