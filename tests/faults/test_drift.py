@@ -27,7 +27,7 @@ LONG = 600.0
 """Seconds from which on memory is judged."""
 
 MOST_GROWTH = 2.0 if WARM_UP == FULL else 6.0
-"""MB in an hour, by the straight line that fits best; more while the runs that are kept increase."""
+"""MB in an hour, by the straight line that fits best; more while kept runs increase."""
 
 EVERY = 1.0 if SECONDS < LONG else 5.0
 """Seconds between two looks."""
