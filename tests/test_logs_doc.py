@@ -220,7 +220,7 @@ def findings_come_and_go(night: Night) -> None:
     night.await_event("finding_acknowledged", 1, check="orders.small", finding=large)
     night.await_event("finding_acknowledged", 1, check="orders.duplicates.k")
     night.findings("unack", large)
-    night.await_event("finding_unacknowledged", finding=large)
+    assert night.await_event("finding_unacknowledged", finding=large)["author"] == "ann"
     night.execute("INSERT INTO orders VALUES (5, 'c', 7)")
     assert night.await_event("finding_reopened", finding=twice)["why"] == "worse"
     night.execute("UPDATE orders SET amount = 5 WHERE id = 3")
@@ -260,6 +260,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Line]]:
         night.await_event("config_refused")
         night.reload(TABLES)
         night.await_event("config_reloaded")
+        assert night.await_event("findings_forgotten")["gone"] == ["orders.small"]
         night.await_event("worker_ready", 2)
         night.worker.process.kill()
         night.worker.process.wait()

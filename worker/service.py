@@ -196,7 +196,12 @@ class Worker:
         """Go on from what the state holds. Raises LeaseLostError."""
         names = [check.name for check in current.checks]
         if forgotten := self._state.forget_checks_except(names):
-            _log.warning("findings_forgotten", findings=forgotten, why="checks not configured")
+            _log.warning(
+                "findings_forgotten",
+                findings=sum(forgotten.values()),
+                gone=sorted(forgotten),
+                why="checks not configured",
+            )
         self._latest = {name: run for name, run in self._latest.items() if name in names}
         self._paging.adopt(current, page := self._page(current))
         last, counts = self._state.last_runs(), self._state.counts()

@@ -149,7 +149,8 @@ def test_acknowledging_pages_nobody_later(state: State, url: URL) -> None:
     acknowledge(url, 1)
     assert changes(state, run_of(1, check=TWICE)) == [ACKNOWLEDGED]
     withdraw(url, 1)
-    assert changes(state, run_of(1, check=TWICE)) == [UNACKNOWLEDGED]
+    (told,) = state.record(run_of(1, check=TWICE))
+    assert (told.change, told.details) == (UNACKNOWLEDGED, {"author": "bob"})
     assert counted(state) == {"confirmed": 1}
 
 
@@ -322,8 +323,8 @@ def test_history_is_bounded(state: State, url: URL, monkeypatch: pytest.MonkeyPa
 def test_a_check_that_left_leaves_no_finding(state: State, url: URL) -> None:
     """A check that left the configuration leaves nothing behind that nobody can resolve."""
     state.record(run_of(1, violations=3))
-    assert state.forget_checks_except([CHECK.name]) == 0
-    assert state.forget_checks_except(["another"]) == 1
+    assert state.forget_checks_except([CHECK.name]) == {}
+    assert state.forget_checks_except(["another"]) == {CHECK.name: 1}
     assert counted(state) == {}
     assert history(url, 1) == ["confirmed", "resolved"]
 

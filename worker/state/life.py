@@ -127,7 +127,7 @@ class _Book:
         """Tell what was decided on the command line since the last time."""
         for row in self._rows.values():
             if row["untold"]:
-                self._tell(Change(row["untold"]), row, _decision(row))
+                self._tell(Change(row["untold"]), row, self._decision(row))
                 row["untold"] = None
                 self._changed[row["id"]] = row
 
@@ -209,6 +209,19 @@ class _Book:
         self._events.append(event(row, change, self._now, None, why))
         self._tell(change, row, {"why": why} if why else {})
 
+    def _decision(self, row: Row) -> Row:
+        """What somebody decided of a finding; who withdrew it, only its history knows."""
+        if row["acked_at"] is None:
+            statement = (
+                select(events.c.author)
+                .where(events.c.finding_id == row["id"], events.c.change == row["untold"])
+                .order_by(events.c.id.desc())
+                .limit(1)
+            )
+            return {"author": self._connection.scalar(statement)}
+        until = datetime.fromtimestamp(row["ack_until"], UTC).isoformat()
+        return {"author": row["ack_author"], "reason": row["ack_reason"], "until": until}
+
     def _tell(self, change: Change, row: Row, details: Row | None = None) -> None:
         told = Transition(
             change,
@@ -220,13 +233,6 @@ class _Book:
             details or {},
         )
         self.transitions.append(told)
-
-
-def _decision(row: Row) -> Row:
-    if row["acked_at"] is None:
-        return {}
-    until = datetime.fromtimestamp(row["ack_until"], UTC).isoformat()
-    return {"author": row["ack_author"], "reason": row["ack_reason"], "until": until}
 
 
 def _is_worse(row: Row, finding: Finding) -> bool:

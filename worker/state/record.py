@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -134,8 +135,11 @@ def checks_except(connection: Connection, names: Iterable[str]) -> set[str]:
     return (found | {*connection.scalars(select(cursors.c.check_name))}) - set(names)
 
 
-def forget(connection: Connection, names: Iterable[str], at: float) -> int:
-    """Resolve all findings of these checks, and read everything should they come back."""
+def forget(connection: Connection, names: Iterable[str], at: float) -> Mapping[str, int]:
+    """Resolve all findings of these checks, and read everything should they come back.
+
+    Tells how many there were of each check that had any.
+    """
     gone = list(names)
     rows = connection.execute(
         select(findings).where(unresolved, findings.c.check_name.in_(gone)).with_for_update()
@@ -144,7 +148,7 @@ def forget(connection: Connection, names: Iterable[str], at: float) -> int:
     life.finish(connection, left, at, "check not configured")
     nothing = {"cursor": None, "unlisted": None}
     connection.execute(update(cursors).where(cursors.c.check_name.in_(gone)).values(nothing))
-    return len(left)
+    return Counter(row["check_name"] for row in left)
 
 
 def _write_run(connection: Connection, run: Run) -> None:

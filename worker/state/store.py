@@ -161,11 +161,11 @@ class State:
         """The latest run of each check, and when one of each scope was last completed."""
         return self.read(record.last_runs)
 
-    def forget_checks_except(self, names: Iterable[str]) -> int:
-        """Resolve the findings of checks that are no longer configured; tells how many."""
+    def forget_checks_except(self, names: Iterable[str]) -> Mapping[str, int]:
+        """Resolve the findings of checks that are no longer configured; how many, of each."""
         gone = self.read(lambda memory: record.checks_except(memory, names))
         if not gone:
-            return 0
+            return {}
         now = time.time()
         return self._write(lambda connection: record.forget(connection, gone, now), gone)
 
