@@ -37,7 +37,7 @@ from checks.base import (
 from checks.explaining import look
 from checks.expression import Expression, FarExpression
 from checks.looking import Keys
-from checks.sql import as_bytes, labelled, numbered, rows_of, scalar
+from checks.sql import as_bytes, labelled, numbered, rows_of, scalar, shown
 from checks.types import Columns, Identifier, Severity
 
 Built = ColumnElement[Any]
@@ -219,7 +219,9 @@ class Backing(Check):
     def _spelled(self, column: Built, part: FarExpression, found: Found) -> Built:
         """One of the spellings that the collation takes for equal, always the same."""
         described = self._plain(part, found)
-        return func.min(as_bytes(column) if described and described.is_text else column)
+        if described is None or not described.is_text:
+            return func.min(column)
+        return shown(func.min(as_bytes(column)), described)
 
     def _finding(self, group: RowMapping) -> Finding:
         own, *held = (group[f"sum_{side}"] for side in range(len(self.sides)))

@@ -52,6 +52,8 @@ class Blank(Check):
             is_text = found[self.column].is_text
             is_null, is_empty, is_space = _classes(value, is_text=is_text)
             candidates = _candidates(value, is_text=is_text)
+            if connection.dialect.name == "sqlite":
+                candidates = _begun_blank(value)
             classes = {"null": is_null, "empty": is_empty, "white_space": is_space}
             counts = (
                 connection.execute(
@@ -89,6 +91,11 @@ def _classes(value: Built, *, is_text: bool) -> tuple[ColumnElement[bool], ...]:
     # `value = ''` would be true for spaces too: most collations pad them.
     is_empty = func.length(value) == 0
     return value.is_(None), is_empty, and_(func.length(value) > 0, only_white_space(value))
+
+
+def _begun_blank(value: Built) -> ColumnElement[bool]:
+    """The same for SQLite, which would copy a long value for each of those ranges."""
+    return or_(value.is_(None), value == "", func.substr(value, 1, 1).in_(list(WHITE_SPACE)))
 
 
 def _candidates(value: Built, *, is_text: bool) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from checks import catalog
 from checks.base import EVERYTHING, Check, Result, Scalar, Sources, Window
 from checks.expression import Expression
 from checks.looking import Keys, look_at_rows, spelled
-from checks.sql import counted, row_total, rows_of, sample_rows, scalar
+from checks.sql import counted, row_total, rows_of, sample_rows, scalar, shown
 from checks.types import Identifier
 
 MOST_TALLIED = 50
@@ -63,7 +63,8 @@ class Condition(Check):
             if self.tally:
                 state = rows.c[self.tally]
                 number = func.count()
-                most = select(state, number).group_by(state).order_by(number.desc())
+                told = shown(state, found[self.tally])
+                most = select(told, number).group_by(state).order_by(number.desc())
                 for value, count in connection.execute(most.limit(MOST_TALLIED)):
                     measures["NULL" if value is None else str(scalar(value))] = int(count)
             examined = row_total(connection, self.table)

@@ -31,7 +31,7 @@ from checks.base import (
     Sources,
     Window,
 )
-from checks.grouping import candidates, goes_by_hash, index_order, may_repeat
+from checks.grouping import candidates, goes_by_hash, index_order, may_repeat, shortened
 from checks.looking import (
     Keys,
     among,
@@ -43,7 +43,7 @@ from checks.looking import (
     whatever_the_index,
     where,
 )
-from checks.sql import abridged, as_bytes, row_estimate, rows_of, scalar, without_index
+from checks.sql import as_bytes, row_estimate, rows_of, scalar, shown, without_index
 from checks.types import Columns, Identifier, Severity
 
 Built = ColumnElement[Any]
@@ -104,16 +104,21 @@ class Duplicates(Check):
             found = catalog.require(connection, self.table, self.needs[self.table])
             rows = rows_of(self.table, self.needs[self.table])
             order = index_order(connection, self.table, self.columns)
-            keys = [rows.c[name] for name in order or self.columns]
+            keys: list[Built] = [rows.c[name] for name in order or self.columns]
             among: FromClause = rows
+            grouped: FromClause = rows
             # Most runs end with this look: to compute spellings takes eight times as long.
             if not order and goes_by_hash(connection, self.table, self.columns, found):
                 is_any = may_repeat(connection, rows, self.columns, self.primary_key, found)
                 among = candidates(rows, self.columns, found)
             else:
-                first = self._repeated(rows, keys, literal(1)).limit(1)
+                if not order and connection.dialect.name == "sqlite":
+                    grouped = among = shortened(connection, rows, self._texts(found))
+                    codes = {f"code_{name}": name for name in self.columns}
+                    keys = [among.c[code if code in among.c else n] for code, n in codes.items()]
+                first = self._repeated(among, keys, literal(1)).limit(1)
                 is_any = connection.scalar(first) is not None
-            worst = self._worst_groups(connection, rows, among, keys, found) if is_any else ()
+            worst = self._worst_groups(connection, grouped, among, keys, found) if is_any else ()
             findings = self._describe(connection, rows, found, worst)
             examined = row_estimate(connection, self.table)
         total = worst[0] if worst else {}
@@ -138,7 +143,7 @@ class Duplicates(Check):
     def _worst_groups(
         self,
         connection: Connection,
-        rows: TableClause,
+        rows: FromClause,
         among: FromClause,
         keys: Sequence[Built],
         found: Mapping[str, catalog.Column],
@@ -204,11 +209,8 @@ class Duplicates(Check):
         So it stays the same finding when it grows, and when more groups come to the sample.
         """
         own = rows.c[self.primary_key]
-        shown = (
-            (abridged(rows.c[n]) if found[n].is_long else rows.c[n]).label(f"key_{n}")
-            for n in self.columns
-        )
-        statement = select(own.label("first_id"), *shown).where(
+        key = (shown(rows.c[n], found[n]).label(f"key_{n}") for n in self.columns)
+        statement = select(own.label("first_id"), *key).where(
             own.in_([group["first_id"] for group in worst])
         )
         return {row["first_id"]: row for row in connection.execute(statement).mappings()}
@@ -277,5 +279,4 @@ def _one_of(value: Built, column: catalog.Column) -> Built:
     """A group's value of a column, the same at every run; cut on the server when it may be long."""
     if not column.is_text:
         return func.min(value)
-    least: Built = func.min(as_bytes(value))
-    return abridged(least) if column.is_long else least
+    return shown(func.min(as_bytes(value)), column)

@@ -87,6 +87,11 @@ class Expression:
         """Whether it is a column and nothing else."""
         return isinstance(self._tree, exp.Column) and self.source in self.columns
 
+    def may_be_long(self, column: Callable[[str], catalog.Column]) -> bool:
+        """Whether its value may be a text of any length: that of a column which may hold such."""
+        takes_over = isinstance(self._tree, exp.Column | exp.Coalesce)
+        return takes_over and any(column(name).is_long for name in self.columns)
+
     @property
     def tree(self) -> exp.Expr:
         """What was parsed, for those who spell it anew."""

@@ -1,15 +1,18 @@
 """Where duplicates can be: everywhere along an index, or only where the hash of a key repeats."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    Subquery,
     TableClause,
     and_,
+    false,
     func,
+    literal,
     null,
     or_,
     select,
@@ -19,7 +22,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from checks import catalog
-from checks.sql import ALL_ROWS
+from checks.sql import ALL_ROWS, abridged
 
 MANY_ROWS = 100_000
 """Estimated rows above which grouping without an index goes by hash.
@@ -59,6 +62,27 @@ def index_order(
         if not index.partial
     )
     return next((each for each in leading if set(each) == set(columns)), None)
+
+
+def shortened(connection: Connection, rows: TableClause, texts: Collection[str]) -> Subquery:
+    """Rows of SQLite without long texts; a column `code_…` beside each is what tells them apart.
+
+    Its sorter would hold whole keys, a dozen and more of them at once.
+    """
+    codes = (_code_of_text(connection, rows.c[name]).label(f"code_{name}") for name in texts)
+    short = (abridged(c).label(c.name) if c.name in texts else c for c in rows.c)
+    # A limit keeps SQLite from merging this into the statement around it, and sorting the rows.
+    return select(*short, *codes).limit(ALL_ROWS).subquery("short")
+
+
+def _code_of_text(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The same for all texts that the column's collation takes for equal, and short."""
+    # Nothing says which collation that is, but a value in the column's place compares by it.
+    nothing = select(column).where(false())
+    probe = nothing.union_all(select(literal("A"))).subquery("probe").c[0]
+    ignores_case, ignores_spaces = connection.execute(select(probe == "a", probe == "A ")).one()
+    folded: ColumnElement[Any] = func.lower(column) if ignores_case else column
+    return abridged(func.rtrim(folded, " ") if ignores_spaces else folded)
 
 
 def goes_by_hash(

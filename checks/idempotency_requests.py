@@ -13,7 +13,7 @@ from checks import catalog, moments
 from checks.base import EVERYTHING, SAMPLE, Check, CheckError, Finding, Result, Sources, Window
 from checks.looking import Keys
 from checks.requesting import NO_PATH, SHOWN_DIGEST, look
-from checks.sql import as_bytes, counted, rows_of, scalar
+from checks.sql import as_bytes, counted, rows_of, scalar, shown
 from checks.traffic.routes import template
 from checks.types import Duration, Identifier, Ratio, Slug
 
@@ -29,7 +29,7 @@ class _Seen:
 
     connection: Connection
     at: datetime
-    written: catalog.Column
+    found: Mapping[str, catalog.Column]
     window: Window
     findings: list[Finding] = field(default_factory=list)
     measures: dict[str, int] = field(default_factory=dict)
@@ -112,7 +112,7 @@ class IdempotencyRequests(Check):
             found = catalog.require(connection, self.table, self.needs[self.table])
             if complaint := next(self._doubts(found), None):
                 raise CheckError(complaint, permanent=True)
-            seen = _Seen(connection, moments.now(connection), found[self.written_at], window)
+            seen = _Seen(connection, moments.now(connection), found, window)
             rows = rows_of(self.table, self.needs[self.table])
             examined = self._count(rows, seen)
             self._look_at_processing(rows, seen)
@@ -146,7 +146,7 @@ class IdempotencyRequests(Check):
         if self.processing_limit is None:
             return
         late = moments.longer_ago(
-            time, seen.written, seen.window.zone, seen.at, self.processing_limit
+            time, seen.found[self.written_at], seen.window.zone, seen.at, self.processing_limit
         )
         counts = (func.count(), func.count(), func.min(time))
         for path, (number, _, first) in self._by_path(rows, and_(passing, late), counts, seen):
@@ -163,7 +163,7 @@ class IdempotencyRequests(Check):
 
     def _look_at_window(self, rows: TableClause, seen: _Seen) -> None:
         time: Row = rows.c[self.written_at]
-        zone, described = seen.window.zone, seen.written
+        zone, described = seen.window.zone, seen.found[self.written_at]
         # A request that claims to come from a far future would stay in the window for ever.
         recent = time.between(
             moments.written(seen.at - self.window, described, zone),
@@ -202,7 +202,8 @@ class IdempotencyRequests(Check):
     ) -> list[tuple[str, tuple[int, int, Any]]]:
         """Two counts and the earliest time of each path, of which numbers and tokens are cut."""
         path: Row = rows.c[self.path]
-        most = select(path, *counts).where(where).group_by(path)
+        told_path = shown(path, seen.found[self.path])
+        most = select(told_path, *counts).where(where).group_by(path)
         statement = most.order_by(func.count().desc(), path).limit(MOST_PATHS + 1)
         found = seen.connection.execute(statement).all()
         if len(found) > MOST_PATHS:
@@ -225,18 +226,18 @@ class IdempotencyRequests(Check):
         path, request = rows.c[self.path], rows.c[self.hash]
         two = or_(func.min(path) != func.max(path), func.min(request) != func.max(request))
         # Of the spellings that the database takes for one key, always the same.
-        named = func.min(as_bytes(columns[0])).label("key")
-        reused = repeated.having(two).with_only_columns(
-            named, *columns[1:], func.count().label("rows")
-        )
+        named = shown(func.min(as_bytes(columns[0])), seen.found[self.key]).label("key")
+        scope = (shown(rows.c[name], seen.found[name]) for name in self.scope)
+        reused = repeated.having(two).with_only_columns(named, *scope, func.count().label("rows"))
         found = seen.connection.execute(reused.order_by(named).limit(SAMPLE + 1)).all()
         seen.findings += [self._reused(*row) for row in found[:SAMPLE]]
         if len(found) <= SAMPLE:
             return len(found)
         return int(seen.connection.scalar(select(func.count()).select_from(reused.subquery())) or 0)
 
-    def _reused(self, key: bytes, *rest: Any) -> Finding:
-        digest = hashlib.sha256(key).hexdigest()[:SHOWN_DIGEST]
+    def _reused(self, key: bytes | str, *rest: Any) -> Finding:
+        whole = key if isinstance(key, bytes) else key.encode()
+        digest = hashlib.sha256(whole).hexdigest()[:SHOWN_DIGEST]
         number = int(rest[-1])
         owner = {name: scalar(value) for name, value in zip(self.scope, rest, strict=False)}
         return Finding(
@@ -247,5 +248,5 @@ class IdempotencyRequests(Check):
         )
 
     def _age(self, value: object, seen: _Seen) -> int | None:
-        moment = moments.read(value, seen.written, seen.window.zone)
+        moment = moments.read(value, seen.found[self.written_at], seen.window.zone)
         return None if moment is None else int((seen.at - moment).total_seconds())

@@ -231,9 +231,10 @@ def obeys(column: Built, patterns: Sequence[KeyPattern]) -> ColumnElement[bool]:
 
 def is_blank(column: Built) -> ColumnElement[bool]:
     """Whether a text is empty or nothing but white space, in any character set."""
-    # Bytes that are no text become the empty text on MySQL when they are converted.
+    # Bytes that are no text become the empty text on MySQL when they are converted. One character
+    # of them: a server gives NULL for the whole of a long text in hexadecimal.
     return or_(
-        and_(column.is_not(None), func.hex(column) == ""),
+        and_(column.is_not(None), func.hex(func.substr(column, 1, 1)) == ""),
         _matched(column, _whole(f"[{WHITE_SPACE}]+")),
     )
 

@@ -214,7 +214,7 @@ class Posting(Pairing):
         """Missing, with a key that does not fit, or mismatched."""
         event = self.ledger_key.source
         limit = found[self.ledger][self.ledger_key_column].longest
-        if limit is not None and len(str(row["name_0"] or "")) > limit:
+        if limit is not None and (row["length_0"] or 0) > limit:
             return "key_too_long", f"{self.table}: {event} is longer than its column"
         if row["far_key"] is None:
             return "missing", f"{self.table}: no row of {self.ledger} has the key {event}"

@@ -86,7 +86,15 @@ def _abridged_mysql(element: abridged, compiler: SQLCompiler, **kw: Any) -> str:
 
 @compiles(abridged, "sqlite")
 def _abridged_sqlite(element: abridged, compiler: SQLCompiler, **kw: Any) -> str:
-    return compiler.process(element.clauses, **kw)  # a file sends nothing; `scalar` cuts it
+    value = compiler.process(element.clauses, **kw)
+    # The function is `scalar`, which the connection has; `length` of a text ends at a NUL.
+    is_long = f"length(CAST({value} AS BLOB)) > {LONGEST_TEXT}"
+    return f"CASE WHEN {is_long} THEN abridged({value}) ELSE {value} END"
+
+
+def shown(value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
+    """A column's value as a finding shows it: cut before it is fetched when it may be long."""
+    return abridged(value) if column.is_long else value
 
 
 class as_unicode(FunctionElement[str]):  # noqa: N801 - reads as SQL
@@ -273,8 +281,8 @@ def sample_rows(
     if violations == 0:
         return ()
     primary_key = rows.c[0]
-    shown = (abridged(c).label(c.name) if found[c.name].is_long else c for c in rows.c)
-    statement = select(*shown).where(where).order_by(primary_key).limit(SAMPLE)
+    values = (shown(each, found[each.name]).label(each.name) for each in rows.c)
+    statement = select(*values).where(where).order_by(primary_key).limit(SAMPLE)
     findings = []
     for row in connection.execute(statement).mappings():
         seen = {name: scalar(value) for name, value in row.items()}

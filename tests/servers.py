@@ -194,8 +194,9 @@ class Server(Program):
     def drop_database(self, name: str) -> None:
         """Drop a database with all in it, even when a connection still holds locks there."""
         with closing(self.admin()) as connection, connection.cursor() as cursor:
-            cursor.execute("SHOW PROCESSLIST")
-            for thread in [row[0] for row in cursor.fetchall() if row[3] == name]:
+            # SHOW PROCESSLIST may cut a statement in the midst of a character.
+            cursor.execute("SELECT id, db FROM information_schema.processlist")
+            for thread in [row[0] for row in cursor.fetchall() if row[1] == name]:
                 _kill_thread(cursor, thread)
             cursor.execute(f"DROP DATABASE IF EXISTS {name}")
 

@@ -1,14 +1,17 @@
 """What a finding of `reference` or `posting` tells: the values of both sides that differ."""
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from sqlalchemy import RowMapping, func, select
+from sqlalchemy import ColumnClause, FromClause, RowMapping, func, select
 
 from checks.base import Evidence, Finding, Scalar
-from checks.pairing.sides import Key, Moment
+from checks.catalog import Column
+from checks.joining import Lookup
+from checks.pairing.sides import Built, Key, Moment
 from checks.pairing.statements import joined_far, named, same, wanted
-from checks.sql import among, labelled, numbered, scalar
+from checks.sql import abridged, among, labelled, numbered, scalar, shown
 
 if TYPE_CHECKING:
     from checks.pairing.check import Pairing
@@ -21,10 +24,10 @@ def near_findings(check: "Pairing", moment: Moment, keys: Sequence[Key]) -> list
     far_key, is_wanted = column(check.far.primary_key), func.coalesce(wanted(check, column), False)
     statement = (
         select(
-            *near.c,
+            *_shown_near(check, moment, near),
             far_key.label("far_key"),
             is_wanted.label("wanted"),
-            *labelled("far", [each.over(column) for each in check.far_values]),
+            *labelled("far", _shown_far(check, moment, column)),
             *labelled("same", same(check, near, column)),
         )
         .select_from(near.join(source, named(check, near, column), isouter=True))
@@ -43,8 +46,8 @@ def far_findings(check: "Pairing", moment: Moment, keys: Sequence[Key]) -> list[
         select(
             key.label("key_0"),
             near_key.label("near_key"),
-            *labelled("name", [column(name) for name in check.far.key]),
-            *labelled("far", [each.over(column) for each in check.far_values]),
+            *labelled("name", _shown_names(check, moment, column)),
+            *labelled("far", _shown_far(check, moment, column)),
         )
         .select_from(source.join(near, check.named_by(far, near, moment.found), isouter=True))
         .where(among([key], keys))
@@ -52,6 +55,50 @@ def far_findings(check: "Pairing", moment: Moment, keys: Sequence[Key]) -> list[
     )
     rows = moment.connection.execute(statement).mappings()
     return [_far_finding(check, row) for row in _first_of_each_key(rows)]
+
+
+def _shown_near(check: "Pairing", moment: Moment, near: FromClause) -> list[Built]:
+    """The near columns, long texts cut, and how long a derived key is as a whole."""
+    found = moment.found[check.table]
+    names = numbered(near, "name")
+    long_names = [
+        found[each.name].is_long if isinstance(each, ColumnClause) else True  # a derived key
+        for each in check.keys(check.near_rows())
+    ]
+    columns = [
+        *numbered(near, "key"),
+        *labelled("name", _cut(names, long_names)),
+        *labelled("length", [func.char_length(each) for each in names]),
+    ]
+    for name in ("value", "also"):
+        ends = numbered(near, name)
+        # Sums come after what is compared as it is.
+        long = [each.may_be_long(found.__getitem__) for each in check.equal][: len(ends)]
+        columns += labelled(name, _cut(ends, long))
+    return columns
+
+
+def _cut(values: Sequence[Built], may_be_long: Sequence[bool]) -> list[Built]:
+    return [
+        abridged(value) if is_long else value for value, is_long in zip_longest(values, may_be_long)
+    ]
+
+
+def _shown_far(check: "Pairing", moment: Moment, column: Lookup) -> list[Built]:
+    """The far ends of what is compared, long texts cut."""
+
+    def described(name: str) -> Column:
+        table, _, own = name.rpartition(".")
+        return moment.found[table or check.far.table][own]
+
+    values = [each.over(column) for each in check.far_values]
+    return _cut(values, [each.may_be_long(described) for each in check.far_values])
+
+
+def _shown_names(check: "Pairing", moment: Moment, column: Lookup) -> list[Built]:
+    """The columns by which a far row is named, long texts cut."""
+    found = moment.found[check.far.table]
+    return [shown(column(name), found[name]) for name in check.far.key]
 
 
 def _near_finding(check: "Pairing", moment: Moment, row: RowMapping) -> Finding:
