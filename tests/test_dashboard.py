@@ -196,6 +196,14 @@ def test_each_query_asks_for_what_exists(where: str, expression: str) -> None:
         assert {each.strip() for each in group.split(",") if each.strip()} <= known
 
 
+def test_every_metric_is_shown_or_said_not_to_be() -> None:
+    """Whatever the worker exports has a panel, or the page says why it has none."""
+    shown = set(re.findall(r"\breconciler_\w+", FILE.read_text(encoding="utf-8")))
+    page = (ROOT / "docs" / "dashboard.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"reconciler_\w+", page.partition("## What it does not show")[2]))
+    assert set(SERIES) - shown == told
+
+
 def runbooks() -> set[str]:
     """The runbooks to which the dashboard leads."""
     return set(re.findall(r"/runbooks/(\w+)", FILE.read_text(encoding="utf-8")))
