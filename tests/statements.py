@@ -50,21 +50,27 @@ _ENTRY = re.compile(
 
 @dataclass
 class Session:
-    """What one connection sent."""
+    """One connection."""
 
     account: str
     """As the server names who connected: `auditor@localhost on ledger`."""
-    statements: list[str] = field(default_factory=list)
+    is_of_the_audit: bool = False
+    """Whether the worker, or the worker's code in a test, opened it to audit."""
+    undecided: list[str] | None = field(default_factory=list)
+    """What it sent before that was known; None from then on."""
 
-    @property
-    def is_of_the_audit(self) -> bool:
-        """Whether the worker, or the worker's code in a test, opened it to audit."""
-        return any(MARK.match(each) for each in self.statements[:BEGINNING])
+    def take(self, statement: str) -> list[str]:
+        """Take a statement; what can be told by it: nothing, itself, or all so far."""
+        if self.undecided is None:
+            return [statement]
+        self.undecided.append(statement)
+        self.is_of_the_audit = bool(MARK.match(statement))
+        return self.decide() if self.is_of_the_audit or len(self.undecided) == BEGINNING else []
 
-    def take(self, statement: str) -> None:
-        """Keep a statement, unless the session has turned out to be nobody's."""
-        if len(self.statements) < BEGINNING or self.is_of_the_audit:
-            self.statements.append(statement)
+    def decide(self) -> list[str]:
+        """What was not told yet."""
+        statements, self.undecided = self.undecided or [], None
+        return statements
 
 
 @dataclass
@@ -78,11 +84,11 @@ class Tally:
 
     def add(self, log: Path) -> None:
         """Read a server's log to its end; one that was never begun holds nothing."""
-        for session in sessions(log) if log.exists() else ():
+        for session, statements in said(log) if log.exists() else ():
             if session.is_of_the_audit:
-                self.sessions += 1
-                self.statements += len(session.statements)
-                self.wrong.update(wrong(session.statements))
+                self.sessions += any(MARK.match(each) for each in statements)
+                self.statements += len(statements)
+                self.wrong.update(wrong(statements))
 
 
 def bare(statement: str) -> str:
@@ -96,17 +102,18 @@ def wrong(statements: list[str]) -> list[str]:
     return [each for each in shapes if not ALLOWED.match(each) or FORBIDDEN.search(each)]
 
 
-def sessions(log: Path) -> Iterator[Session]:
-    """Every session in a server's log; those that are no audit's only its beginning."""
+def said(log: Path) -> Iterator[tuple[Session, list[str]]]:
+    """Who said what in a server's log, in order: mostly one statement at a time."""
     going: dict[str, Session] = {}
     for thread, command, argument in _entries(log):
         if command == "Connect":  # the ids begin anew when the server does
-            if ended := going.pop(thread, None):
-                yield ended
+            if thread in going:
+                yield going[thread], going[thread].decide()
             going[thread] = Session(argument)
-        elif command in ("Query", "Execute") and (session := going.get(thread)):
-            session.take(argument)
-    yield from going.values()
+        elif command in ("Query", "Execute") and thread in going:
+            yield going[thread], going[thread].take(argument)
+    for session in going.values():
+        yield session, session.decide()
 
 
 def _entries(log: Path) -> Iterator[tuple[str, str, str]]:

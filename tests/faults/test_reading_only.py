@@ -12,7 +12,7 @@ from tests.endurance.audit import Audit
 from tests.endurance.books import open_books
 from tests.endurance.traffic import write_history
 from tests.servers import Database, Flavour, Server, wait_until
-from tests.statements import Tally, sessions, wrong
+from tests.statements import Tally, said, wrong
 from worker import sources
 from worker.settings import DatabaseSettings
 
@@ -49,9 +49,9 @@ def test_only_reading_statements(books: tuple[Database, Server], tmp_path: Path)
     # All that the account sent, whatever a session begins with.
     seen = [
         statement
-        for session in sessions(server.statements)
+        for session, statements in said(server.statements)
         if session.account.startswith(AUDITOR)
-        for statement in session.statements
+        for statement in statements
     ]
     outcomes = {run["outcome"] for run in life.events("check_run")}
     assert "error" not in outcomes
