@@ -218,12 +218,13 @@ class Worker:
         with self._saying:  # from here to the end of it nobody closes the state
             if not self._still_asks(sources):
                 return 0.0
+            turn = self._token
             window = self._windows.of(check, complete=complete)
         run = self._executed(check, sources, window)
         transitions: tuple[Transition, ...] = ()
         try:
             with self._saying:
-                transitions = self._keep(run) if self._still_asks(sources) else ()
+                transitions = self._keep(run, turn) if self._still_asks(sources) else ()
         except LeaseLostError:  # whoever has it runs the check himself
             self._leading.look()
         if self._state.is_ours:
@@ -239,10 +240,10 @@ class Worker:
     def _still_asks(self, sources: Sources) -> bool:
         return sources is self._sources and not self._stopping and self._state.is_ours
 
-    def _keep(self, run: Run) -> tuple[Transition, ...]:
+    def _keep(self, run: Run, turn: int) -> tuple[Transition, ...]:
         if run.outcome is Outcome.SKIPPED:
             return ()
-        transitions = self._state.record(run)
+        transitions = self._state.record(run, turn)
         self._latest[run.check.name] = status.abridged(run)
         self._around.state(self._state.failure)
         if run.check.source_name == run.check.database:

@@ -15,7 +15,7 @@ from tests.servers import Database, wait_until
 from tests.worker.states import CHECK, confirmed, run_of
 from worker.state import State
 from worker.state.lease import Lease, LeaseLostError
-from worker.state.tables import leases, metadata, runs
+from worker.state.tables import findings, leases, metadata, runs
 
 SECONDS = 10.0
 START = 1_800_000_000.0
@@ -169,6 +169,38 @@ def test_whoever_lost_it_writes_nothing(two: tuple[State, State]) -> None:
     assert confirmed(leader) == 0
     with standby._engine.begin() as connection:
         assert len(connection.execute(select(runs)).all()) == 1
+
+
+def test_what_another_wrote_meanwhile_is_not_undone(two: tuple[State, State]) -> None:
+    """Whoever was stopped while another one acted, and acts again, goes on from what that knew."""
+    leader, other = two
+    leader.record(run_of(1))
+    with leader._engine.begin() as connection:
+        connection.execute(update(leases).values(until=0.0))
+    other.keep_lease()
+    other.record(run_of())
+    other.give_lease_back()
+    leader.keep_lease()
+    assert leader.is_ours
+    assert confirmed(leader) == 0
+    with leader._engine.begin() as connection:
+        assert connection.execute(select(findings.c.state)).all() == [("resolved",)]
+
+
+def test_a_run_from_before_another_acted_is_not_recorded(two: tuple[State, State]) -> None:
+    """Its window was that of an earlier turn: what it read in between is read by others."""
+    leader, other = two
+    assert leader.lease
+    turn = leader.lease.token
+    with leader._engine.begin() as connection:
+        connection.execute(update(leases).values(until=0.0))
+    other.keep_lease()
+    other.give_lease_back()
+    leader.keep_lease()
+    with pytest.raises(LeaseLostError):
+        leader.record(run_of(1), turn)
+    assert leader.is_ours
+    assert confirmed(leader) == 0
 
 
 def test_whoever_stops_in_a_transaction_holds_up_nobody_for_long(ledger_database: Database) -> None:

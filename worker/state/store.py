@@ -111,15 +111,19 @@ class State:
                 self._fail(error)
             self._lose_lease()
 
-    def record(self, run: Run) -> tuple[Transition, ...]:
-        """Remember a run, its findings and how far it read, all or nothing; tell what changed."""
+    def record(self, run: Run, turn: int = 0) -> tuple[Transition, ...]:
+        """Remember a run, its findings and how far it read, all or nothing; tell what changed.
+
+        `turn` is the token of the lease when its window was asked for: raises LeaseLostError when
+        it is another one now, as another worker may have acted in between.
+        """
 
         def work(connection: Connection) -> tuple[Transition, ...]:
             transitions = record.record(connection, run)
             outbox.align(connection, self._policy, run.check, time.time())
             return transitions
 
-        return self._write(work, [run.check.name])
+        return self._write(work, [run.check.name], turn)
 
     def adopt_policy(self, policy: Policy, checks: Iterable[Check]) -> None:
         """Send alerts to these from now on; what was sent to others is ended or dropped."""
@@ -182,7 +186,7 @@ class State:
         with self._remembering() as memory:
             return work(memory)
 
-    def _write(self, work: Callable[[Connection], T], checks: Collection[str]) -> T:
+    def _write(self, work: Callable[[Connection], T], checks: Collection[str], turn: int = 0) -> T:
         """Change what is remembered of some checks: in the database, and then in its shadow.
 
         On the shadow alone while the database fails. Raises LeaseLostError, and changes nothing,
@@ -191,6 +195,8 @@ class State:
         with self._turn:
             if self.failure:
                 self._try_to_recover()
+            if turn and self.lease and self.lease.token != turn:
+                raise LeaseLostError("another worker acted meanwhile")
             if not self.failure:
                 try:
                     with self._engine.begin() as connection:
@@ -240,12 +246,14 @@ class State:
         if fresh:
             self.set_aside = _set_corrupt_file_aside(self._url, self._engine) or self.set_aside
         together: Rows | None = None
+        before = self.lease.token if self.lease else 0
         with self._engine.begin() as connection:
             if fresh:
                 tables.prepare(connection)
             claim = self.lease.claim(connection) if self.lease else None
             if claim is None or (claim.ours and (fresh or claim.taken)):
-                merge.merge(self.read(tables.rows), connection)
+                if not (claim and claim.taken and before):  # or another one acted since
+                    merge.merge(self.read(tables.rows), connection)
                 together = tables.rows(connection)
                 self.masking_secret = tables.kept_secret(connection, "masking", self.masking_secret)
         if together is not None:
