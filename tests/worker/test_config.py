@@ -434,6 +434,14 @@ def test_no_message_repeats_a_password(tmp_path: Path, url: str) -> None:
     assert "secret" not in found
 
 
+def test_a_host_may_be_an_address_of_ipv6(tmp_path: Path) -> None:
+    """In brackets, as in any URL; nothing else in brackets is a host."""
+    loaded = load(tmp_path, VALID.replace("sqlite:///ledger.db", "mysql://u@[2001:db8::7]/db"))
+    assert loaded.settings.databases["ledger"].parsed.host == "2001:db8::7"
+    (found,) = mistakes(tmp_path, VALID.replace("sqlite:///ledger.db", "mysql://u@[pass:7]/db"))
+    assert "host or database holds one of" in found
+
+
 def test_nothing_shows_a_password_of_an_accepted_url(tmp_path: Path) -> None:
     """The repr of a whole configuration holds no password."""
     url = "mysql://user:canary-secret@host/db"

@@ -27,6 +27,16 @@ CANARY = "c4nary-p4ssword"
 RELOAD = {"mariadb": "FLUSH SSL", "mysql": "ALTER INSTANCE RELOAD TLS"}
 
 
+def _has_ipv6() -> bool:
+    with suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        return True
+    return False
+
+
+HAS_IPV6 = _has_ipv6()
+
+
 @dataclass
 class Secure:
     """A server with TLS, and the authority that signed its certificate."""
@@ -69,6 +79,7 @@ def secure(
     certificate, key = authority.issue("server")
     server = server_farm.start(
         flavour,
+        *(["--bind-address=127.0.0.1,::1"] if HAS_IPV6 else []),
         *(f"--ssl-ca={authority.certificate}", f"--ssl-cert={certificate}", f"--ssl-key={key}"),
     )
     run(
@@ -106,6 +117,22 @@ def test_every_mode_encrypts_and_says_so(secure: Secure, mode: str) -> None:
     found = identified(secure.settings(tls=mode, **ca))
     assert found.tls in ("TLSv1.2", "TLSv1.3")
     assert "AES" in found.cipher or "CHACHA" in found.cipher
+
+
+@pytest.mark.skipif(not HAS_IPV6, reason="no IPv6 here")
+def test_an_address_of_ipv6(secure: Secure) -> None:
+    """The host may be one, in brackets: audited, kept state on, and its certificate verified."""
+    url = f"mysql://rotated:{CANARY}@[::1]:{secure.server.port}/mysql"
+    secure.show((HOST, "::1"))
+    plain = identified(DatabaseSettings(url=url))
+    assert (plain.host, plain.port, plain.tls) == ("::1", secure.server.port, "")
+    trusted: dict[str, Any] = {"tls": "verify-identity"}
+    trusted["ca_file"] = secure.authority.certificate
+    assert identified(DatabaseSettings(url=url, **trusted)).tls.startswith("TLSv1.")
+    with closing(State(StateSettings(url=url, **trusted))) as state:
+        assert "denied" in (state.failure or "")  # it is reached, and may only read there
+    secure.show((HOST,))
+    assert "IP address mismatch" in str(refusal(DatabaseSettings(url=url, **trusted)))
 
 
 def test_disabled_is_plain_text(secure: Secure) -> None:

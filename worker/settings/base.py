@@ -1,5 +1,6 @@
 """What all sections of the file share: strictness, and named types of their values."""
 
+import ipaddress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -50,12 +51,20 @@ def parse_url(value: str) -> URL:
     except (ArgumentError, ValueError):
         raise ValueError("not a URL such as mysql://user@host:3306/database") from None
     # What follows an unescaped character of a password would pass for host or database.
-    elsewhere = f"{url.host or ''} {url.database or ''}"
+    host = "" if _is_ipv6(url.host or "") else url.host or ""
+    elsewhere = f"{host} {url.database or ''}"
     if url.get_backend_name() != "sqlite" and any(each in elsewhere for each in "@/:#"):
         raise ValueError(
             "host or database holds one of @ / : #; in a password write %40 %2F %3A %23"
         )
     return url
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 6  # noqa: PLR2004 - the version's name
+    except ValueError:
+        return False
 
 
 def _server_url(value: str) -> str:
