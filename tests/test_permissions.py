@@ -10,11 +10,14 @@ from sqlalchemy import URL
 from checks.base import Check, CheckError
 from tests.access_logs import quiet
 from tests.servers import CHECKOUT, Database, Server, load_schema
+from tests.worker.states import run_of
 from worker import config, schema
 from worker.config import Config
 from worker.demo import ledger as demo
 from worker.run import Outcome, execute
+from worker.settings import StateSettings
 from worker.sources import Sources
+from worker.state import Lease, State
 
 PAGE = (CHECKOUT / "docs" / "permissions.md").read_text(encoding="utf-8")
 PASSWORD = "choose a long one"
@@ -31,6 +34,7 @@ def statements(heading: str) -> list[list[str]]:
 ((CREATE,),) = statements("The account")
 ((WHOLE,),) = statements("Needed")
 (BY_TABLE,) = statements("Needed, table by table")
+((STATE,),) = statements("The account of the state")
 OPTIONAL = dict(zip(("mysql", "mariadb"), statements("Optional"), strict=True))
 TABLE = re.compile(r"ON ledger\.(\w+)")
 
@@ -200,3 +204,34 @@ def test_a_retired_table_that_comes_back_needs_the_whole_grant(
                 assert set(complaints(sources, checks)) == {retired}
         finally:
             cursor.execute("DROP TABLE points_transactions")
+
+
+def test_the_account_of_the_state(ledger_database: Database) -> None:
+    """Its grant suffices to make the state, to use it, and to upgrade one of the first version."""
+    account = Account(ledger_database)
+    account.say(STATE)
+    url = account.url.render_as_string(hide_password=False)
+    with closing(State(StateSettings(url=url), Lease(60, shared=True))) as made:
+        assert (made.failure, made.is_ours) == (None, True)
+        made.give_lease_back()
+    account.say(
+        "UPDATE ledger.schema_version SET version = 1",
+        "ALTER TABLE ledger.findings DROP COLUMN untold",
+    )
+    with closing(State(StateSettings(url=url), Lease(60, shared=True))) as upgraded:
+        upgraded.record(run_of(1))
+        upgraded.record(run_of())
+        assert (upgraded.failure, upgraded.is_ours) == (None, True)
+    account.drop()
+
+
+@pytest.mark.parametrize("privilege", ["INSERT", "UPDATE", "DELETE", "CREATE", "INDEX"])
+def test_each_privilege_of_the_state_is_needed(ledger_database: Database, privilege: str) -> None:
+    """Without one of them the state is said not to work."""
+    account = Account(ledger_database)
+    account.say(STATE.replace(f"{privilege}, ", "").replace(f", {privilege}", ""))
+    url = account.url.render_as_string(hide_password=False)
+    with closing(State(StateSettings(url=url), Lease(60, shared=True))) as state:
+        state.keep_lease()
+        assert "denied" in (state.failure or "")
+    account.drop()
