@@ -22,6 +22,8 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
+# The tests start the worker hundreds of times: it is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help run test check servers faults soak bench image-test fmt lock clean
 
 help: ## this list

@@ -12,8 +12,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from prometheus_client.parser import text_string_to_metric_families
-
+from tests import asking
 from tests.monitoring import Monitor
 from tests.servers import HOST, wait_until
 
@@ -161,9 +160,8 @@ class AlertmanagerServer(Monitor):
             text = client.get(f"{self.url}/metrics").raise_for_status().text
         return sum(
             each.value
-            for family in text_string_to_metric_families(text)
-            for each in family.samples
-            if each.name == f"alertmanager_{name}" and labels.items() <= each.labels.items()
+            for each in asking.samples(text, f"alertmanager_{name}")
+            if labels.items() <= each.labels.items()
         )
 
     def wait_until_settled(self, rounds: int = 3, seconds: float = 60) -> None:

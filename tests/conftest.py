@@ -1,6 +1,9 @@
 """Fixtures for all tests: real servers, started when first asked for; see `tests/servers.py`."""
 
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,8 @@ TALLY = pytest.StashKey[Tally]()
 ALL_TALLIES = pytest.StashKey[list[Tally]]()
 """The same of every process."""
 
+TEMPLATES = pytest.StashKey[Path]()
+"""Where all processes share the data folders that servers begin with; removed at the end."""
 
 _COUNTED = ("statements", "sessions")
 
@@ -33,7 +38,7 @@ def server_farm(pytestconfig: pytest.Config) -> Iterator[Farm]:
     Then their own logs have to tell that no audit of any test wrote or locked.
     """
     tally = pytestconfig.stash[TALLY] = Tally()
-    farm = Farm(take_statements=tally.add)
+    farm = Farm(take_statements=tally.add, templates=pytestconfig.stash[TEMPLATES])
     yield farm
     farm.close()
     assert tally.wrong == {}, "the audit wrote to a ledger, or locked"
@@ -89,6 +94,24 @@ def throwaway_server(server_farm: Farm) -> Iterator[Callable[..., Server]]:
     yield start
     for one in started:
         server_farm.discard(one)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say where the templates are: the process that starts the others makes the folder."""
+    given = getattr(config, "workerinput", {}).get("templates")
+    config.stash[TEMPLATES] = Path(given or tempfile.mkdtemp(prefix="reconciler-templates-"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell one of several processes where the templates are."""
+    node.workerinput["templates"] = str(node.config.stash[TEMPLATES])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the templates."""
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(config.stash[TEMPLATES])
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

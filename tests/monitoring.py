@@ -9,6 +9,7 @@ from typing import Self
 
 import httpx
 
+from tests import asking
 from tests.servers import HOST, START_SECONDS, Program, ServerError, _free_port, _which, wait_until
 
 USER, PASSWORD = "auditor", "correct horse"
@@ -63,7 +64,7 @@ class Monitor(Program):
     def client(self) -> httpx.Client:
         """What may ask it."""
         if not self.secure:
-            return httpx.Client(trust_env=False)
+            return asking.client()
         tls = ssl.create_default_context(cafile=self.folder / "server.pem")
         tls.load_cert_chain(self.folder / "client.pem", self.folder / "client.key")
         return httpx.Client(verify=tls, auth=(USER, PASSWORD), trust_env=False)

@@ -14,9 +14,9 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import httpx
 import prometheus_client
 
+from tests import asking
 from tests.monitoring import Monitor
 from tests.servers import (
     HOST,
@@ -153,7 +153,7 @@ class Shop:
 
     def serve(self, traffic: Mapping[Labels, int]) -> None:
         """Let clients ask so often for such answers, over HTTP."""
-        with httpx.Client(base_url=f"http://{HOST}:{self.port}", trust_env=False) as client:
+        with asking.client(base_url=f"http://{HOST}:{self.port}") as client:
             for (route, method, status, code), times in traffic.items():
                 for _ in range(times):
                     client.request(method, route, headers={"X-Status": status, "X-Code": code})

@@ -1,5 +1,6 @@
 """Private MariaDB and MySQL servers: a temporary folder, a free port of 127.0.0.1, no service."""
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -71,13 +72,19 @@ class ServerError(Exception):
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Return as soon as `condition()` holds; raise TimeoutError naming `what` after `seconds`."""
-    deadline = time.monotonic() + seconds
+    """Return as soon as `condition()` holds; raise TimeoutError naming `what` after `seconds`.
+
+    Looking takes a fifth of the time at most, so that what is waited for has the processors.
+    """
+    asked = time.monotonic()
+    deadline = asked + seconds
     while not condition():
-        if time.monotonic() > deadline:
+        answered = time.monotonic()
+        if answered > deadline:
             message = f"not within {seconds:g} s: {what}"
             raise TimeoutError(message)
-        time.sleep(0.02)
+        time.sleep(min(max(0.02, 4 * (answered - asked)), 0.2))
+        asked = time.monotonic()
 
 
 def missing(flavour: Flavour) -> str | None:
@@ -307,6 +314,8 @@ class Farm:
     """Starts servers and ends them all; initialises a data folder once per flavour, then copies."""
 
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="reconciler-")))
+    templates: Path | None = None
+    """Where data folders are initialised, for all farms that have the same; its own otherwise."""
     servers: list[Server] = field(default_factory=list)
     """Those not discarded, whether they run or not."""
     take_statements: Callable[[Path], None] | None = None
@@ -314,11 +323,8 @@ class Farm:
 
     def start(self, flavour: Flavour, *options: str) -> Server:
         """Start one more server, empty, with `options` after ours; raises ServerError."""
-        template = self.folder / flavour
-        if not template.exists():
-            _initialise(flavour, template)
         folder = self.folder / f"{flavour}-{secrets.token_hex(4)}"
-        shutil.copytree(template, folder / "data")
+        shutil.copytree(self._template(flavour), folder / "data")
         server = Server(flavour=flavour, folder=folder, options=options)
         if self.take_statements:
             logging = ("--general-log=1", f"--general-log-file={server.statements}")
@@ -336,6 +342,14 @@ class Farm:
         for server in self.servers:
             self._end(server)
         shutil.rmtree(self.folder)
+
+    def _template(self, flavour: Flavour) -> Path:
+        template = (self.templates or self.folder) / flavour
+        with template.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed; one process initialises
+            if not template.exists():
+                _initialise(flavour, template)
+        return template
 
     def _end(self, server: Server) -> None:
         server.kill()  # nobody will read the data again

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from prometheus_client.parser import text_string_to_metric_families
 
+from tests import asking
 from tests.servers import wait_until
 
 RECONCILER = Path(sys.executable).with_name("reconciler")
@@ -24,7 +24,7 @@ class Worker:
     def __init__(self, folder: Path, config: str, *command: str) -> None:
         self.config = folder / "config.toml"
         self.config.write_text(config)
-        self._log = folder / "log"
+        self._log, self._read, self._lines = folder / "log", 0, list[dict[str, Any]]()
         clean = {k: v for k, v in os.environ.items() if not k.startswith("RECONCILER_")}
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -51,11 +51,16 @@ class Worker:
     @property
     def lines(self) -> list[dict[str, Any]]:
         """What it has logged: every whole line but those that are meant for people."""
-        whole = self.text.rpartition("\n")[0].splitlines()
+        with self._log.open("rb") as log:
+            log.seek(self._read)
+            new = log.read()
+        whole = new[: new.rfind(b"\n") + 1]
         spoken = ("  http://", "  https://", "Built the demo")
-        logged = [line for line in whole if not line.startswith(spoken)]
+        logged = [line for line in whole.decode().splitlines() if not line.startswith(spoken)]
         assert [line for line in logged if not line.startswith("{")] == []
-        return [json.loads(line) for line in logged]
+        self._read += len(whole)
+        self._lines += [json.loads(line) for line in logged]
+        return [*self._lines]
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """The lines of one event."""
@@ -63,16 +68,14 @@ class Worker:
 
     def get(self, path: str) -> httpx.Response:
         """What it answers."""
-        return httpx.get(self.address + path, timeout=5)
+        return asking.get(self.address + path, timeout=5)
 
     def samples(self, name: str, **labels: str) -> list[tuple[Labels, float]]:
         """The series of a metric that have these labels."""
-        families = text_string_to_metric_families(self.get("/metrics").text)
         return [
             (each.labels, each.value)
-            for family in families
-            for each in family.samples
-            if each.name == f"reconciler_{name}" and labels.items() <= each.labels.items()
+            for each in asking.samples(self.get("/metrics").text, f"reconciler_{name}")
+            if labels.items() <= each.labels.items()
         ]
 
     def value(self, name: str, **labels: str) -> float | None:

@@ -11,10 +11,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
-from prometheus_client.parser import text_string_to_metric_families
-
 from checks.base import Check
+from tests import asking
 from tests.access_logs import quiet
 from tests.endurance.faults import Told, told
 from tests.servers import CHECKOUT, Database, wait_until
@@ -157,9 +155,9 @@ class Life:
     def confirmed_by_metric(self) -> Mapping[str, int]:
         """What `/metrics` says of each check's confirmed findings, where it is not 0."""
         (started,) = self.events("worker_started")
-        text = httpx.get(started["address"] + "/metrics", timeout=10).text
-        families = {each.name: each for each in text_string_to_metric_families(text)}
-        found = families["reconciler_findings"].samples
+        text = asking.get(started["address"] + "/metrics", timeout=10).text
+        found = asking.samples(text, "reconciler_findings")
+        assert found
         confirmed = [each for each in found if each.labels["state"] == "confirmed"]
         return {each.labels["check"]: int(each.value) for each in confirmed if each.value}
 
