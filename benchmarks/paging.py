@@ -68,7 +68,7 @@ def measure(
 
     `phase` is the longest random wait before each corruption, in seconds.
     """
-    ways: list[tuple[Way, str, str]] = [("push", "15s", "push")]
+    ways: list[tuple[Way, str, str]] = [("push", "1s", "push")]
     ways += [("rules", scrape, f"rules, scraped each {scrape}") for scrape in scrapes]
     for way, scrape, said in ways:
         with world(way, server, scrape, configuration(), fill) as made:

@@ -4,10 +4,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pymysql
 import pytest
 
 from tests.servers import Database, Flavour, Server, wait_until
@@ -182,7 +183,8 @@ def test_nothing_secret(start: Start, ledger: Database) -> None:
     do(ledger, "ALTER USER auditor@'%' IDENTIFIED BY 'changed'", "RENAME TABLE t TO gone")
     kill = "SELECT id FROM information_schema.processlist WHERE user = 'auditor'"
     for (thread,) in do(ledger, kill):
-        do(ledger, f"KILL {thread}")
+        with suppress(pymysql.OperationalError):  # it has gone by itself
+            do(ledger, f"KILL {thread}")
     worker.wait_for(None, "check_violations", check="ledger.keys")
     wait_until(lambda: "Access denied for user 'auditor'@" in worker.text, 10, "it is said")
     metrics = worker.get("/metrics").text
@@ -284,11 +286,13 @@ def test_frozen_server(
         assert time.monotonic() - at < 8
         assert worker.value("check_violations", check="victim.keys") is None
         completed: set[float] = set()
-        started = time.monotonic()
-        while time.monotonic() - started < 5:
+
+        def look() -> bool:
             completed.add(worker.value(name, check="healthy.keys") or 0)
+            return len(completed) > 4
+
+        wait_until(look, 8, "the others go on")
         gaps = [b - a for a, b in zip(sorted(completed), sorted(completed)[1:], strict=False)]
-        assert len(gaps) >= 3
         assert max(gaps) < 1.6
         assert worker.get("/livez").status_code == 200
     worker.wait_for(0, "check_violations", 15, check="victim.keys")

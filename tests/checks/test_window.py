@@ -448,7 +448,7 @@ def _missed(server: Server, clock: Clock, seconds: int, overlap: float) -> set[W
 
 def test_late_commits_are_not_missed(server: Server, clock: Clock) -> None:
     """Rows that appear behind the cursor are found if no transaction outlasts the overlap."""
-    assert _missed(server, clock, 1200, LIFE) == set()
+    assert _missed(server, clock, 480, LIFE) == set()
 
 
 @pytest.mark.parametrize("overlap", [0, LIFE / 4])

@@ -1,6 +1,6 @@
 """A synthetic day of traffic, of which every request is counted once, whatever happens meanwhile.
 
-The worker is killed DAY_KILLS times (4 by default), in the midst of DAY_LINES lines. By hand:
+The worker is killed DAY_KILLS times (3 by default), in the midst of DAY_LINES lines. By hand:
 
     DAY_KILLS=100 DAY_LINES=2000000 DAY_SEED=7 .venv/bin/pytest -s tests/endurance/test_day.py
 """
@@ -31,8 +31,8 @@ from worker.demo import ledger
 from worker.settings import AccessLogSettings
 from worker.sources import Sources
 
-KILLS = int(os.environ.get("DAY_KILLS", "4"))
-LINES = int(os.environ.get("DAY_LINES", "60000"))
+KILLS = int(os.environ.get("DAY_KILLS", "3"))
+LINES = int(os.environ.get("DAY_LINES", "40000"))
 SEED = int(os.environ.get("DAY_SEED", random.SystemRandom().randrange(10**6)))
 
 ROUTES = [route for _, route in READS]

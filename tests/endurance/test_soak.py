@@ -1,6 +1,6 @@
 """The worker against writers that never stop: nothing right is called wrong, nothing wrong missed.
 
-Each test writes for SOAK_SECONDS (6 by default) and prints what it did. The long form, by hand:
+Each test writes for SOAK_SECONDS (3 by default) and prints what it did. The long form, by hand:
 
     SOAK_SECONDS=600 SOAK_SEED=7 .venv/bin/pytest -s tests/endurance/test_soak.py
 """
@@ -21,7 +21,7 @@ from tests.endurance.books import POINTS, account
 from tests.endurance.traffic import Traffic
 from tests.servers import Database, wait_until
 
-SECONDS = float(os.environ.get("SOAK_SECONDS", "6"))
+SECONDS = float(os.environ.get("SOAK_SECONDS", "3"))
 SEED = os.environ.get("SOAK_SEED", "1")
 WRITERS = 8
 FAULT_EVERY = max(5, round(SECONDS / 15))
