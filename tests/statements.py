@@ -47,6 +47,9 @@ _ENTRY = re.compile(
 )
 """The first line of an entry: MariaDB gives the time once a second, MySQL each time."""
 
+_HEADING = re.compile(r"\S+, Version: .* started with:$")
+"""What a server writes into its log as it starts, before some lines of its own."""
+
 
 @dataclass
 class Session:
@@ -120,9 +123,11 @@ def _entries(log: Path) -> Iterator[tuple[str, str, str]]:
     entry: list[str] | None = None
     with log.open(encoding="utf-8", errors="replace", newline="\n") as lines:
         for line in lines:
-            if match := _ENTRY.match(line):
-                if entry:
-                    yield entry[0], entry[1], "".join(entry[2:]).rstrip("\n")
+            match = _ENTRY.match(line)
+            if entry and (match or _HEADING.match(line)):
+                yield entry[0], entry[1], "".join(entry[2:]).rstrip("\n")
+                entry = None
+            if match:
                 entry = [match["thread"], match["command"], match["argument"]]
             elif entry:
                 entry.append(line)  # of a statement of several lines

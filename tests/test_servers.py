@@ -7,6 +7,7 @@ import pymysql
 import pytest
 
 from tests.servers import Database, Flavour, Server, ServerError, load_schema
+from tests.statements import said
 
 StartServer = Callable[..., Server]
 
@@ -101,3 +102,17 @@ def test_server_that_cannot_start_says_why(throwaway_server: StartServer) -> Non
     """The error of a failed start ends with the server's own words."""
     with pytest.raises(ServerError, match="no-such-option"):
         throwaway_server("mariadb", "--no-such-option")
+
+
+def test_log_of_statements_is_read_over_a_restart(
+    flavour: Flavour, throwaway_server: Callable[..., Server]
+) -> None:
+    """What a server writes as it starts is no part of the last statement before."""
+    server = throwaway_server(flavour)
+    with closing(server.admin()) as connection:
+        connection.query("SELECT\n'the last'")
+        server.kill()
+    server.restart()
+    told = [statement for _, statements in said(server.statements) for statement in statements]
+    assert "SELECT\n'the last'" in told
+    assert [each for each in told if "started with" in each] == []
