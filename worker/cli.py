@@ -183,11 +183,6 @@ def _has_traffic(log: Path) -> bool:
     return True
 
 
-def main() -> None:
-    """The entry point of the command `reconciler`."""
-    app()
-
-
 def _windows(current: Config, checks: Iterable[Check], *, complete: bool) -> Mapping[str, Window]:
     """What the worker's next run of each check would read; everything where nobody knows."""
     whole = everything(current.settings)
