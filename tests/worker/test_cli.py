@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,11 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def reconciler(*arguments: str) -> Result:
     """Run the command line with these arguments."""
     return CliRunner().invoke(app, arguments)
+
+
+def test_version() -> None:
+    """`--version` tells what is installed."""
+    assert reconciler("--version").stdout == f"reconciler {version('reconciler')}\n"
 
 
 def corrupt(path: Path, *statements: str) -> None:
