@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.faults.canaries import KEY, PASSWORD, watched
 from tests.servers import Database, Flavour, Server
 from tests.workers import Worker
 
@@ -27,9 +28,6 @@ for a connection that is only then found to be broken, and for a busy machine.""
 
 ERROR_WITHIN = TIME_LIMIT + CONNECT_TIMEOUT + INTERVAL + SLACK
 RECOVERS_WITHIN = RETRY_AFTER + INTERVAL + CONNECT_TIMEOUT + 3.0
-
-PASSWORD = "canary@pass:w/rd"
-KEY = "canary-key-of-13800138000"
 
 HEAD = """
 http.port = 0
@@ -106,15 +104,10 @@ def prepare(server: Server, folder: Path) -> Database:
 
 
 @contextmanager
-def running(folder: Path, config: str, *command: str) -> Iterator[Worker]:
-    """A worker, which ends with the block and has not let the password out."""
-    worker = Worker(folder, config, *command)
-    try:
+def running(folder: Path, config: str, *canaries: str) -> Iterator[Worker]:
+    """A worker, which ends with the block and has let no canary out."""
+    with watched(Worker(folder, config), *canaries) as worker:
         yield worker
-    finally:
-        worker.process.kill()
-        worker.process.wait()
-        assert PASSWORD not in worker.text
 
 
 def outcome(worker: Worker, check: str) -> str:

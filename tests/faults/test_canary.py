@@ -7,7 +7,8 @@ from urllib.parse import quote
 import httpx
 
 from tests.alertmanager import alertmanager, receiver
-from tests.faults.ledgers import HEAD, PASSWORD, do, prepare, running, section
+from tests.faults.canaries import PAGES, PASSWORD
+from tests.faults.ledgers import HEAD, do, prepare, running, section
 from tests.faults.proxy import Fault, proxy
 from tests.monitoring import PASSWORD as PAGER_PASSWORD
 from tests.monitoring import USER as PAGER_USER
@@ -40,8 +41,8 @@ key_file = "{folder}/client.key"
 """
 
 PATHS = (
-    *("/", "/metrics", "/livez", "/readyz", "/checks/victim.keys", "/checks/victim.users"),
-    *("/api/checks", "/api/findings", "/api/status", f"/?mobile={MOBILE}"),
+    *(*PAGES, f"/?mobile={MOBILE}", "/checks/victim.keys", "/checks/victim.users"),
+    *("/api/v1/checks/victim.keys", "/api/v1/checks/victim.users"),
 )
 
 
@@ -62,10 +63,12 @@ def test_nothing_gets_out(mariadb: Server, tmp_path: Path) -> None:
     ):
         more = MORE.format(url=pager.url, user=PAGER_USER, folder=pager.folder)
         config = HEAD + section(database, "victim", way.port) + more
-        with running(tmp_path, config) as worker:
+        with running(tmp_path, config, *CANARIES) as worker:
 
             def look() -> None:
-                seen.extend(worker.get(path).text for path in PATHS)
+                answers = [worker.get(path) for path in PATHS]
+                assert {each.status_code for each in answers} <= {200, 503}
+                seen.extend(each.text for each in answers)
 
             worker.wait_for(1, "findings", 20, check="victim.keys", state="confirmed")
             person.wait("ReconcilerDuplicates", "firing")

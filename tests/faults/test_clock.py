@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.canaries import KEY, watched
 from tests.servers import wait_until
 from tests.workers import Worker
 
@@ -36,6 +37,15 @@ CHECK = """
 name = "{name}"
 kind = "row_count"
 table = "t"
+"""
+
+KEYS = """
+[[checks]]
+name = "keys"
+kind = "duplicates"
+table = "t"
+primary_key = "id"
+columns = ["idempotency_key"]
 """
 
 NIGHTLY = """
@@ -86,13 +96,12 @@ def worker(clock: Clock, tmp_path: Path) -> Iterator[Worker]:
     """A worker with that clock, all checks of which have run."""
     clock.set("+0")
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger, ledger:
-        ledger.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+        ledger.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, idempotency_key TEXT)")
+        ledger.execute(f"INSERT INTO t VALUES (1, '{KEY}'), (2, '{KEY}')")
     checks = "".join(CHECK.format(name=name) for name in (*NAMES, "nightly"))
-    made = Worker(tmp_path, CONFIG + checks + NIGHTLY)
-    wait_until(lambda: bool(made.events("worker_ready")), 20, "every check has run")
-    yield made
-    made.process.kill()
-    made.process.wait()
+    with watched(Worker(tmp_path, CONFIG + checks + KEYS + NIGHTLY)) as made:
+        wait_until(lambda: bool(made.events("worker_ready")), 20, "every check has run")
+        yield made
 
 
 def runs(worker: Worker) -> Counter[str]:
@@ -120,7 +129,8 @@ def test_clock_is_set(worker: Worker, clock: Clock) -> None:
     for offset in ("+3600", "+0", "-3600", "+0"):
         goes_on(worker, lambda offset=offset: clock.set(offset))  # type: ignore[misc]
     assert worker.events("library_message") == []
-    assert {each["outcome"] for each in worker.events("check_run")} == {"pass"}
+    assert {each["outcome"] for each in worker.events("check_run")} == {"pass", "fail"}
+    assert len(worker.events("finding_confirmed")) == 1
 
 
 @pytest.mark.parametrize(

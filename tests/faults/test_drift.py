@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.canaries import watched
 from tests.faults.processes import Usage, slope
 from tests.servers import CHECKOUT, wait_until
 from tests.workers import Worker
@@ -37,13 +38,9 @@ EVERY = 1.0 if SECONDS < LONG else 5.0
 def test_nothing_grows(tmp_path: Path) -> None:
     """On the demo, scraped all the time, the worker's memory, threads and descriptors stay flat."""
     text = (CHECKOUT / "config.toml").read_text(encoding="utf-8").replace("port = 9720", "port = 0")
-    worker = Worker(tmp_path, text, "demo")
-    try:
+    with watched(Worker(tmp_path, text, "demo")) as worker:
         wait_until(lambda: bool(worker.events("worker_ready")), 60, "every check has run")
         seen = _watch(worker)
-    finally:
-        worker.process.kill()
-        worker.process.wait()
     judged = [(at, each) for at, each in seen if at >= WARM_UP]
     per_hour = 3600 * slope([(at, each.resident_mb) for at, each in judged])
     threads = {each.threads for _, each in judged}

@@ -11,16 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.canaries import PASSWORD
+from tests.faults.ledgers import running
 from tests.faults.mutations import HOSTILE, mutated, quoted
 from tests.servers import CHECKOUT
-from tests.workers import RECONCILER, Worker
+from tests.workers import RECONCILER
 from worker import config
 from worker.config import ConfigError
 
 CONFIGS = int(os.environ.get("CONFIGS", "150"))
 STRINGS = int(os.environ.get("STRINGS", "200"))
 SEED = os.environ.get("SEED", "1")
-CANARY = "canary@pass:w/rd"
 
 SLOWEST = 10.0
 """Seconds for one configuration on a busy machine; most take a hundredth of that."""
@@ -31,7 +32,7 @@ def test_malformed_configurations(tmp_path: Path) -> None:
     """Each of many malformed files is either valid or refused with the place of each mistake."""
     text = (CHECKOUT / "config.toml").read_text(encoding="utf-8")
     text = text.replace(
-        '"sqlite:///demo-ledger.db"', quoted(f"mysql://u:{CANARY.replace('@', '%40')}@db/x")
+        '"sqlite:///demo-ledger.db"', quoted(f"mysql://u:{PASSWORD.replace('@', '%40')}@db/x")
     )
     rng = random.Random(SEED)  # noqa: S311 - nothing here is secret
     path, refused, slowest = tmp_path / "config.toml", 0, 0.0
@@ -44,7 +45,7 @@ def test_malformed_configurations(tmp_path: Path) -> None:
             config.load(path, {})
         except ConfigError as error:
             refused += 1
-            told.append((number, bool(error.problems), CANARY[7:] in str(error)))
+            told.append((number, bool(error.problems), PASSWORD[7:] in str(error)))
         except BaseException:
             print(f"SEED={SEED}, number {number}")  # noqa: T201
             raise
@@ -121,8 +122,7 @@ def _rows(path: Path) -> list[tuple[int, str]]:
 def test_hostile_rows(ledger: Path, tmp_path: Path) -> None:
     """Hostile strings in rows arrive whole in JSON, are inert in HTML and SQL, and break no log."""
     before = _rows(ledger)
-    worker = Worker(tmp_path, CHECKS)
-    try:
+    with running(tmp_path, CHECKS) as worker:
         worker.wait_for(1, "check_outcome", check="t.keys", outcome="fail")
         worker.wait_for(1, "check_outcome", check="t.amounts", outcome="fail")
         done = subprocess.run(
@@ -134,11 +134,8 @@ def test_hostile_rows(ledger: Path, tmp_path: Path) -> None:
         )
         pages = [worker.get(f"/checks/{name}").text for name in ("t.keys", "t.amounts")]
         assert worker.get("/metrics").status_code == 200
-        assert worker.get("/api/checks").status_code in (200, 404)
+        assert worker.get("/api/v1/checks").status_code == 200
         assert {line["event"] for line in worker.lines} >= {"check_run", "finding_confirmed"}
-    finally:
-        worker.process.kill()
-        worker.process.wait()
     assert (done.returncode, done.stderr) == (1, b"")
     (line,) = done.stdout.splitlines()
     keys = next(each for each in json.loads(line)["checks"] if each["name"] == "t.keys")

@@ -114,17 +114,13 @@ def test_a_line_without_end(tmp_path: Path) -> None:
     with (tmp_path / "access.log").open("wb") as log:
         log.seek(MEGABYTES << 20)  # sparse: zeros without a line feed
         log.write(b"\n" + line.encode() + b"\n")
-    with closing(sqlite3.connect(tmp_path / "ledger.db")):
-        worker = Worker(tmp_path, sampling())
-    try:
+    sqlite3.connect(tmp_path / "ledger.db").close()
+    with running(tmp_path, sampling()) as worker:
         name = "access_log_lines_total"
         worker.wait_for(1, name, 60 + MEGABYTES / 4, source="app", state="too_long")
         worker.wait_for(0, "access_log_behind_bytes", 20, source="app")
         assert scrape(worker) < SCRAPE
         assert Usage.of(worker.process.pid).peak_mb < MOST_MEMORY
-    finally:
-        worker.process.kill()
-        worker.process.wait()
 
 
 LARGE = """
@@ -151,12 +147,8 @@ def auditing(folder: Path, rows: Iterator[tuple[str]]) -> Iterator[Worker]:
     with closing(sqlite3.connect(folder / "ledger.db")) as ledger, ledger:
         ledger.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, k TEXT)")
         ledger.executemany("INSERT INTO t (k) VALUES (?)", rows)
-    worker = Worker(folder, LARGE)
-    try:
+    with running(folder, LARGE) as worker:
         yield worker
-    finally:
-        worker.process.kill()
-        worker.process.wait()
 
 
 def test_very_many_findings(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.alertmanager import AlertmanagerServer, Receiver, alertmanager, receiver
+from tests.faults.canaries import KEY, watched
 from tests.servers import wait_until
 from tests.workers import Worker
 
@@ -33,7 +34,7 @@ name = "t.keys"
 kind = "duplicates"
 table = "t"
 primary_key = "id"
-columns = ["k"]
+columns = ["idempotency_key"]
 
 [alerts]
 push = ["critical"]
@@ -66,7 +67,7 @@ class Scene:
 
     def spoil(self) -> None:
         """Commit a duplicate."""
-        self.do("INSERT INTO t VALUES (2, 'a')")
+        self.do(f"INSERT INTO t VALUES (2, '{KEY}')")
 
     def mend(self) -> None:
         """Remove it."""
@@ -89,23 +90,22 @@ def scene(pager: tuple[AlertmanagerServer, Receiver], tmp_path: Path) -> Iterato
     """All in order, nobody told of anything."""
     server, person = pager
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger, ledger:
-        ledger.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, k TEXT)")
-        ledger.execute("INSERT INTO t VALUES (1, 'a')")
+        ledger.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, idempotency_key TEXT)")
+        ledger.execute(f"INSERT INTO t VALUES (1, '{KEY}')")
     disk = tmp_path / "state"
     disk.mkdir()
     size = ("-t", "tmpfs", "-o", "size=2m", "tmpfs")
     subprocess.run(["mount", *size, disk], check=False, capture_output=True)  # noqa: S607
-    worker = Worker(tmp_path, CONFIG.format(alertmanager=server.url))
-    made = Scene(tmp_path, worker, person)
-    worker.wait_for(0, "check_violations", check="t.keys")
-    person.forget()
-    yield made
-    # The next test begins without an alert.
-    made.mend()
-    worker.wait_for(0, "check_violations", check="t.keys")
-    wait_until(lambda: not server.alerts(ALERT), 15, "nothing fires")
-    worker.process.kill()
-    worker.process.wait()
+    started = Worker(tmp_path, CONFIG.format(alertmanager=server.url))
+    with watched(started, others=lambda: repr((person.taken, server.alerts()))) as worker:
+        made = Scene(tmp_path, worker, person)
+        worker.wait_for(0, "check_violations", check="t.keys")
+        person.forget()
+        yield made
+        # The next test begins without an alert.
+        made.mend()
+        worker.wait_for(0, "check_violations", check="t.keys")
+        wait_until(lambda: not server.alerts(ALERT), 15, "nothing fires")
     if disk.is_mount():
         subprocess.run(["umount", disk], check=True)  # noqa: S607
 
