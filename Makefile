@@ -64,7 +64,7 @@ image-test: $(DEV_STAMP) ## build the image on a base made of Debian's packages,
 faults: $(DEV_STAMP) servers ## the fault suite in its long form: KILLS, CONFIGS, STRINGS, MEGABYTES, FINDINGS (an hour)
 	@FAULTS=long CONFIGS=$(CONFIGS) STRINGS=$(STRINGS) MEGABYTES=$(MEGABYTES) FINDINGS=$(FINDINGS) \
 		$(BIN)/pytest -s tests/faults
-	@KILLS=$(KILLS) $(BIN)/pytest -s tests/endurance/test_kill.py
+	@FAULTS=long KILLS=$(KILLS) $(BIN)/pytest -s tests/endurance/test_kill.py
 
 soak: $(DEV_STAMP) ## the worker on the demo for SOAK_SECONDS=5400: slope of its memory, threads, descriptors
 	@DRIFT_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -s tests/faults/test_drift.py

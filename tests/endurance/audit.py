@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -36,12 +37,16 @@ Line = dict[str, Any]
 class Audit:
     """What is the same for every process of a test: configuration, folder, state."""
 
-    def __init__(self, database: Database, folder: Path) -> None:
+    def __init__(self, database: Database, folder: Path, more: str = "") -> None:
+        """`more` stands at the end of the configuration."""
         self.folder = folder
+        config_file = folder / "config.toml"
+        shipped = (CHECKOUT / "config.toml").read_text(encoding="utf-8")
+        config_file.write_text(f"{shipped}\n{more}", encoding="utf-8")
         self.lives: list[Life] = []
         url = database.url.render_as_string(hide_password=False)
         self.environment = quiet(folder) | {
-            "RECONCILER_CONFIG": str(CHECKOUT / "config.toml"),
+            "RECONCILER_CONFIG": str(config_file),
             "RECONCILER_DATABASES__LEDGER__URL": url,
             "RECONCILER_STATE__URL": f"sqlite:///{folder / STATE}",
             "RECONCILER_SCHEDULE__EVERY": "1s",
@@ -51,7 +56,7 @@ class Audit:
             "RECONCILER_HTTP__PORT": "0",
             "RECONCILER_LOG__FORMAT": "json",
         }
-        self.checks = config.load(None, self.environment).checks
+        self.checks = config.load(config_file, self.environment).checks
 
     @property
     def names(self) -> set[str]:
@@ -91,18 +96,23 @@ class Audit:
 
     def findings(self, state: str) -> set[Told]:
         """What `reconciler findings list` gives of one state."""
-        done = subprocess.run(
-            [RECONCILER, "findings", "list", "--format", "json", "--state", state],
+        done = self.command("findings", "list", "--format", "json", "--state", state)
+        assert done.returncode == 0, done.stderr
+        found = [told(each["check"], each["key"]) for each in json.loads(done.stdout)["findings"]]
+        assert len(found) == len({*found})
+        return {*found}
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `reconciler` beside the worker, to its end."""
+        return subprocess.run(
+            [RECONCILER, *arguments],
             env=self._environ,
             cwd=self.folder,
             capture_output=True,
             text=True,
             timeout=60,
-            check=True,
+            check=False,
         )
-        found = [told(each["check"], each["key"]) for each in json.loads(done.stdout)["findings"]]
-        assert len(found) == len({*found})
-        return {*found}
 
     @property
     def _environ(self) -> Mapping[str, str]:
@@ -115,6 +125,7 @@ class Life:
 
     def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
         self._log, self._read, self._lines = log, 0, list[Line]()
+        self._began = time.monotonic()
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 [*ENDS_WITH_US, RECONCILER, "run"],
@@ -152,10 +163,30 @@ class Life:
             if run["outcome"] in ("pass", "fail") and _began(run) > moment
         )
 
+    def seconds_until_up(self) -> float:
+        """Wait until it is up: it says that it lives, and serves metrics; how long that took."""
+        wait_until(self._is_up, 60, "the worker is up")
+        return time.monotonic() - self._began
+
+    def _is_up(self) -> bool:
+        if not self.events("worker_started"):
+            return False
+        answers = [self.get(page) for page in ("/livez", "/metrics")]
+        return all(each.status_code == 200 for each in answers) and "reconciler_" in answers[1].text
+
+    def get(self, page: str) -> httpx.Response:
+        """What it answers."""
+        (started,) = self.events("worker_started")
+        return asking.get(started["address"] + page, timeout=10)
+
+    @property
+    def text(self) -> str:
+        """All that it has written."""
+        return self._log.read_text(encoding="utf-8")
+
     def confirmed_by_metric(self) -> Mapping[str, int]:
         """What `/metrics` says of each check's confirmed findings, where it is not 0."""
-        (started,) = self.events("worker_started")
-        text = asking.get(started["address"] + "/metrics", timeout=10).text
+        text = self.get("/metrics").text
         found = asking.samples(text, "reconciler_findings")
         assert found
         confirmed = [each for each in found if each.labels["state"] == "confirmed"]

@@ -1,34 +1,60 @@
-"""A worker that is killed again and again loses no finding, and tells none twice.
+"""A worker that is killed again and again loses nothing, invents nothing, and tells nothing twice.
 
-It is killed KILLS times (4 by default) at random moments, while wrong rows are being written. By
-hand:
+It is killed KILLS times (3 by default) at random moments, while wrong rows are being written,
+findings are acknowledged and a real Alertmanager is told. By hand:
 
     KILLS=200 KILL_SEED=7 .venv/bin/pytest -s tests/endurance/test_kill.py
 """
 
+import json
 import os
 import random
 import shutil
 import sqlite3
+import statistics
 import tempfile
 from collections import Counter
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from tests.alertmanager import alertmanager, receiver
+from tests.endurance.alerts import judge, rises, shows
 from tests.endurance.audit import STATE, Audit, Life
+from tests.endurance.colleague import Colleague
 from tests.endurance.traffic import Traffic
+from tests.faults.canaries import PASSWORD
+from tests.faults.ledgers import LONG, do
 from tests.servers import Database, wait_until
+from worker.privacy import Mask
 
-KILLS = int(os.environ.get("KILLS", "4"))
+KILLS = int(os.environ.get("KILLS", "3"))
 SEED = os.environ.get("KILL_SEED", str(random.SystemRandom().randrange(10**6)))
-LONGEST_LIFE = 3.0
+MANY = 10
+LONGEST_LIFE = 3.0 if KILLS >= MANY else 1.5
 """Seconds at most from what is waited for until the kill."""
 
+UP_WITHIN = 5.0 if LONG else 20.0
+"""Seconds from its start until a worker that was killed is up again; others may run on the same
+cores in the short form. Up is: `/livez` says so, and `/metrics` is served."""
+
+MOMENTS = ("worker_ready", "spawned", "check_run", "check_run")
+"""What a worker may have come to when it is killed, in turn; then a random time passes."""
+
 TROUBLE = {"state_unavailable", "state_file_corrupt", "findings_forgotten", "library_message"}
+
+ALERTS = """
+[alerts]
+push = ["critical", "warning"]
+resend_every = "1s"
+
+[alertmanagers.main]
+url = "{url}"
+"""
 
 pytestmark = pytest.mark.slow
 
@@ -38,23 +64,27 @@ class Witness:
     """Holds what a killed worker leaves behind against what was known before."""
 
     folder: Path
+    colleague: Colleague
     unresolved: set[str] = field(default_factory=set)
     """Ids of findings."""
-    confirmed: Counter[str] = field(default_factory=Counter)
-    """How often the log has told that a finding is confirmed."""
+    told: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How often the log has told that a finding is confirmed, or acknowledged."""
+    rises: Counter[str] = field(default_factory=Counter)
+    """See `tests.endurance.alerts.rises`."""
+
+    @property
+    def confirmed(self) -> set[str]:
+        """Ids of findings that the log has told to be confirmed."""
+        return {finding for event, finding in self.told if event == "finding_confirmed"}
 
     def look(self, life: Life) -> None:
         """Look at the log of a process that was killed, and at the state as it was left."""
-        confirmed = (line["finding"] for line in life.lines if line["event"] == "finding_confirmed")
-        self.confirmed.update(confirmed)
-        assert [finding for finding, times in self.confirmed.items() if times > 1] == []
+        self.told.update((line["event"], line["finding"]) for line in life.lines if _once(line))
+        assert [told for told, times in self.told.items() if times > 1] == []
         assert TROUBLE.isdisjoint(line["event"] for line in life.lines)
-        with tempfile.TemporaryDirectory() as folder:
-            # A copy: to open the state is to recover it, which is for the next process to do.
-            for part in self.folder.glob(f"{STATE}*"):
-                shutil.copy(part, folder)
-            with closing(sqlite3.connect(Path(folder) / STATE)) as state:
-                self._read(state)
+        with self.colleague.lock, _copy(self.folder) as state:
+            self._read(state)
+        self.colleague.hear(sorted(self.confirmed))
 
     def _read(self, state: sqlite3.Connection) -> None:
         assert state.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -66,47 +96,113 @@ class Witness:
         assert len({row[1:3] for row in found}) == len(found)
         # What was known is there; the log tells nothing that the state does not know.
         assert self.unresolved <= {row[0] for row in found}
-        assert self.confirmed.keys() <= {row[0] for row in found if row[3] is not None}
+        assert self.confirmed <= {row[0] for row in found if row[3] is not None}
         self.unresolved = {row[0] for row in found if row[4] is None}
+        self.colleague.look(state)
+        self.rises = rises(state)
 
 
-def live_and_die(life: Life, traffic: Traffic, rng: random.Random) -> str:
-    """Kill a worker at a random moment; tells in which part of its life."""
-    wanted = rng.choice(("spawned", "check_run", "check_run", "worker_ready"))
+def _once(line: dict[str, object]) -> bool:
+    return line["event"] in ("finding_confirmed", "finding_acknowledged")
+
+
+@contextmanager
+def _copy(folder: Path) -> Iterator[sqlite3.Connection]:
+    """A copy of the state: to open it is to recover it, which is for the next process to do."""
+    with tempfile.TemporaryDirectory() as place:
+        for part in folder.glob(f"{STATE}*"):
+            shutil.copy(part, place)
+        with closing(sqlite3.connect(Path(place) / STATE)) as state:
+            yield state
+
+
+def live_and_die(life: Life, wanted: str, traffic: Traffic, rng: random.Random) -> float | None:
+    """Kill a worker at a random time after a moment of its life; how long it took to be up."""
+    seconds = None
     if wanted != "spawned":
+        seconds = life.seconds_until_up()
         wait_until(lambda: bool(life.events(wanted)), 60, wanted)
     assert not traffic.stop.wait(rng.uniform(0, LONGEST_LIFE))  # set only when a writer failed
     life.kill()
-    return wanted
+    return seconds
 
 
-def test_nothing_is_lost_by_kills(database: Database, tmp_path: Path) -> None:
-    """Killed at any moment, the worker loses no finding, doubles none, and passes no row over."""
+def _people(wrong: set[tuple[str, str]]) -> set[str]:
+    """The personal values of findings' keys; numbers of few digits stand for other things, too."""
+    mask = Mask()
+    keys = [json.loads(key).items() for _, key in wrong]
+    values = {str(value) for key in keys for name, value in key if mask.is_personal(name)}
+    return {each for each in values if not each.isdigit()}
+
+
+@pytest.fixture
+def audited(database: Database, tmp_path: Path) -> Iterator[str]:
+    """The ledger's URL for an account that may only read, with a password that is in a file."""
+    (tmp_path / "password").write_text(PASSWORD)
+    do(
+        database,
+        f"CREATE USER killed@'%' IDENTIFIED BY '{PASSWORD}'",
+        f"GRANT SELECT ON {database.name}.* TO killed@'%'",
+    )
+    yield database.url.set(username="killed").render_as_string()
+    do(database, "DROP USER killed@'%'")
+
+
+def test_nothing_is_lost_by_kills(database: Database, audited: str, tmp_path: Path) -> None:
+    """Killed at any moment, the worker loses, doubles and invents no finding, and no alert.
+
+    Nor is an acknowledgement lost, and no row passed over.
+    """
     print(f"\nKILL_SEED={SEED}")  # noqa: T201 - pytest shows it when the test fails
     rng = random.Random(SEED)  # noqa: S311 - nothing here is secret
-    audit, witness = Audit(database, tmp_path), Witness(tmp_path)
-    # A check keeps a thousand findings; many kills take long.
-    pause = max(0.3, KILLS * 0.015)
-    traffic = Traffic(database=database, writers=3, seed=SEED, fault_every=2, pause=pause)
-    moments: Counter[str] = Counter()
-    with traffic.running():
-        for _ in range(KILLS):
-            with audit.running() as life:
-                moments[live_and_die(life, traffic, rng)] += 1
-            witness.look(life)
-    stopped = datetime.now(UTC)
-    with audit.running() as life:
-        audit.let_settle(life, stopped)
-        wrong = traffic.record.wrong(audit.names)
-        runs = life.events("check_run")
-        scopes = Counter(run["scope"] for run in runs if run["check"] in audit.following)
-        print(  # noqa: T201
-            f"{KILLS} kills, after {dict(moments)}; {traffic.count.transactions}"
-            f" transactions, {len(wrong)} wrong; last runs along a cursor: {dict(scopes)}"
-        )
-        # A check that never got to complete a run before has to read everything once.
-        assert scopes["incremental"] > 3 * scopes["complete"]
-        assert audit.findings("confirmed") == wrong
-        assert audit.findings("open") == set()
-        assert audit.findings("resolved") <= traffic.record.mended
-    witness.look(life)
+    with receiver() as person, alertmanager(receiver=person.url) as pager:
+        audit = Audit(database, tmp_path, ALERTS.format(url=pager.url))
+        audit.environment["RECONCILER_DATABASES__LEDGER__URL"] = audited
+        audit.environment["RECONCILER_DATABASES__LEDGER__PASSWORD_FILE"] = "password"
+        colleague = Colleague(audit, SEED)
+        witness = Witness(tmp_path, colleague)
+        # A check keeps a thousand findings; many kills take long.
+        pause = max(0.3, KILLS * 0.015)
+        traffic = Traffic(database=database, writers=3, seed=SEED, fault_every=2, pause=pause)
+        moments, up, while_dead = Counter[str](), list[float](), 0
+        with traffic.running(), colleague.working():
+            for number in range(KILLS):
+                wanted = MOMENTS[number % len(MOMENTS)]
+                with audit.running() as life:
+                    seconds = live_and_die(life, wanted, traffic, rng)
+                moments[wanted] += 1
+                if seconds is not None and number:
+                    up.append(seconds)
+                witness.look(life)
+                if KILLS < MANY or rng.randrange(2):
+                    while_dead += colleague.acknowledge()
+        stopped = datetime.now(UTC)
+        with audit.running() as life:
+            up.append(life.seconds_until_up())
+            audit.let_settle(life, stopped)
+            pager.wait_until_settled()
+            wrong = traffic.record.wrong(audit.names)
+            runs = life.events("check_run")
+            scopes = Counter(run["scope"] for run in runs if run["check"] in audit.following)
+            # A check that never got to complete a run before has to read everything once.
+            assert scopes["incremental"] > 3 * scopes["complete"]
+            confirmed, acknowledged = audit.findings("confirmed"), audit.findings("acknowledged")
+            assert confirmed | acknowledged == wrong
+            assert audit.findings("open") == set()
+            assert audit.findings("resolved") <= traffic.record.mended
+            alerts = pager.alerts()
+        witness.look(life)
+        told = judge(person, pager, Counter(check for check, _ in confirmed), witness.rises)
+    print(  # noqa: T201
+        f"{KILLS} kills, after {dict(moments)}; {traffic.count.transactions} transactions,"
+        f" {len(wrong)} wrong; last runs along a cursor: {dict(scopes)}\n"
+        f"up again after {statistics.median(up):.1f} s (the middle of {len(up)}),"
+        f" {max(up):.1f} s at most\n"
+        f"{len(colleague.acknowledged)} acknowledged, {while_dead} of them while no worker ran,"
+        f" {colleague.too_late} too late; {len(acknowledged)} still are\n"
+        f"{told.total()} alerts of {len(told)} checks told as firing, {len(person.taken)} messages"
+    )
+    assert while_dead
+    assert max(up) < UP_WITHIN
+    said = {life.text for life in audit.lives} | {repr(person.taken), repr(alerts)}
+    assert shows(said, {PASSWORD, *_people(wrong)}) == set()
