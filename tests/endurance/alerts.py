@@ -36,18 +36,19 @@ def judge(
     each check was told as firing.
     """
     firing = {each["labels"]["check"]: each["annotations"] for each in pager.alerts()}
-    assert {check: int(said["count"]) for check, said in firing.items()} == confirmed
+    counts = {check: int(said["count"]) for check, said in firing.items()}
+    assert counts == confirmed, (counts, confirmed)
     told: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
     for each in tuple(person.taken):
         told[each.labels["check"]].append((each.status, each.starts_at))
-    assert told.keys() >= confirmed.keys()
+    assert told.keys() >= confirmed.keys(), confirmed.keys() - told.keys()
     for check, said in told.items():
         statuses = [status for status, _ in said]
         # In turn: nothing twice, no end without a beginning.
-        assert statuses == [*islice(cycle(("firing", "resolved")), len(said))], check
-        assert (statuses[-1] == "firing") == (check in confirmed), check
+        assert statuses == [*islice(cycle(("firing", "resolved")), len(said))], (check, said)
+        assert (statuses[-1] == "firing") == (check in confirmed), (check, said)
         begins = [at for status, at in said if status == "firing"]
-        assert len({*begins}) == len(begins) <= known[check], check
+        assert len({*begins}) == len(begins) <= known[check], (check, said, known[check])
     return Counter({check: len(said) // 2 + len(said) % 2 for check, said in told.items()})
 
 

@@ -71,14 +71,15 @@ class Colleague:
             " WHERE change = 'finding_acknowledged' AND author = ?",
             [AUTHOR],
         )
-        assert {row[0] for row in rows} == self.acknowledged
+        kept = {row[0] for row in rows}
+        assert kept == self.acknowledged, kept ^ self.acknowledged
         last = {row[0]: row[1:] for row in state.execute(_LAST)}
         wrong = {
             each: last[each]
             for each in self.acknowledged
             if ENDS_WITH[last[each][1]] != last[each][0]
         }
-        assert wrong == {}
+        assert not wrong, wrong
 
     @contextmanager
     def working(self) -> Iterator[None]:

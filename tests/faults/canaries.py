@@ -73,8 +73,8 @@ class Lookout:
             self.note("arguments", Path(f"/proc/{process.pid}/cmdline").read_text(encoding="utf-8"))
         self.note("log", self._worker.text)
         self.note("others", others)
-        assert self._leaks == set()
-        assert self.looks
+        assert not self._leaks, self._leaks
+        assert self.looks, "nobody looked"
 
     def close(self) -> None:
         """Look no more."""
@@ -84,7 +84,7 @@ class Lookout:
 
     def _read(self, page: str) -> None:
         answer = self._client.get(page)
-        assert answer.status_code != 404
+        assert answer.status_code != 404, page
         self.note(page, answer.text)
 
     def _watch(self) -> None:

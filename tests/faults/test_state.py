@@ -86,19 +86,27 @@ def pager() -> Iterator[tuple[AlertmanagerServer, Receiver]]:
 
 
 @pytest.fixture
-def scene(pager: tuple[AlertmanagerServer, Receiver], tmp_path: Path) -> Iterator[Scene]:
-    """All in order, nobody told of anything."""
-    server, person = pager
-    with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger, ledger:
-        ledger.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, idempotency_key TEXT)")
-        ledger.execute(f"INSERT INTO t VALUES (1, '{KEY}')")
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of its own of 2 MB; just a folder where we may not make disks."""
     disk = tmp_path / "state"
     disk.mkdir()
     size = ("-t", "tmpfs", "-o", "size=2m", "tmpfs")
     subprocess.run(["mount", *size, disk], check=False, capture_output=True)  # noqa: S607
-    started = Worker(tmp_path, CONFIG.format(alertmanager=server.url))
+    yield disk
+    if disk.is_mount():
+        subprocess.run(["umount", disk], check=True)  # noqa: S607
+
+
+@pytest.fixture
+def scene(pager: tuple[AlertmanagerServer, Receiver], small_disk: Path) -> Iterator[Scene]:
+    """All in order, nobody told of anything."""
+    (server, person), folder = pager, small_disk.parent
+    with closing(sqlite3.connect(folder / "ledger.db")) as ledger, ledger:
+        ledger.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, idempotency_key TEXT)")
+        ledger.execute(f"INSERT INTO t VALUES (1, '{KEY}')")
+    started = Worker(folder, CONFIG.format(alertmanager=server.url))
     with watched(started, others=lambda: repr((person.taken, server.alerts()))) as worker:
-        made = Scene(tmp_path, worker, person)
+        made = Scene(folder, worker, person)
         worker.wait_for(0, "check_violations", check="t.keys")
         person.forget()
         yield made
@@ -106,8 +114,6 @@ def scene(pager: tuple[AlertmanagerServer, Receiver], tmp_path: Path) -> Iterato
         made.mend()
         worker.wait_for(0, "check_violations", check="t.keys")
         wait_until(lambda: not server.alerts(ALERT), 15, "nothing fires")
-    if disk.is_mount():
-        subprocess.run(["umount", disk], check=True)  # noqa: S607
 
 
 @contextmanager
