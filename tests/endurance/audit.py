@@ -24,6 +24,9 @@ STATE = "state.db"
 FOLLOWING = ("reference", "posting", "balance", "key_format")
 """The kinds that read along a cursor."""
 
+STATES = ("open", "confirmed", "acknowledged", "resolved")
+"""Of findings."""
+
 OVERLAP = "5s"
 
 ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
@@ -94,13 +97,17 @@ class Audit:
         seconds = self.settle.total_seconds() + PATIENCE
         wait_until(seen_twice, seconds, "every check has seen everything twice")
 
-    def findings(self, state: str) -> set[Told]:
-        """What `reconciler findings list` gives of one state."""
-        done = self.command("findings", "list", "--format", "json", "--state", state)
+    def findings(self) -> Mapping[str, set[Told]]:
+        """What `reconciler findings list` gives, by state."""
+        states = [part for each in STATES for part in ("--state", each)]
+        done = self.command("findings", "list", "--format", "json", *states)
         assert done.returncode == 0, done.stderr
-        found = [told(each["check"], each["key"]) for each in json.loads(done.stdout)["findings"]]
-        assert len(found) == len({*found})
-        return {*found}
+        found: dict[str, set[Told]] = {each: set() for each in STATES}
+        for each in json.loads(done.stdout)["findings"]:
+            one = told(each["check"], each["key"])
+            assert one not in found[each["state"]], one
+            found[each["state"]].add(one)
+        return found
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `reconciler` beside the worker, to its end."""

@@ -186,20 +186,22 @@ def test_nothing_is_lost_by_kills(database: Database, audited: str, tmp_path: Pa
             scopes = Counter(run["scope"] for run in runs if run["check"] in audit.following)
             # A check that never got to complete a run before has to read everything once.
             assert scopes["incremental"] > 3 * scopes["complete"]
-            confirmed, acknowledged = audit.findings("confirmed"), audit.findings("acknowledged")
-            assert confirmed | acknowledged == wrong
-            assert audit.findings("open") == set()
-            assert audit.findings("resolved") <= traffic.record.mended
+            findings = audit.findings()
+            assert findings["confirmed"] | findings["acknowledged"] == wrong
+            assert findings["open"] == set()
+            assert findings["resolved"] <= traffic.record.mended
             alerts = pager.alerts()
         witness.look(life)
-        told = judge(person, pager, Counter(check for check, _ in confirmed), witness.rises)
+        told = judge(
+            person, pager, Counter(check for check, _ in findings["confirmed"]), witness.rises
+        )
     print(  # noqa: T201
         f"{KILLS} kills, after {dict(moments)}; {traffic.count.transactions} transactions,"
         f" {len(wrong)} wrong; last runs along a cursor: {dict(scopes)}\n"
         f"up again after {statistics.median(up):.1f} s (the middle of {len(up)}),"
         f" {max(up):.1f} s at most\n"
         f"{len(colleague.acknowledged)} acknowledged, {while_dead} of them while no worker ran,"
-        f" {colleague.too_late} too late; {len(acknowledged)} still are\n"
+        f" {colleague.too_late} too late; {len(findings['acknowledged'])} still are\n"
         f"{told.total()} alerts of {len(told)} checks told as firing, {len(person.taken)} messages"
     )
     assert while_dead
