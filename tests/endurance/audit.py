@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from checks.base import Check
 from tests import asking
 from tests.access_logs import quiet

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
+from tests import asking
 from tests.workers import Worker
 
 PASSWORD = "canary@pass:w/rd"
@@ -41,7 +42,7 @@ class Lookout:
         self.looks = 0
         self._turn = 0
         self._ended = threading.Event()
-        self._client = httpx.Client(base_url=worker.address, timeout=5, trust_env=False)
+        self._client = asking.client(base_url=worker.address, timeout=5)
         self._thread = threading.Thread(target=self._watch, name="lookout", daemon=True)
         self._thread.start()
 
