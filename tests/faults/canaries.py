@@ -20,7 +20,7 @@ KEY = "canary-key-of-13800138000"
 
 CANARIES = (PASSWORD, quote(PASSWORD, safe=""), KEY)
 
-EVERY = 1.0
+EVERY = 2.0
 """Seconds between two looks."""
 
 CHECKS_A_LOOK = 3
@@ -53,10 +53,11 @@ class Lookout:
                 self._leaks.add((where, text[max(0, place - 80) : place + 80]))
 
     def look(self, checks: int | None = None) -> None:
-        """Look at all pages, and at those of so many checks: the next ones, or all."""
+        """Look at all pages, and at those of so many checks that do not pass: the next, or all."""
         for page in PAGES:
             self._read(page)
-        names = [each["name"] for each in self._client.get("/api/v1/checks").json()["checks"]]
+        known = self._client.get("/api/v1/checks").json()["checks"]
+        names = [each["name"] for each in known if each["status"] != "pass"]
         for _ in range(min(checks or len(names), len(names))):
             self._turn += 1
             name = names[self._turn % len(names)]

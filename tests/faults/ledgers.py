@@ -27,7 +27,7 @@ SLACK = 10.0
 for a connection that is only then found to be broken, and for a busy machine."""
 
 ERROR_WITHIN = TIME_LIMIT + CONNECT_TIMEOUT + INTERVAL + SLACK
-RECOVERS_WITHIN = RETRY_AFTER + INTERVAL + CONNECT_TIMEOUT + 3.0
+RECOVERS_WITHIN = RETRY_AFTER + INTERVAL + CONNECT_TIMEOUT + (3.0 if LONG else 8.0)
 
 HEAD = """
 http.port = 0

@@ -129,7 +129,8 @@ class Proxy:
             _reset(client)
             client.close()
             return
-        self._hold()
+        if self._intact is None:
+            self._hold()
         try:
             server = socket.create_connection((HOST, self._target))
         except OSError:

@@ -124,6 +124,9 @@ class Story:
         for each in self.proxies.values():
             each.mend()
         self.recovered_after = self.wait_for("pass", "fail", 30)
+        for name in self.proxies:
+            failed, recovered = self.failed_after.get(name), self.recovered_after.get(name)
+            print(f"{name}: error after {failed} s, recovered after {recovered} s")  # noqa: T201
 
 
 @pytest.fixture(scope="module", params=FLAVOURS)

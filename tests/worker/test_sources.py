@@ -1,5 +1,6 @@
 """Snapshots of real servers: consistent, read-only, bounded in time and number; their errors."""
 
+import re
 import socket
 import sqlite3
 import threading
@@ -443,6 +444,24 @@ def test_frozen_server_at_connect(
         ):
             database.identify()
     wait_until(lambda: works(database), 5, "it works again without a restart")
+
+
+def test_frozen_server_in_the_handshake(
+    victim: OwnDatabase, audit: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that greets and then freezes is an error as soon as one that never greets."""
+    monkeypatch.setattr("worker.sources.database.RETRY_AFTER", 1.0)
+    with proxy(victim.server.port) as way:
+        database = audit(victim.url.set(port=way.port), connect_timeout=timedelta(seconds=2))
+        way.break_with(Fault.SILENT, intact=10)
+        with in_background(database.identify) as run:
+            wait_until(lambda: way.spoilt > 0, 2, "the greeting has begun")
+            with paused(victim.server), at_most(3):
+                way.mend()  # the rest of it comes through, and no answer to the login
+                error = run.exception(10)
+        assert isinstance(error, CheckError)
+        assert re.search(r"connecting took longer than 2 s|Lost connection", str(error))
+        wait_until(lambda: works(database), 5, "it works again without a restart")
 
 
 def test_frozen_server_during_a_query(
