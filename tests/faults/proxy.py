@@ -13,8 +13,9 @@ from pathlib import Path
 
 from tests.servers import HOST
 
-DELAY = 0.4
-"""Seconds by which a slow proxy holds each block back."""
+DELAY = 0.7
+"""Seconds by which a slow proxy holds each block back: there and back is more than connecting, or
+asking whether a connection still lives, may take."""
 
 TRICKLE = 0.3
 """Seconds between two bytes of one that trickles."""
