@@ -32,7 +32,10 @@ ENDLESS = "SELECT SUM(a.n * b.n * c.n * d.n) FROM numbers a, numbers b, numbers 
 LONG_RESULT = "SELECT REPEAT('x', 1000) FROM numbers a, numbers b"
 """More than what the buffers of two connections hold."""
 
-UNLIMITED = {"mariadb": "SET SESSION max_statement_time = 0", "mysql": "SET max_execution_time = 0"}
+UNLIMITED = {
+    "mariadb": "SET SESSION max_statement_time = 0",
+    "mysql": "SET SESSION max_execution_time = 0",
+}
 
 
 @pytest.fixture
