@@ -86,7 +86,8 @@ def test_checks_go_on_with_the_new_password(
             10,
             "two more runs pass",
         )
-        assert worker.value("state_up") == 1
+        # Whoever connects after the server has the new password and before the file has is refused.
+        worker.wait_for(1, "state_up")
         assert worker.value("database_up", database="ledger") == 1
         assert worker.events("database_unreachable") == []
         shown = worker.text + worker.get("/metrics").text + worker.get("/").text

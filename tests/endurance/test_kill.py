@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,10 @@ def live_and_die(life: Life, wanted: str, traffic: Traffic, rng: random.Random) 
     return seconds
 
 
+def _confirms(life: Life) -> bool:
+    return bool(life.events("finding_confirmed"))
+
+
 def _people(wrong: set[tuple[str, str]]) -> set[str]:
     """The personal values of findings' keys; numbers of few digits stand for other things, too."""
     mask = Mask()
@@ -169,6 +174,8 @@ def test_nothing_is_lost_by_kills(database: Database, audited: str, tmp_path: Pa
             for number in range(KILLS):
                 wanted = MOMENTS[number % len(MOMENTS)]
                 with audit.running() as life:
+                    if not number:  # the colleague needs something to acknowledge
+                        wait_until(partial(_confirms, life), 60, "a finding is confirmed")
                     seconds = live_and_die(life, wanted, traffic, rng)
                 moments[wanted] += 1
                 if seconds is not None and number:
