@@ -136,8 +136,8 @@ def test_it_starts_again_on_its_state(start: Callable[..., Container]) -> None:
     assert first.end()[0] == 0
     second = start()
     second.wait_until_alive()
-    assert known
-    assert set(known) <= set(runs(second))
+    # Of passing runs shortly after each other the later ones make place.
+    assert min(known) in runs(second)
 
 
 def runs(worker: Container) -> list[str]:
