@@ -53,7 +53,7 @@ class Window:
     """In which DATETIME columns are written."""
     overlap: timedelta = timedelta(minutes=10)
     """The longest that a transaction lasts: so long may a row still appear before the cursor."""
-    overlap_rows: int = 10_000
+    overlap_rows: int = 2_000
     """The last rows of a table that are read again in any case."""
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
-from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, text
+from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, text, true
 
 from checks import catalog
 from checks.types import parse_duration
@@ -62,7 +62,7 @@ def in_scope(
     )
     # Not asked where it cannot be: it would keep an index on the column from being used.
     timeless = column.is_(None) if described.nullable else false()
-    judged = or_(timeless, ~young)
+    judged = or_(timeless, ~young) if settle else true()
     if since is None:
         return judged
     return and_(judged, or_(timeless, column >= written(since, described, zone)))

@@ -1,6 +1,6 @@
 """`posting`: business rows have their ledger rows, under derived keys, and vice versa."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
@@ -22,13 +22,11 @@ from sqlalchemy import (
 from checks import catalog
 from checks.expression import Expression, FarExpression
 from checks.looking import derived, quoted, spelled, where
-from checks.pairing import Built, Catalog, Far, Key, Moment, NearSide, Pairing
+from checks.pairing import Built, Catalog, Far, Key, Moment, NearSide, Only, Pairing
 from checks.sql import among, labelled
 from checks.template import Template, as_number
 from checks.types import Identifier
 from checks.window import Reading
-
-Only = Callable[[FromClause], ColumnElement[bool]]
 
 
 class Posting(Pairing):
@@ -155,16 +153,16 @@ class Posting(Pairing):
         )
         return and_(*same, self.ledger_key.on(rows) == key)
 
-    def near(self, moment: Moment, only: Only) -> FromClause:
+    def near(self, moment: Moment, only: Only, *, marked: bool = False) -> FromClause:
         """Business rows one by one or, where sums are compared, by derived key."""
         if not self.sum:
-            return super().near(moment, only)
+            return super().near(moment, only, marked=marked)
         rows = self.near_rows()
         columns = self.key_columns(rows)
         equal = [each.on(rows) for each in self.equal]
         sums = [func.sum(each.on(rows)) for each in self.sum]
-        judged = case((self.judged(moment, rows), 1), else_=0)
-        return (
+        judged = _holds_for_all(self.judged(moment, rows))
+        found = (
             select(
                 *labelled("key", columns),
                 *labelled("name", self.keys(rows)),
@@ -176,9 +174,13 @@ class Posting(Pairing):
             )
             .where(self.expects(rows), only(rows))
             .group_by(*columns)
-            .having(func.min(judged) == 1)
-            .subquery("near")
         )
+        if marked:
+            begun = _holds_for_all(self.begun(moment, rows))
+            found = found.add_columns(judged.label("judged")).having(begun == 1)
+        else:
+            found = found.having(judged == 1)
+        return found.subquery("near")
 
     def restricted(
         self, moment: Moment, reading: Reading, cursor: str | None, key: str, known: Sequence[Key]
@@ -266,6 +268,11 @@ def _unreadable(template: Template, number: int, column: catalog.Column) -> str 
     if number and template.texts[number][-1] in "-0123456789":
         return f"may begin like the end of {template.texts[number]!r} before it"
     return None
+
+
+def _holds_for_all(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    """1 where a condition holds for every row of a group, else 0."""
+    return func.min(case((condition, 1), else_=0))
 
 
 def _by_key(check: Posting, rows: NearSide) -> NearSide:

@@ -22,8 +22,8 @@ from checks import catalog
 from checks.base import Evidence, Finding
 from checks.expression import Expression, FarExpression
 from checks.looking import quoted, spelled
-from checks.pairing import Built, Catalog, Direction, Far, Key, Moment, Pairing
-from checks.sql import among, scalar
+from checks.pairing import Built, Catalog, Direction, Far, Key, Moment, Only, Pairing
+from checks.sql import ALL_ROWS, among, numbered, scalar
 from checks.types import Columns, Identifier
 
 
@@ -123,6 +123,15 @@ class Reference(Pairing):
         pairs = zip(self.far.key, self.columns, strict=True)
         return and_(*(far.c[one] == rows.c[other] for one, other in pairs))
 
+    def near(self, moment: Moment, only: Only, *, marked: bool = False) -> FromClause:
+        """Children one by one; where they are only counted, once for all that say the same."""
+        rows = super().near(moment, only, marked=marked)
+        if not marked or self.one_to_one:
+            return rows
+        said = [*numbered(rows, "name"), *numbered(rows, "value")]
+        judged = func.max(rows.c.judged).label("judged")
+        return select(*said, judged).group_by(*said).subquery("near")
+
     def problem(self, row: RowMapping, _found: Catalog) -> tuple[str, str]:
         """Missing, dangling or mismatched."""
         names = ", ".join(self.columns)
@@ -191,7 +200,9 @@ class Reference(Pairing):
 
         To look at the time of every row first would read the table beside its index.
         """
-        found = repeated.subquery("repeated")
+        # MariaDB would group by a temporary table, not along the index, in a statement around it.
+        ordered = repeated.order_by(*repeated.selected_columns).limit(ALL_ROWS)
+        found = ordered.subquery("repeated")
         rows = self.near_rows()
         columns = self.keys(rows)
         same = and_(*(found.c[name] == rows.c[name] for name in self.columns))

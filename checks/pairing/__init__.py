@@ -5,6 +5,6 @@ of them, is right when there is a far row with the right key that agrees in all 
 """
 
 from checks.pairing.check import Pairing
-from checks.pairing.sides import Built, Catalog, Direction, Far, Key, Moment, NearSide
+from checks.pairing.sides import Built, Catalog, Direction, Far, Key, Moment, NearSide, Only
 
-__all__ = ["Built", "Catalog", "Direction", "Far", "Key", "Moment", "NearSide", "Pairing"]
+__all__ = ["Built", "Catalog", "Direction", "Far", "Key", "Moment", "NearSide", "Only", "Pairing"]

@@ -1,7 +1,7 @@
 """The check that `reference` and `posting` are kinds of: its fields, questions and statements."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Self
@@ -14,6 +14,7 @@ from sqlalchemy import (
     RowMapping,
     TableClause,
     and_,
+    case,
     func,
     not_,
     select,
@@ -36,8 +37,8 @@ from checks.looking import Keys, begun, quoted, spelled
 from checks.moments import Settle, Since
 from checks.pairing.findings import far_findings, near_findings
 from checks.pairing.looking import look
-from checks.pairing.sides import Built, Catalog, Direction, Far, Key, Moment, NearSide
-from checks.pairing.statements import unmatched, unnamed
+from checks.pairing.sides import Built, Catalog, Direction, Far, Key, Moment, NearSide, Only
+from checks.pairing.statements import all_paired, unmatched, unnamed
 from checks.sql import among, labelled, row_estimate, rows_of
 from checks.types import Identifier, Severity
 from checks.window import Followed, Reading, cursor_complaints
@@ -96,9 +97,8 @@ class Pairing(Check):
         """What is wrong with a far row that no near row names as it should."""
 
     def allows(self, rows: FromClause) -> ColumnElement[bool]:
-        """Whether a near row may be named by a far row."""
-        _ = rows
-        return true()
+        """Whether a near row may be named by a far row; those that have to, unless stated."""
+        return self.expects(rows)
 
     @property
     @abstractmethod
@@ -136,15 +136,18 @@ class Pairing(Check):
 
     def directions(self, moment: Moment) -> Iterator[Direction]:
         """The questions of a run."""
+        all_matched, all_named = (
+            all_paired(self, moment) if self.reverse and moment.is_whole else (False, False)
+        )
         yield Direction(
             self.key_names,
-            lambda known: unmatched(self, moment, known),
+            lambda known: [] if all_matched else unmatched(self, moment, known),
             lambda keys: near_findings(self, moment, keys),
         )
         if self.reverse:
             yield Direction(
                 (self.far_key_name,),
-                lambda known: unnamed(self, moment, known),
+                lambda known: [] if all_named else unnamed(self, moment, known),
                 lambda keys: far_findings(self, moment, keys),
             )
 
@@ -275,38 +278,44 @@ class Pairing(Check):
         """The near side's table."""
         return rows_of(self.table, self.needs[self.table])
 
-    def near(self, moment: Moment, only: Callable[[FromClause], ColumnElement[bool]]) -> FromClause:
+    def near(self, moment: Moment, only: Only, *, marked: bool = False) -> FromClause:
         """Near rows that have to have a far row.
 
         Of their columns `key_n` identifies, `name_n` names the far row, `value_n` (and `also_n`,
-        where rows are grouped) are the near ends of what is compared.
+        where rows are grouped) are the near ends of what is compared. With `marked` also the rows
+        that may have a far row, or are too young; 1 in `judged` tells those that have to.
         """
         rows = self.near_rows()
         values = [each.on(rows) for each in self.equal]
-        return (
-            select(
-                rows.c[self.primary_key].label("key_0"),
-                *labelled("name", self.keys(rows)),
-                *labelled("value", values),
-            )
-            .where(self.expects(rows), self.judged(moment, rows), only(rows))
-            .subquery("near")
+        has_to = and_(self.expects(rows), self.judged(moment, rows))
+        found = select(
+            rows.c[self.primary_key].label("key_0"),
+            *labelled("name", self.keys(rows)),
+            *labelled("value", values),
         )
+        if marked:
+            judged = case((has_to, 1), else_=0).label("judged")
+            found = found.add_columns(judged).where(self.allows(rows), self.begun(moment, rows))
+        else:
+            found = found.where(has_to)
+        return found.where(only(rows)).subquery("near")
 
     def judged(self, moment: Moment, rows: FromClause) -> ColumnElement[bool]:
         """Whether a near row is old enough, and not too old, to be judged."""
         return self.in_scope(moment, self.table, rows, self.written_at)
 
+    def begun(self, moment: Moment, rows: FromClause) -> ColumnElement[bool]:
+        """Whether a near row is not too old to be judged; it may be too young."""
+        return self.in_scope(moment, self.table, rows, self.written_at, settle=timedelta())
+
     def restricted(
         self, moment: Moment, reading: Reading, cursor: str | None, key: str, known: Sequence[Key]
-    ) -> list[Callable[[FromClause], ColumnElement[bool]]]:
+    ) -> list[Only]:
         """What is read: all rows of the window, and of the known ones those that are outside."""
         _ = moment
         if reading.begin is None or cursor is None:
             return [lambda _: true()]
-        parts: list[Callable[[FromClause], ColumnElement[bool]]] = [
-            lambda rows: reading.covers(rows.c[cursor])
-        ]
+        parts: list[Only] = [lambda rows: reading.covers(rows.c[cursor])]
         if known:
             parts.append(
                 lambda rows: and_(not_(reading.covers(rows.c[cursor])), among([rows.c[key]], known))
@@ -337,17 +346,24 @@ class Pairing(Check):
         return int(connection.scalar(covered) or 0)
 
     def in_scope(
-        self, moment: Moment, table: str, rows: FromClause, column: str | None
+        self,
+        moment: Moment,
+        table: str,
+        rows: FromClause,
+        column: str | None,
+        *,
+        settle: timedelta | None = None,
     ) -> ColumnElement[bool]:
         """Whether a row of either side is old enough, and not too old, to be judged."""
-        if column is None or not (self.settle or self.since):
+        settle = self.settle if settle is None else settle
+        if column is None or not (settle or self.since):
             return true()
         return moments.in_scope(
             rows.c[column],
             moment.found[table][column],
             moment.window.zone,
             at=moment.at,
-            settle=self.settle,
+            settle=settle,
             since=self.since,
         )
 

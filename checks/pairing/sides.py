@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, select
 
 from checks import catalog
 from checks.base import SAMPLE, Finding, Scalar, Window
@@ -16,6 +16,8 @@ from checks.window import Reading
 Built = ColumnElement[Any]
 Catalog = Mapping[str, Mapping[str, catalog.Column]]
 Key = tuple[Scalar, ...]
+Only = Callable[[FromClause], ColumnElement[bool]]
+"""Which rows of a table are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,11 @@ class Moment:
     found: Catalog
     near: Reading
     far: Reading
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether both sides are read from their beginning."""
+        return self.near.begin is None and self.far.begin is None
 
 
 @dataclass(frozen=True, slots=True)

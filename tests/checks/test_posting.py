@@ -569,6 +569,100 @@ def test_ledger_row_answers_for_a_record_of_any_age(ledger: Ledger) -> None:
     assert result.violations == 0
 
 
+def test_ledger_row_that_is_reached_twice_makes_up_for_no_orphan(ledger: Ledger) -> None:
+    """Two records of one key find the same ledger row: that leaves another one without a record."""
+    exchanges(ledger)
+    ledger.sql("UPDATE exchange_records SET idempotency_key = 'k1' WHERE record_id = 2")
+    assert seen(run(ledger)) == [({FAR: 2}, "orphaned")]
+
+
+def test_young_ledger_row_makes_up_for_no_orphan(ledger: Ledger) -> None:
+    """A ledger row that is reached, and not yet judged, does not count for one that is not."""
+    exchanges(ledger)
+    ledger.sql(
+        "UPDATE exchange_records SET at = '2026-01-03 00:00:00'",
+        "UPDATE asset_transactions SET at = '2026-01-03 00:00:00'",
+        "UPDATE asset_transactions SET at = '2026-01-05 12:00:00' WHERE transaction_id = 1",
+        "DELETE FROM exchange_records WHERE record_id = 2",
+    )
+    fields: dict[str, Any] = {"settle": "10s", "written_at": "at", "ledger_written_at": "at"}
+    with set_clock():
+        assert seen(run(ledger, **fields)) == [({FAR: 2}, "orphaned")]
+
+
+def test_young_record_owes_nothing_yet(ledger: Ledger) -> None:
+    """A record that has not settled is not missed a ledger row, whatever others are."""
+    exchanges(ledger)
+    record(ledger, 4, at="2026-01-05 12:00:00")
+    record(ledger, 5, at="2026-01-05 11:00:00")
+    fields: dict[str, Any] = {"settle": "10s", "written_at": "at", "ledger_written_at": "at"}
+    with set_clock():
+        assert seen(run(ledger, **fields)) == [({"record_id": 5}, "missing")]
+
+
+@on_servers
+@pytest.mark.parametrize("sums", [False, True])
+def test_complete_run_looks_again_only_for_what_is_wrong(ledger: Ledger, *, sums: bool) -> None:
+    """One reading of the records answers for both sides, whatever is young, allowed or of old."""
+    tables(ledger)
+    size = 2_000
+    fields: dict[str, Any] = DEBIT | {
+        "settle": "10s",
+        "written_at": "at",
+        "ledger_written_at": "at",
+        "since": datetime.fromisoformat("2026-01-02"),
+        "required_when": "status = 'done'",
+        "allowed_when": None if sums else "status = 'shipped'",
+    }
+    if sums:
+        fields |= {"equal": {"user_id": "accounts.user_id"}}
+        fields |= {"sum": {"-pay_amount": "delta_amount"}}
+    declared = check("posting", "exchange_records", **fields)
+    counting = Counting(ledger.sources)
+
+    def reads(violations: int = 0) -> int:
+        ledger.sql("ANALYZE TABLE asset_transactions, exchange_records, accounts")
+        assert declared.run(counting).violations == violations
+        return counting.reads[-1]
+
+    def write(first: int, at: str) -> None:
+        numbers = range(first, first + size)
+        columns = "record_id, idempotency_key, user_id, pay_asset_code, pay_amount, status, at"
+        records = [(n, f"k{n}", 11, "POINTS", 1, "done", at) for n in numbers]
+        ledger.insert("exchange_records", columns, records)
+
+    def debit(at: str, *numbers: int) -> None:
+        kind = "exchange_debit"
+        columns = (
+            "transaction_id, account_id, asset_code, delta_amount, business_type, idempotency_key,"
+            " at"
+        )
+        rows = [(n, 1, "POINTS", -1, kind, f"{kind}_k{n}", at) for n in numbers]
+        ledger.insert("asset_transactions", columns, rows)
+
+    old, settled, young = "2026-01-01 00:00:00", "2026-01-05 11:00:00", "2026-01-05 12:00:00"
+    with set_clock():
+        write(1, settled)
+        debit(settled, *range(1, size + 1))
+        alone = reads()
+        record(ledger, 20_001, pay_amount=1, status="done", at=young)
+        debit(young, 20_002)
+        record(ledger, 20_003, pay_amount=1, status="done", at=young)
+        debit(settled, 20_003)
+        if not sums:
+            record(ledger, 20_004, pay_amount=1, status="shipped", at=settled)
+            debit(settled, 20_004)
+            record(ledger, 20_005, pay_amount=1, status="shipped", at=settled)
+        beside = reads()
+        write(10_001, old)
+        with_history = reads()
+        debit(settled, 30_000)
+        with_orphan = reads(violations=1)
+    assert beside - alone < 0.1 * size, counting.reads
+    assert with_history - beside < 2.1 * size, counting.reads  # once to count them, once to pass
+    assert with_orphan - with_history > 1.9 * size, counting.reads  # a ledger row, and its record
+
+
 def test_mended_rows_vanish_and_wrong_ones_stay(ledger: Ledger) -> None:
     """A run along the cursor looks at what is new and at what was wrong, and counts exactly."""
     exchanges(ledger)

@@ -231,6 +231,61 @@ def test_row_that_is_named_wrongly_is_told_once(ledger: Ledger) -> None:
     assert seen(run(ledger, reverse=True)) == [({"record_id": 2}, "mismatched")]
 
 
+def test_children_of_one_parent_are_judged_one_by_one(ledger: Ledger) -> None:
+    """Of several children of a parent the one that differs is told, and no other."""
+    exchanges(ledger)
+    record(ledger, 4, 2, 2, pay_amount=1)
+    record(ledger, 5, 2, 2)
+    assert seen(run(ledger, reverse=True)) == [({"record_id": 4}, "mismatched")]
+
+
+@on_servers
+def test_children_of_one_parent_look_it_up_once(ledger: Ledger) -> None:
+    """Ten children of each parent cost little more than what it takes to read them."""
+    ledger.sql(
+        "CREATE TABLE p (id bigint PRIMARY KEY, code bigint, kind int, KEY (code))",
+        "CREATE TABLE t (id bigint PRIMARY KEY, p bigint, KEY (p))",
+    )
+    size = 3_000
+    parents = size // 10
+    ledger.insert("p", "id, code, kind", [(n, n, 1) for n in range(parents)])
+    ledger.insert("t", "id, p", [(n, n % parents) for n in range(size)])
+    ledger.sql("ANALYZE TABLE p, t")
+    counting = Counting(ledger.sources)
+    fields = {"settle": "0s", "reverse": True, "parent_when": "kind = 1"}
+    declared = check("reference", "t", **PLAIN, **fields, parent_columns=["code"])
+    assert declared.run(counting).violations == 0
+    (reads,) = counting.reads
+    assert reads < 3 * size, reads  # once to count them, once to group them, and the parents
+
+
+def test_old_child_of_no_parent_is_told_beside_a_young_one(ledger: Ledger) -> None:
+    """Children that name the same are judged each at its own time."""
+    exchanges(ledger)
+    for n, at in ((4, "2026-01-05 12:00:00"), (5, "2026-01-05 11:00:00")):
+        record(ledger, n, 1, 404, at=at)
+    fields: dict[str, Any] = {"settle": "10s", "written_at": "at", "parent_written_at": "at"}
+    with set_clock() as clock:
+        assert seen(run(ledger, reverse=True, **fields)) == [({"record_id": 5}, "dangling")]
+        clock.move(11)
+        assert len(run(ledger, reverse=True, **fields).findings) == 2
+
+
+def test_parent_that_is_named_twice_makes_up_for_no_other(ledger: Ledger) -> None:
+    """Two children of one parent leave another parent without any."""
+    exchanges(ledger)
+    ledger.sql("UPDATE exchange_records SET user_id = 11, debit_transaction_id = 1")
+    ledger.sql("UPDATE asset_transactions SET delta_amount = -7 WHERE transaction_id = 3")
+    ledger.sql(
+        "UPDATE exchange_records SET debit_transaction_id = 3, user_id = 13 WHERE record_id = 3"
+    )
+    expected = [
+        ({"record_id": 3}, "mismatched"),
+        ({"asset_transactions.transaction_id": 2}, "unreferenced"),
+    ]
+    assert seen(run(ledger, reverse=True)) == expected
+
+
 def test_swapped_references(ledger: Ledger) -> None:
     """Two records that name each other's ledger row are both wrong, and both rows are named."""
     exchanges(ledger)

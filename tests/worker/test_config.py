@@ -127,7 +127,7 @@ def test_a_mistake_elsewhere_hides_no_fact(tmp_path: Path) -> None:
 def test_the_overlap_has_a_default(tmp_path: Path) -> None:
     """How far an incremental run looks back is a setting."""
     schedule = load(tmp_path, VALID).settings.schedule
-    assert (schedule.overlap, schedule.overlap_rows) == (timedelta(minutes=10), 10_000)
+    assert (schedule.overlap, schedule.overlap_rows) == (timedelta(minutes=10), 2_000)
     text = VALID + "[schedule]\noverlap = '1h'\noverlap_rows = 0\n"
     schedule = load(tmp_path, text).settings.schedule
     assert (schedule.overlap, schedule.overlap_rows) == (timedelta(hours=1), 0)

@@ -98,7 +98,7 @@ class ScheduleSettings(Timetable):
     overlap: Duration = timedelta(minutes=10)
     """The longest a transaction of the application may last: rows may still appear before the
     cursor for so long."""
-    overlap_rows: int = Field(default=10_000, ge=0)
+    overlap_rows: int = Field(default=2_000, ge=0)
     """The last rows of a table, which every incremental run reads again."""
     pause_file: Path | None = None
     """While this file exists no run begins; its first line says why."""
