@@ -44,8 +44,11 @@ FOLLOWING = ("reference", "posting", "balance")
 SLOW = 60.0
 """Seconds from which something is measured once only."""
 
-NEWS = 1000
+NEWS = 100
 """Ledger rows that come between two incremental runs."""
+
+NEWS_TURNS = 10
+"""How many incremental runs are measured for each time that something else is; they are short."""
 
 MEMORY_MB = 150
 
@@ -308,7 +311,7 @@ def news(small: Bench, large: Bench) -> Iterator[Line]:
     }
     seconds: dict[tuple[str, str], list[float]] = {each: [] for each in cursors}
     say(f"incremental runs after {NEWS} new ledger rows")
-    for _ in range(large.turns + 1):
+    for _ in range(NEWS_TURNS * large.turns + 1):
         for bench in benches.values():
             bench.ledger.grow(NEWS)
         for check in checks:
