@@ -71,9 +71,10 @@ class Surroundings:
 
     def state(self, failure: str | None) -> None:
         """The state can be written, or cannot, for a reason."""
-        self._metrics.state_up.set(failure is None)
         if failure and not self._state_failure:
             _log.error("state_unavailable", error=failure, effect="kept in memory only")
         elif self._state_failure and not failure:
             _log.info("state_recovered")
         self._state_failure = failure
+        # Last: who sees the metric change finds the line that tells why.
+        self._metrics.state_up.set(failure is None)
