@@ -135,7 +135,7 @@ class Pairing(Check):
         return look(self, keys)
 
     def directions(self, moment: Moment) -> Iterator[Direction]:
-        """The questions of a run."""
+        """The questions of a run, less those that counting both sides has answered."""
         all_matched, all_named = (
             all_paired(self, moment) if self.reverse and moment.is_whole else (False, False)
         )

@@ -259,6 +259,21 @@ def test_children_of_one_parent_look_it_up_once(ledger: Ledger) -> None:
     assert reads < 3 * size, reads  # once to count them, once to group them, and the parents
 
 
+def test_long_names_that_begin_alike_are_told_apart(ledger: Ledger) -> None:
+    """Children are grouped by all of what they name, not by as much of it as a server sorts by."""
+    ledger.sql(
+        "CREATE TABLE p (id bigint PRIMARY KEY, code varchar(3100), kind int)",
+        "CREATE TABLE t (id bigint PRIMARY KEY, p varchar(3100))",
+    )
+    alike = "x" * 3_000
+    ledger.insert("p", "id, code, kind", [(n, f"{alike}{n}", 1) for n in range(20)])
+    ledger.insert("t", "id, p", [(n, f"{alike}{n % 20}") for n in range(60)])
+    ledger.insert("t", "id, p", [(100, f"{alike}none")])
+    fields = {"settle": "0s", "reverse": True, "parent_when": "kind = 1"}
+    declared = check("reference", "t", **PLAIN, **fields, parent_columns=["code"])
+    assert seen(declared.run(ledger.sources)) == [({"id": 100}, "dangling")]
+
+
 def test_old_child_of_no_parent_is_told_beside_a_young_one(ledger: Ledger) -> None:
     """Children that name the same are judged each at its own time."""
     exchanges(ledger)
