@@ -1,4 +1,4 @@
-# Needs GNU make and Python 3.11 or newer; everything else is fetched.   make PYTHON=python3.13 test
+# Needs GNU make, git and Python 3.11 or newer; everything else is fetched.   make PYTHON=python3.13 test
 
 PYTHON ?= python3
 ROWS ?= 5000000
@@ -10,11 +10,6 @@ FINDINGS ?= 1000000
 SOAK_SECONDS ?= 5400
 BIN := .venv/bin
 SOURCES := $(wildcard worker checks tests benchmarks)
-
-# The stamps carry the Python version: another PYTHON means another environment.
-VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
-RUN_STAMP := .venv/.run-$(VERSION)
-DEV_STAMP := .venv/.dev-$(VERSION)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -29,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(RUN_STAMP) ## build the demo ledger and audit it until Ctrl-C
+run: environment ## build the demo ledger and audit it until Ctrl-C
 	@exec $(BIN)/reconciler demo
 
 test: check servers ## every gate: format, lint, types, imports, and the tests on real servers
@@ -37,7 +32,7 @@ test: check servers ## every gate: format, lint, types, imports, and the tests o
 	@$(BIN)/pytest -n 3 --dist worksteal
 	@scripts/install-servers --status
 
-check: $(DEV_STAMP) ## the gates that need no database
+check: dev-environment ## the gates that need no database
 	@echo "== ruff format --check"
 	@$(BIN)/ruff format --check $(SOURCES)
 	@echo "== ruff check"
@@ -52,46 +47,46 @@ servers: ## MariaDB, MySQL, Prometheus, Alertmanager, nginx, Node.js, Chromium, 
 	@scripts/install-servers
 	@scripts/install-helm
 
-bench: $(DEV_STAMP) servers ## the checks on a ledger of ROWS=5000000 beside the usual SQL (half an hour)
+bench: dev-environment servers ## the checks on a ledger of ROWS=5000000 beside the usual SQL (half an hour)
 	@$(BIN)/python -m benchmarks.access_log
 	@$(BIN)/python -m benchmarks.paging
 	@$(BIN)/python -m benchmarks.run --rows $(ROWS)
 
-image-test: $(DEV_STAMP) ## build the image on a base made of Debian's packages, and run it (root; minutes)
+image-test: dev-environment ## build the image on a base made of Debian's packages, and run it (root; minutes)
 	@scripts/build-image
 	@$(BIN)/pytest -n 0 tests/image/running.py
 
-faults: $(DEV_STAMP) servers ## the fault suite in its long form: KILLS, CONFIGS, STRINGS, MEGABYTES, FINDINGS (an hour)
+faults: dev-environment servers ## the fault suite in its long form: KILLS, CONFIGS, STRINGS, MEGABYTES, FINDINGS (an hour)
 	@FAULTS=long CONFIGS=$(CONFIGS) STRINGS=$(STRINGS) MEGABYTES=$(MEGABYTES) FINDINGS=$(FINDINGS) \
 		$(BIN)/pytest -s tests/faults
 	@FAULTS=long KILLS=$(KILLS) $(BIN)/pytest -s tests/endurance/test_kill.py
 
-soak: $(DEV_STAMP) ## the worker on the demo for SOAK_SECONDS=5400: slope of its memory, threads, descriptors
+soak: dev-environment ## the worker on the demo for SOAK_SECONDS=5400: slope of its memory, threads, descriptors
 	@DRIFT_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -s tests/faults/test_drift.py
 
-fmt: $(DEV_STAMP) ## format the code and mend what ruff can mend
+fmt: dev-environment ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format $(SOURCES)
 	@$(BIN)/ruff check --fix $(SOURCES)
 
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header pyproject.toml
+	--no-strip-extras --no-emit-index-url --no-header pyproject.toml
 
-lock: $(DEV_STAMP) ## resolve the newest versions that pyproject.toml allows into both lock files
+lock: dev-environment ## resolve the newest versions that pyproject.toml allows into both lock files, and the newest pip
 	@$(LOCK) --group build --output-file requirements.lock
 	@$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@mkdir -p .cache/pip && rm -f .cache/pip/*.whl
+	@$(BIN)/python -m pip download --quiet --no-deps --only-binary :all: --dest .cache/pip pip
+	@rm -f scripts/pip-*.whl && mv .cache/pip/*.whl scripts/ && sha256sum scripts/pip-*.whl >scripts/pip.sha256
 
 clean: ## remove the environment, the caches, the demo's files and the unpacked server
 	@rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 	@rm -rf build dist *.egg-info *.db *.db-wal *.db-shm demo-access.log*
 	@find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
 
-$(RUN_STAMP): requirements.lock pyproject.toml
-	@echo "== preparing .venv"
-	@scripts/make-venv $(PYTHON) requirements.lock
-	@touch $@
+# Each takes no time when there is nothing to do. Whatever the tests need, running needs, too.
+.PHONY: environment dev-environment
+environment:
+	@scripts/make-venv $(PYTHON) run
 
-# Holds all that running needs, too.
-$(DEV_STAMP): requirements-dev.lock pyproject.toml
-	@echo "== preparing .venv"
-	@scripts/make-venv $(PYTHON) requirements-dev.lock
-	@touch $@ $(RUN_STAMP)
+dev-environment:
+	@scripts/make-venv $(PYTHON) dev
