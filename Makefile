@@ -54,15 +54,15 @@ bench: dev-environment servers ## the checks on a ledger of ROWS=5000000 beside 
 
 image-test: dev-environment ## build the image on a base made of Debian's packages, and run it (root; minutes)
 	@scripts/build-image
-	@$(BIN)/pytest -n 0 tests/image/running.py
+	@$(BIN)/pytest -n 0 tests/system/image/running.py
 
 faults: dev-environment servers ## the fault suite in its long form: KILLS, CONFIGS, STRINGS, MEGABYTES, FINDINGS (an hour)
 	@FAULTS=long CONFIGS=$(CONFIGS) STRINGS=$(STRINGS) MEGABYTES=$(MEGABYTES) FINDINGS=$(FINDINGS) \
-		$(BIN)/pytest -s tests/faults
-	@FAULTS=long KILLS=$(KILLS) $(BIN)/pytest -s tests/endurance/test_kill.py
+		$(BIN)/pytest -s tests/system/faults
+	@FAULTS=long KILLS=$(KILLS) $(BIN)/pytest -s tests/system/endurance/test_kill.py
 
 soak: dev-environment ## the worker on the demo for SOAK_SECONDS=5400: slope of its memory, threads, descriptors
-	@DRIFT_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -s tests/faults/test_drift.py
+	@DRIFT_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -s tests/system/faults/test_drift.py
 
 fmt: dev-environment ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format $(SOURCES)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from checks import any_check
 from checks.base import Cursor, Window
-from tests.traffic import day
+from tests.support.traffic import day
 from worker.settings import AccessLogSettings
 from worker.sources import Sources
 

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import pymysql
 
-from tests.servers import Database, load_schema
+from tests.support.servers import Database, load_schema
 
 ROUND = 10
 """Ledger rows of a round."""

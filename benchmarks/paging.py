@@ -17,8 +17,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
-from tests.paging import Way, World, world
-from tests.servers import CHECKOUT, Database, Farm, Server, load_schema
+from tests.support import SHIPPED
+from tests.support.paging import Way, World, world
+from tests.support.servers import Database, Farm, Server, load_schema
 from worker.demo import ledger
 
 ALERTS = {"duplicates": "ReconcilerDuplicates", "balance": "ReconcilerBalanceMismatch"}
@@ -51,7 +52,7 @@ class Times:
 
 def configuration() -> str:
     """The shipped configuration, on a database and a port that are still to be named."""
-    text = (CHECKOUT / "config.toml").read_text(encoding="utf-8")
+    text = (SHIPPED).read_text(encoding="utf-8")
     for shipped, ours in (
         ('"sqlite:///demo-ledger.db"', '"{ledger}"'),
         ("port = 9720", "port = {port}"),

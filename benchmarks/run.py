@@ -27,7 +27,8 @@ from sqlalchemy import URL
 from benchmarks import usual
 from benchmarks.ledger import Ledger, make, run
 from checks.base import Check, CheckError, Result
-from tests.servers import CHECKOUT, Database, Farm, Flavour, Server
+from tests.support import CHECKOUT, SHIPPED
+from tests.support.servers import Database, Farm, Flavour, Server
 from worker import config
 from worker.config import Config
 from worker.sources import Sources
@@ -181,7 +182,7 @@ def opened(server: Server, rows: int, turns: int) -> Iterator[Bench]:
     run(database, f"GRANT SELECT ON {database.name}.* TO auditor@'%'")
     say(f"{ledger.rows:,} ledger rows loaded in {time.monotonic() - start:.0f} s")
     url = server.url(database.name, user="auditor")
-    current = config.load(CHECKOUT / "config.toml", environment(url))
+    current = config.load(SHIPPED, environment(url))
     with closing(Sources.of(current.settings)) as sources:
         yield Bench(ledger, url, current, sources, turns)
 
@@ -347,7 +348,7 @@ def memory(bench: Bench, seconds: float) -> Line:
     say(f"the worker, for {seconds:g} s")
     with tempfile.TemporaryDirectory() as folder:
         settings = environment(bench.url) | {
-            "RECONCILER_CONFIG": str(CHECKOUT / "config.toml"),
+            "RECONCILER_CONFIG": str(SHIPPED),
             "RECONCILER_STATE__URL": f"sqlite:///{folder}/state.db",
             "RECONCILER_SCHEDULE__EVERY": "5s",
             "RECONCILER_HTTP__PORT": "0",

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.servers import Database, Farm, Flavour, Server, missing
-from tests.statements import Tally
+from tests.support.servers import Database, Farm, Flavour, Server, missing
+from tests.support.statements import Tally
 
 TALLY = pytest.StashKey[Tally]()
 """What the audit sent to the servers of this process."""

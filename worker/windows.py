@@ -1,9 +1,10 @@
 """How much each run reads: what is new, or everything."""
 
-import time
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from zoneinfo import ZoneInfo
 
 from checks.base import Check, Window
@@ -55,8 +56,9 @@ class Windows:
         return replace(window, cursor=None)
 
     def _may_make_up(self, check: Check) -> bool:
-        now = time.monotonic()
-        if not self._is_overdue(check) or now < self._tried.get(check.name, 0) + TRY_COMPLETE_AFTER:
+        now = monotonic()
+        tried = self._tried.get(check.name, -math.inf)  # the clock begins at 0 when a machine boots
+        if not self._is_overdue(check) or now < tried + TRY_COMPLETE_AFTER:
             return False
         self._tried[check.name] = now
         return True

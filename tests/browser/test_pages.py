@@ -7,9 +7,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.chromium import launched
-from tests.worker import states
-from tests.worker.web.site import (
+from tests.support import states
+from tests.support.chromium import launched
+from tests.support.site import (
     HOSTILE,
     KEYS,
     ROWS,

@@ -1,0 +1,492 @@
+"""The audit as a whole: a ledger that is in order passes, and every seeded corruption is found."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import SHIPPED
+from tests.support.access_logs import quiet
+from tests.support.servers import Database, Server, load_schema
+from worker import config, log, show
+from worker.cli import _exit_code
+from worker.demo import ledger as demo
+from worker.run import execute
+from worker.sources import Sources
+
+COMMAND = Path(sys.executable).with_name("reconciler")
+LOCK = '[{"lock_id": "x"}]'
+TXN, EVENTS, BALANCES = "asset_transactions", "item_instance_events", "account_asset_balances"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corruption:
+    """A way to spoil the ledger, and all that the audit must say of it."""
+
+    spoil: tuple[str, ...]
+    failing: frozenset[str] = frozenset()
+    """Exactly the checks that fail."""
+    unanswered: frozenset[str] = frozenset()
+    """Exactly the checks that cannot tell."""
+    key: dict[str, object] | None = None
+    """What one of the findings is identified by."""
+    shows: str = ""
+    """What a finding or an error says."""
+
+
+def failing(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+DROP_KEY = f"ALTER TABLE {TXN} DROP INDEX uk_idempotency_key"
+NULLABLE = f"ALTER TABLE {TXN} MODIFY idempotency_key varchar(100) NULL"
+NO_INDEX = f"{TXN}.unique_index.idempotency_key"
+
+
+APART = f"{BALANCES}.ledger_balance"
+COST = "lottery_draws.cost_posting"
+REWARD = "lottery_draws.reward_posting"
+SESSION = "lottery_session_20260104_0001"
+BEFORE = "'2026-01-05 10:00:00', '2026-01-05 10:00:00'"
+ORDER = (
+    "INSERT INTO trade_orders (idempotency_key, listing_id, buyer_user_id, seller_user_id,"
+    " gross_amount, fee_amount, net_amount, status, created_at, updated_at)"
+    " VALUES ('order_001', 1, 1, 2, {gross}, 5, 95, '{status}', " + BEFORE + ")"
+)
+
+
+def another_index(definition: str) -> tuple[str, ...]:
+    return DROP_KEY, f"ALTER TABLE {TXN} ADD {definition}"
+
+
+CORRUPTIONS = {
+    "duplicate under a dropped index": Corruption(
+        spoil=(
+            DROP_KEY,
+            (
+                f"UPDATE {TXN} AS a JOIN {TXN} AS b ON b.transaction_id = 7"
+                " SET a.idempotency_key = b.idempotency_key WHERE a.transaction_id = 9"
+            ),
+        ),
+        failing=failing(f"{TXN}.duplicates.idempotency_key", NO_INDEX),
+        shows="2 rows of asset_transactions share (idempotency_key)",
+    ),
+    "duplicate that differs in case": Corruption(
+        spoil=(
+            DROP_KEY,
+            f"UPDATE {TXN} SET idempotency_key = 'Twice:1' WHERE transaction_id = 7",
+            f"UPDATE {TXN} SET idempotency_key = 'twice:1' WHERE transaction_id = 9",
+        ),
+        failing=failing(f"{TXN}.duplicates.idempotency_key", NO_INDEX),
+        key={"idempotency_key": "Twice:1"},
+        shows="spelled differently, equal under the collation",
+    ),
+    "balance twice under a unique index that takes NULL": Corruption(
+        spoil=(
+            (
+                f"INSERT INTO {BALANCES} (account_id, asset_code, available_amount)"
+                " VALUES (101, 'POINTS', 5)"
+            ),
+        ),
+        failing=failing(f"{BALANCES}.duplicates.account_id.asset_code.campaign_id", APART),
+        key={"account_id": 101, "asset_code": "POINTS", "campaign_id": None},
+    ),
+    "NULL key": Corruption(
+        spoil=(
+            NULLABLE,
+            f"UPDATE {TXN} SET idempotency_key = NULL WHERE transaction_id = 7",
+        ),
+        failing=failing(f"{TXN}.columns", f"{TXN}.blank.idempotency_key"),
+        key={"transaction_id": 7},
+        shows="asset_transactions.idempotency_key is NULL",
+    ),
+    "empty key": Corruption(
+        spoil=("UPDATE lottery_draws SET idempotency_key = ''",),
+        failing=failing("lottery_draws.blank.idempotency_key"),
+        key={"draw_id": "draw_20260104_0001"},
+        shows="lottery_draws.idempotency_key is empty",
+    ),
+    "key of white space": Corruption(
+        spoil=(f"UPDATE {TXN} SET idempotency_key = '\u3000\t' WHERE transaction_id = 7",),
+        failing=failing(f"{TXN}.blank.idempotency_key"),
+        key={"transaction_id": 7},
+        shows="asset_transactions.idempotency_key is only white space",
+    ),
+    "negative available amount": Corruption(
+        spoil=(f"UPDATE {BALANCES} SET available_amount = -1 WHERE balance_id = 3",),
+        failing=failing(f"{BALANCES}.non_negative", APART),
+        key={"balance_id": 3},
+        shows="negative available_amount",
+    ),
+    "negative frozen amount": Corruption(
+        spoil=(f"UPDATE {BALANCES} SET frozen_amount = -5 WHERE balance_id = 4",),
+        failing=failing(f"{BALANCES}.non_negative", APART, f"{BALANCES}.frozen_backing"),
+        key={"balance_id": 4},
+        shows="negative frozen_amount",
+    ),
+    "locked without locks": Corruption(
+        spoil=("UPDATE item_instances SET locks = '[]' WHERE item_instance_id = 40",),
+        failing=failing("item_instances.locked_with_locks"),
+        key={"item_instance_id": 40},
+    ),
+    "locks without locked": Corruption(
+        spoil=(f"UPDATE item_instances SET locks = '{LOCK}' WHERE item_instance_id = 100",),
+        failing=failing("item_instances.locked_with_locks"),
+        key={"item_instance_id": 100},
+    ),
+    "dropped table": Corruption(
+        spoil=("DROP TABLE lottery_draws",),
+        failing=failing("lottery_draws.tables"),
+        unanswered=failing(
+            "lottery_draws.columns",
+            "lottery_draws.unique_index.idempotency_key",
+            "lottery_draws.duplicates.idempotency_key",
+            "lottery_draws.blank.idempotency_key",
+            "lottery_draws.key_format.idempotency_key",
+            "lottery_draws.row_count",
+            "lottery_draws.cost_posting",
+            "lottery_draws.reward_posting",
+            "lottery_draws.asset_transaction_id",
+            "lottery_draws.lottery_session_id",
+        ),
+        key={"table": "lottery_draws"},
+        shows="table lottery_draws does not exist",
+    ),
+    "revived retired table": Corruption(
+        spoil=("CREATE TABLE points_transactions (id bigint PRIMARY KEY)",),
+        failing=failing("points_transactions.tables"),
+        key={"table": "points_transactions"},
+    ),
+    "retired table as a view": Corruption(
+        spoil=(f"CREATE VIEW points_transactions AS SELECT * FROM {TXN}",),
+        failing=failing("points_transactions.tables"),
+        key={"table": "points_transactions"},
+    ),
+    "changed type": Corruption(
+        spoil=(f"ALTER TABLE {TXN} MODIFY delta_amount int NOT NULL",),
+        failing=failing(f"{TXN}.columns"),
+        key={"table": TXN, "column": "delta_amount"},
+        shows="asset_transactions.delta_amount has another type than bigint",
+    ),
+    "nullable key": Corruption(
+        spoil=(NULLABLE,),
+        failing=failing(f"{TXN}.columns"),
+        key={"table": TXN, "column": "idempotency_key"},
+        shows="asset_transactions.idempotency_key takes NULL",
+    ),
+    "revived retired column": Corruption(
+        spoil=(f"ALTER TABLE {TXN} ADD business_id varchar(100)",),
+        failing=failing(f"{TXN}.columns"),
+        key={"table": TXN, "column": "business_id"},
+    ),
+    "dropped index": Corruption(
+        spoil=(DROP_KEY,),
+        failing=failing(NO_INDEX),
+        key={"table": TXN, "columns": "idempotency_key"},
+    ),
+    "index with a column more": Corruption(
+        spoil=another_index("UNIQUE KEY uk_idempotency_key (idempotency_key, account_id)"),
+        failing=failing(NO_INDEX),
+        key={"table": TXN, "columns": "idempotency_key"},
+        shows="no unique index over exactly (idempotency_key)",
+    ),
+    "prefix index": Corruption(
+        spoil=another_index("UNIQUE KEY uk_idempotency_key (idempotency_key(90))"),
+        failing=failing(NO_INDEX),
+        key={"table": TXN, "columns": "idempotency_key"},
+    ),
+    "index that is not unique": Corruption(
+        spoil=another_index("KEY uk_idempotency_key (idempotency_key)"),
+        failing=failing(NO_INDEX),
+        key={"table": TXN, "columns": "idempotency_key"},
+    ),
+    "ledger row of a draw is gone": Corruption(
+        spoil=(f"DELETE FROM {TXN} WHERE business_type = 'lottery_consume'",),
+        failing=failing(COST, "lottery_draws.asset_transaction_id", APART),
+        key={"lottery_session_id": SESSION},
+        shows="no row of asset_transactions has the key lottery_consume:{lottery_session_id}",
+    ),
+    "ledger row of a draw is off by one, and so is the balance": Corruption(
+        spoil=(
+            (
+                f"UPDATE {TXN} SET delta_amount = delta_amount - 1,"
+                " balance_after = balance_after - 1"
+                " WHERE business_type = 'lottery_consume'"
+            ),
+        ),
+        failing=failing(COST, APART),
+        key={"lottery_session_id": SESSION},
+        shows="differs",
+    ),
+    "draw of another user": Corruption(
+        spoil=("UPDATE lottery_draws SET user_id = 4",),
+        failing=failing(COST, REWARD, "lottery_draws.asset_transaction_id"),
+        key={"draw_id": "draw_20260104_0001"},
+    ),
+    "draw is gone": Corruption(
+        spoil=("DELETE FROM lottery_draws",),
+        failing=failing(COST, REWARD, "lottery_draws.lottery_session_id"),
+        shows="no row of lottery_draws gives the key",
+    ),
+    "approved without a reward": Corruption(
+        spoil=(
+            (
+                "INSERT INTO consumption_records (record_id, idempotency_key, user_id,"
+                " consumption_amount, points_to_award, status, qr_code, created_at, updated_at)"
+                f" VALUES (9, 'consumption_9', 3, 12.50, 12, 'approved', 'q', {BEFORE})"
+            ),
+        ),
+        failing=failing(
+            "consumption_records.reward_posting", "consumption_records.reward_transaction_id"
+        ),
+        key={"record_id": 9},
+        shows="is NULL where a row of asset_transactions is required",
+    ),
+    "exchange debit without an exchange": Corruption(
+        spoil=(
+            (
+                f"INSERT INTO {TXN} (account_id, asset_code, delta_amount, balance_before,"
+                " balance_after, business_type, idempotency_key, created_at)"
+                " SELECT account_id, asset_code, 0, available_amount, available_amount,"
+                " 'exchange_debit', 'exchange_debit_x', '2026-01-05 10:00:00'"
+                f" FROM {BALANCES} WHERE account_id = 102 AND asset_code = 'POINTS'"
+            ),
+        ),
+        failing=failing("exchange_records.debit_posting"),
+        shows="no row of exchange_records gives the key exchange_debit_{idempotency_key}",
+    ),
+    "order completed without its legs": Corruption(
+        spoil=(ORDER.format(gross=100, status="completed"),),
+        failing=failing(
+            "trade_orders.buyer_debit_posting",
+            "trade_orders.seller_credit_posting",
+            "trade_orders.platform_fee_posting",
+        ),
+        key={"order_id": 1},
+    ),
+    "order whose amounts do not add up": Corruption(
+        spoil=(ORDER.format(gross=101, status="cancelled"),),
+        failing=failing("trade_orders.amounts_add_up"),
+        key={"order_id": 1},
+    ),
+    "order frozen for long, and nothing frozen for it": Corruption(
+        spoil=(ORDER.format(gross=100, status="frozen"),),
+        failing=failing("trade_orders.stuck", f"{BALANCES}.frozen_backing"),
+        key={"accounts.user_id": 1, "asset_code": "DIAMOND"},
+    ),
+    "balance that the ledger does not explain": Corruption(
+        spoil=(f"UPDATE {BALANCES} SET available_amount = available_amount + 1 LIMIT 1",),
+        failing=failing(APART),
+        shows="asset_transactions and the balance differ by 1",
+    ),
+    "ledger rows that do not chain": Corruption(
+        spoil=(
+            (
+                f"UPDATE {TXN} SET balance_before = balance_before + 1,"
+                " balance_after = balance_after + 1 WHERE transaction_id = 100"
+            ),
+        ),
+        failing=failing(APART),
+        shows="do not lead to the balance",
+    ),
+    "request that never ends": Corruption(
+        spoil=("UPDATE api_idempotency_requests SET status = 'processing' WHERE request_id = 5",),
+        failing=failing("api_idempotency_requests.stuck"),
+        key={"request_id": 5},
+    ),
+}
+
+
+class Template:
+    """The ledger in order, on one server; a test's own database is a copy of it."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.name = server.create_database()
+        load_schema(server, self.name)
+        self.rows = {table: found for table, found in demo.rows().items() if found}
+        with closing(server.admin(self.name)) as connection, connection.cursor() as cursor:
+            for table, found in self.rows.items():
+                marks = ", ".join(["%s"] * len(found[0]))
+                names = ", ".join(found[0])
+                values = [tuple(row.values()) for row in found]
+                cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)
+
+    def fill(self, database: Database) -> None:
+        """Make a database a copy."""
+        load_schema(self.server, database.name)
+        copies = (f"INSERT INTO {t} SELECT * FROM {self.name}.{t};" for t in self.rows)
+        spoil(database, f"SET foreign_key_checks = 0; {''.join(copies)}")
+
+
+def spoil(database: Database, *statements: str) -> None:
+    """Run statements as root."""
+    with closing(database.connect()) as connection, connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+            while cursor.nextset():
+                pass
+
+
+@pytest.fixture(scope="module")
+def template(server: Server) -> Template:
+    """The ledger in order, loaded once on each server."""
+    return Template(server)
+
+
+@pytest.fixture
+def ledger(template: Template, ledger_database: Database) -> Database:
+    """A database of the test's own with the ledger in order."""
+    template.fill(ledger_database)
+    return ledger_database
+
+
+Audit = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def audit(tmp_path: Path) -> Audit:
+    """`audit(database, *arguments)` runs the command line with the project's configuration."""
+
+    def run(database: Database, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        url = database.url.render_as_string(hide_password=False)
+        return subprocess.run(
+            [COMMAND, "check", "--complete", "--format", "json", *arguments],
+            cwd=tmp_path,  # nothing may depend on where it is run
+            env=os.environ
+            | quiet(tmp_path)
+            | {
+                "RECONCILER_CONFIG": str(SHIPPED),
+                "RECONCILER_DATABASES__LEDGER__URL": url,
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def test_ledger_in_order_passes(ledger: Database, audit: Audit) -> None:
+    """On the ledger in order every check passes, every row is examined, and the exit code is 0."""
+    done = audit(ledger)
+    assert (done.returncode, done.stderr) == (0, "")
+    report = json.loads(done.stdout)
+    assert report["outcome"] == "pass"
+    assert {each["outcome"] for each in report["checks"]} == {"pass"}
+    counts = {
+        each["table"]: each["examined"] for each in report["checks"] if "row_count" in each["name"]
+    }
+    assert counts == counts | {TXN: 252, BALANCES: 11, "accounts": 14, "item_instances": 163}
+    (items,) = (each for each in report["checks"] if each["name"].endswith("locked_with_locks"))
+    assert items["measures"]["locked"] == 42
+
+
+def test_audit_writes_nothing(ledger: Database, audit: Audit) -> None:
+    """An account that may only read is enough for the audit."""
+    spoil(
+        ledger,
+        f"CREATE USER '{ledger.name}'@'%' IDENTIFIED BY 'Vers3hen%40'",
+        f"GRANT SELECT, SHOW VIEW ON {ledger.name}.* TO '{ledger.name}'@'%'",
+    )
+    try:
+        reader = ReadOnly(server=ledger.server, name=ledger.name)
+        done = audit(reader)
+    finally:
+        spoil(ledger, f"DROP USER '{ledger.name}'@'%'")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+class ReadOnly(Database):
+    """A database through an account of its name, which may only read."""
+
+    @property
+    def url(self) -> Any:
+        """The SQLAlchemy URL as that account."""
+        return self.server.url(self.name, user=self.name, password="Vers3hen%40")
+
+
+@pytest.mark.parametrize("what", CORRUPTIONS)
+def test_corruption_is_found(ledger: Database, what: str) -> None:
+    """A spoilt ledger makes exactly the checks fail that it concerns, and the exit code is 1."""
+    corruption = CORRUPTIONS[what]
+    spoil(ledger, *corruption.spoil)
+    code, report = audited(ledger)
+    assert (code, report["outcome"]) == (1, "fail")
+    checks = report["checks"]
+    assert names_with("fail", checks) == corruption.failing
+    assert names_with("error", checks) == corruption.unanswered
+    assert names_with("skipped", checks) == set()
+    for each in checks:
+        if each["name"] in corruption.unanswered:
+            assert f"table {each['table']} does not exist" in each["error"]
+    findings = [finding for each in checks for finding in each["findings"]]
+    if corruption.key is not None:
+        assert corruption.key in [finding["key"] for finding in findings]
+    assert corruption.shows in " ".join(finding["message"] for finding in findings)
+
+
+def audited(database: Database) -> tuple[int, dict[str, Any]]:
+    """The exit code of the command line and what it would print, without starting it."""
+    url = database.url.render_as_string(hide_password=False)
+    where = {"RECONCILER_DATABASES__LEDGER__URL": url, **quiet()}
+    current = config.load(SHIPPED, where)
+    with closing(Sources.of(current.settings)) as sources:
+        runs = [execute(check, sources) for check in current.checks]
+    report: dict[str, Any] = json.loads(log.dump(show.as_json(runs)))
+    return _exit_code(runs), report
+
+
+def names_with(outcome: str, checks: list[dict[str, Any]]) -> set[str]:
+    return {each["name"] for each in checks if each["outcome"] == outcome}
+
+
+def test_duplicate_is_told_by_key_and_rows(ledger: Database, audit: Audit) -> None:
+    """A duplicate's finding names the key that is there twice and the ids of both rows."""
+    spoil(ledger, *CORRUPTIONS["duplicate under a dropped index"].spoil)
+    done = audit(ledger, f"{TXN}.duplicates.*")
+    (check,) = json.loads(done.stdout)["checks"]
+    (finding,) = check["findings"]
+    kept = next(row for row in demo.rows()[TXN] if row["transaction_id"] == 7)
+    assert finding["key"] == {"idempotency_key": kept["idempotency_key"]}
+    assert finding["evidence"] == {"rows": 2, "row_ids": [7, 9]}
+
+
+def test_unanswered_question_is_exit_code_3(ledger: Database, audit: Audit) -> None:
+    """When no violation is known and a check could not tell, the exit code is 3 and not 0."""
+    spoil(ledger, "DROP TABLE lottery_draws")
+    done = audit(ledger, "lottery_draws.row_count", f"{TXN}.*")
+    assert done.returncode == 3
+    assert json.loads(done.stdout)["outcome"] == "error"
+
+
+def test_absent_database_is_exit_code_3(server: Server, audit: Audit) -> None:
+    """When the database is not there, every check of it says so and the exit code is 3."""
+    done = audit(Database(server=server, name="test_absent"))
+    assert done.returncode == 3
+    checks = json.loads(done.stdout)["checks"]
+    assert {each["outcome"] for each in checks if each["source"] == "ledger"} == {"error"}
+
+
+def test_unknown_check_is_exit_code_2(server: Server, audit: Audit) -> None:
+    """A check that nobody declared is a mistake of usage: exit code 2, and the nearest name."""
+    done = audit(Database(server=server, name="test_absent"), "accounts.row_counts")
+    assert done.returncode == 2
+    message = "no check is named accounts.row_counts; the nearest existing name is"
+    assert f"{message} accounts.row_count" in done.stderr
+
+
+def test_mended_ledger_passes_again(ledger: Database, audit: Audit) -> None:
+    """Once a corruption is mended, the audit passes again."""
+    spoil(ledger, f"UPDATE {BALANCES} SET frozen_amount = -5 WHERE balance_id = 4")
+    assert audit(ledger, f"{BALANCES}.*").returncode == 1
+    spoil(ledger, f"UPDATE {BALANCES} SET frozen_amount = 0 WHERE balance_id = 4")
+    assert audit(ledger, f"{BALANCES}.*").returncode == 0

@@ -1,0 +1,317 @@
+"""The command line: tables for people, JSON for programs, exit codes for both."""
+
+import json
+import sqlite3
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.support import SHIPPED
+from tests.support.servers import Database, load_schema
+from worker import config
+from worker.cli import app
+from worker.demo import ledger as demo
+from worker.run import execute
+from worker.sources import Sources
+from worker.state import State
+from worker.windows import everything
+
+FIELDS = {
+    *(
+        "name",
+        "kind",
+        "source",
+        "database",
+        "table",
+        "severity",
+        "outcome",
+        "scope",
+        "seconds",
+        "error",
+        "permanent",
+    ),
+    *("examined", "violations", "measures", "notes", "findings"),
+}
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A demo ledger in the working directory, and the shipped configuration beside it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo-access.log").touch()
+    (tmp_path / "config.toml").write_text(SHIPPED.read_text(encoding="utf-8"), encoding="utf-8")
+    path = tmp_path / "demo-ledger.db"
+    demo.build(path)
+    return path
+
+
+def reconciler(*arguments: str) -> Result:
+    """Run the command line with these arguments."""
+    return CliRunner().invoke(app, arguments)
+
+
+def test_version() -> None:
+    """`--version` tells what is installed."""
+    assert reconciler("--version").stdout == f"reconciler {version('reconciler')}\n"
+
+
+def corrupt(path: Path, *statements: str) -> None:
+    """Change the demo ledger behind the application's back."""
+    with sqlite3.connect(path) as raw:
+        for statement in statements:
+            raw.execute(statement)
+    raw.close()
+
+
+def checked(*arguments: str) -> tuple[int, dict[str, Any]]:
+    """The exit code and the object that `check --format json` gives."""
+    result = reconciler("check", *arguments, "--format", "json")
+    answer: dict[str, Any] = json.loads(result.stdout)
+    return result.exit_code, answer
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_sound_ledger_passes() -> None:
+    """On the demo ledger every check passes, the counts are the audit's, and the code is 0."""
+    code, answer = checked("--complete")
+    assert (code, answer["outcome"]) == (0, "pass")
+    assert {each["outcome"] for each in answer["checks"]} == {"pass"}
+    rows = {
+        each["table"]: each["examined"] for each in answer["checks"] if each["kind"] == "row_count"
+    }
+    assert rows["asset_transactions"] == 252
+    assert rows["item_instances"] == 163
+    assert len(rows) == 12
+
+
+def test_a_violation_is_named_with_its_rows(ledger: Path) -> None:
+    """A duplicate under a dropped index fails just the two checks on it, and names both rows."""
+    corrupt(
+        ledger,
+        "DROP INDEX uk_idempotency_key",
+        "UPDATE asset_transactions SET idempotency_key ="
+        " (SELECT idempotency_key FROM asset_transactions WHERE transaction_id = 1)"
+        " WHERE transaction_id = 2",
+    )
+    code, answer = checked()
+    assert (code, answer["outcome"]) == (1, "fail")
+    failed = {each["name"]: each for each in answer["checks"] if each["outcome"] != "pass"}
+    assert sorted(failed) == [
+        "asset_transactions.duplicates.idempotency_key",
+        "asset_transactions.unique_index.idempotency_key",
+    ]
+    duplicate = failed["asset_transactions.duplicates.idempotency_key"]
+    assert duplicate["violations"] == 1
+    assert duplicate["findings"][0]["evidence"] == {"rows": 2, "row_ids": [1, 2]}
+    assert set(duplicate) == FIELDS
+
+
+def test_a_missing_table_is_an_error_of_the_checks_that_need_it(ledger: Path) -> None:
+    """Checks on a table that is gone could not tell; the violation is that it is gone."""
+    corrupt(ledger, "DROP TABLE trade_orders")
+    code, answer = checked("trade_orders.*")
+    assert code == 1
+    outcomes = {each["name"]: each["outcome"] for each in answer["checks"]}
+    assert outcomes.pop("trade_orders.tables") == "fail"
+    assert set(outcomes.values()) == {"error"}
+    assert all(
+        "table trade_orders does not exist" in each["error"]
+        for each in answer["checks"]
+        if each["outcome"] == "error"
+    )
+
+
+def test_could_not_tell_is_code_3(ledger: Path) -> None:
+    """A database that cannot be read gives errors, not passes, and exit code 3."""
+    ledger.unlink()
+    code, answer = checked()
+    assert (code, answer["outcome"]) == (3, "error")
+    of_ledger = [each for each in answer["checks"] if each["source"] == "ledger"]
+    assert {each["outcome"] for each in of_ledger} == {"error"}
+    assert {each["violations"] for each in of_ledger} == {None}
+
+
+@pytest.mark.usefixtures("ledger")
+def test_an_unknown_check_names_the_nearest() -> None:
+    """A name that no check has is wrong usage, with a suggestion."""
+    result = reconciler("check", "asset_transactions.row_cuont")
+    assert result.exit_code == 2
+    assert "the nearest existing name is asset_transactions.row_count" in result.stderr
+
+
+@pytest.mark.usefixtures("ledger")
+def test_checks_are_chosen_by_pattern() -> None:
+    """Names and patterns choose checks, in the order of the configuration."""
+    _, answer = checked("accounts.*", "points_transactions.tables")
+    names = [each["name"] for each in answer["checks"]]
+    assert names[0] == "accounts.tables"
+    assert names[-1] == "points_transactions.tables"
+    assert len(names) == 7
+
+
+def test_the_table_is_for_people(ledger: Path) -> None:
+    """The table shows outcomes, and below it each finding with its evidence and each note."""
+    corrupt(ledger, "UPDATE account_asset_balances SET frozen_amount = -5 WHERE balance_id = 3")
+    result = reconciler(
+        *("check", "account_asset_balances.non_negative", "exchange_records.unique_index.*")
+    )
+    assert result.exit_code == 1
+    assert (
+        "account_asset_balances.non_negative: account_asset_balances: negative frozen_amount"
+        in (result.stdout)
+    )
+    assert '"balance_id": 3' in result.stdout
+    assert "note: redundant unique indexes: order_no, uk_order_no" in result.stdout
+    assert result.stdout.endswith("\n3 checks: 2 pass, 1 fail\n")
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_broken_configuration_is_code_2(tmp_path: Path) -> None:
+    """Every command refuses a configuration with mistakes and lists them."""
+    (tmp_path / "config.toml").write_text("colour = 1\n")
+    for command in (["check"], ["run"], ["config", "check"], ["report"], ["demo"]):
+        result = reconciler(*command)
+        assert result.exit_code == 2, command
+        assert "colour: unknown key" in result.stderr
+        assert "Traceback" not in result.output
+
+
+@pytest.mark.usefixtures("ledger")
+def test_config_check_says_how_much_it_read() -> None:
+    """A configuration without mistakes is confirmed by its counts, with --connect too."""
+    current = config.load()
+    counts = f"{len(current.checks)} checks on {len(current.settings.tables)} tables"
+    for arguments in (["config", "check"], ["config", "check", "--connect"]):
+        result = reconciler(*arguments)
+        assert result.exit_code == 0
+        assert result.stdout == f"{counts}: no mistake found\n"
+
+
+def test_a_renamed_column_is_found_with_its_new_name(
+    ledger_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the application renamed a column and a table, --connect names old and new."""
+    load_schema(ledger_database.server, ledger_database.name)
+    url = ledger_database.url.render_as_string(hide_password=False)
+    monkeypatch.setenv("RECONCILER_DATABASES__LEDGER__URL", url)
+    with ledger_database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "ALTER TABLE lottery_draws RENAME COLUMN asset_transaction_id TO ledger_transaction_id"
+        )
+        cursor.execute("RENAME TABLE redemption_orders TO redemption_orders_v2")
+        cursor.execute("ALTER TABLE item_instances RENAME COLUMN locks TO item_locks")
+    result = reconciler("config", "check", "--connect", "--config", str(SHIPPED))
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [
+        (
+            "tables.item_instances: table item_instances has no column locks;"
+            " the nearest existing name is item_locks"
+        ),
+        (
+            "tables.redemption_orders: the database has no table redemption_orders;"
+            " the nearest existing name is redemption_orders_v2"
+        ),
+        (
+            "tables.lottery_draws: table lottery_draws has no column asset_transaction_id;"
+            " the nearest existing name is ledger_transaction_id"
+        ),
+        (
+            "checks[0] item_instances.locked_with_locks: table item_instances has no column locks;"
+            " the nearest existing name is item_locks"
+        ),
+        (
+            "checks[9] lottery_draws.asset_transaction_id:"
+            " table lottery_draws has no column asset_transaction_id;"
+            " the nearest existing name is ledger_transaction_id"
+        ),
+    ]
+
+
+def test_connecting_to_nothing_is_code_3(ledger: Path) -> None:
+    """When the schema cannot be read, `config check --connect` could not tell."""
+    ledger.unlink()
+    result = reconciler("config", "check", "--connect")
+    assert result.exit_code == 3
+    assert "demo-ledger.db cannot be opened" in result.stderr
+
+
+def test_the_demo_is_built_once(ledger: Path) -> None:
+    """`demo` builds a ledger where none is, keeps one that is, and replaces it with --fresh."""
+    ledger.unlink()
+    assert reconciler("demo", "--build-only").exit_code == 0
+    corrupt(ledger, "DELETE FROM lottery_draws")
+    reconciler("demo", "--build-only")
+    assert checked("lottery_draws.row_count")[1]["checks"][0]["examined"] == 0
+    reconciler("demo", "--build-only", "--fresh")
+    assert checked("lottery_draws.row_count")[1]["checks"][0]["examined"] == 1
+
+
+@pytest.mark.usefixtures("ledger")
+def test_the_demo_never_touches_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a configuration that names a server, `demo` refuses."""
+    monkeypatch.setenv("RECONCILER_DATABASES__LEDGER__URL", "mysql://auditor@127.0.0.1/ledger")
+    result = reconciler("demo", "--build-only")
+    assert result.exit_code == 2
+    assert "the demo needs a SQLite URL" in result.stderr
+
+
+FROZEN = "account_asset_balances.non_negative"
+
+
+def test_the_table_lists_no_more_than_a_screenful(ledger: Path) -> None:
+    """People see twenty findings of a check and how many more there are; programs see them all."""
+    many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30)"
+    corrupt(
+        ledger,
+        "CREATE TABLE dirty AS SELECT * FROM account_asset_balances LIMIT 1",
+        f"{many} INSERT INTO dirty SELECT d.* FROM dirty d, n",
+        "UPDATE dirty SET frozen_amount = -1, balance_id = 1000 + rowid, asset_code = 'A' || rowid",
+        "INSERT INTO account_asset_balances SELECT * FROM dirty",
+    )
+    table = reconciler("check", FROZEN).stdout
+    assert table.count("negative frozen_amount") == 20
+    assert "… and 11 more" in table
+    _, answer = checked(FROZEN)
+    assert len(answer["checks"][0]["findings"]) == 31
+
+
+@pytest.mark.usefixtures("ledger")
+def test_check_makes_no_state(tmp_path: Path) -> None:
+    """`check` keeps nothing: without a state it reads everything, and leaves no file."""
+    before = sorted(path.name for path in tmp_path.iterdir())
+    _, answer = checked()
+    assert {each["scope"] for each in answer["checks"]} == {"complete"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+@pytest.mark.usefixtures("ledger")
+def test_check_reads_as_the_next_run_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a state, `check` reads from the stored cursor; with --complete it reads everything."""
+    monkeypatch.setenv("RECONCILER_SCHEDULE__OVERLAP_ROWS", "1")  # the demo is small
+    current, name = config.load(), "lottery_draws.lottery_session_id"
+    (check,) = [each for each in current.checks if each.name == name]
+    sources, state = Sources.of(current.settings), State(current.settings.state)
+    run = execute(check, sources, everything(current.settings))
+    assert run.result is not None
+    assert run.result.cursor is not None
+    state.record(run)
+    sources.close()
+    stored = state.window(check, everything(current.settings))
+    for arguments, scope in (((), "incremental"), (("--complete",), "complete")):
+        _, answer = checked(name, *arguments)
+        assert answer["checks"][0]["scope"] == scope
+    assert state.window(check, everything(current.settings)) == stored
+    state.close()
+
+
+@pytest.mark.usefixtures("ledger")
+def test_check_reads_everything_when_the_state_cannot_be_read(tmp_path: Path) -> None:
+    """A state that is damaged is left as it is, said, and costs nothing but time."""
+    (tmp_path / "reconciler-state.db").write_bytes(b"no database" * 1000)
+    result = reconciler("check", FROZEN)
+    assert result.exit_code == 0
+    assert "the state cannot be read (file is not a database)" in result.stderr
+    assert (tmp_path / "reconciler-state.db").read_bytes() == b"no database" * 1000

@@ -1,0 +1,206 @@
+"""`config check --connect`: the configuration held against the real schema."""
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import Database
+from worker import config
+from worker.config import Config
+from worker.schema import compare
+from worker.sources import Sources
+
+FACTS = """
+[databases.ledger]
+url = "{url}"
+[tables.orders]
+primary_key = "id"
+cursor = "{cursor}"
+[tables.accounts]
+primary_key = "account_id"
+"""
+
+CHECKS = """
+[[checks]]
+name = "backing"
+kind = "backing"
+table = "orders"
+amount = "frozen"
+by = ["accounts.user_id", "asset"]
+through = { accounts = { account_id = "account_id" } }
+holders = [{ table = "listings", by = ["seller", "asset"], amount = "offer", when = "held = 1" }]
+
+[[checks]]
+name = "stuck"
+kind = "stuck"
+table = "orders"
+when = "state = 'new'"
+entered_at = "asset"
+longer_than = "1m"
+"""
+
+TABLES = """
+CREATE TABLE orders (id bigint PRIMARY KEY, account_id bigint, frozen bigint, state varchar(9),
+    asset varchar(9) COLLATE utf8mb4_bin, placed_at datetime NOT NULL);
+CREATE TABLE accounts (account_id bigint PRIMARY KEY, user_id bigint);
+CREATE TABLE listings (id bigint, seller bigint, asset varchar(9) COLLATE utf8mb4_unicode_ci,
+    offer bigint, held int)
+"""
+
+
+def alter(database: Database, *statements: str) -> None:
+    """Change the schema."""
+    with closing(database.connect()) as connection, connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+@pytest.fixture
+def database(ledger_database: Database) -> Database:
+    """A database with the tables that the checks read."""
+    alter(ledger_database, *TABLES.split(";"))
+    return ledger_database
+
+
+def loaded(folder: Path, database: Database, checks: str = "", cursor: str = "id") -> Config:
+    """A configuration of this database."""
+    url = database.url.set(query={}).render_as_string(hide_password=False)
+    path = folder / "config.toml"
+    path.write_text(FACTS.format(url=url, cursor=cursor) + checks, encoding="utf-8")
+    return config.load(path, {})
+
+
+def problems(loaded: Config) -> list[str]:
+    """What is said of a configuration."""
+    with closing(Sources.of(loaded.settings)) as sources:
+        return [str(each) for each in compare(loaded, sources)]
+
+
+def test_what_fits_no_check_is_told_at_its_place(database: Database, tmp_path: Path) -> None:
+    """Unlike columns and a time that is none are told at their checks, and nothing else is."""
+    assert problems(loaded(tmp_path, database, CHECKS)) == [
+        (
+            "checks[0] backing: orders.asset cannot be compared with listings.asset:"
+            " utf8mb4_bin against utf8mb4_unicode_ci"
+        ),
+        "checks[1] stuck: entered_at asset is varchar(9), and no time",
+    ]
+
+
+def test_missing_columns_are_told_for_every_table_of_a_check(
+    database: Database, tmp_path: Path
+) -> None:
+    """A column that a joined table or a holder lacks is told; then nothing is said of types."""
+    alter(
+        database,
+        "ALTER TABLE listings RENAME COLUMN held TO is_held",
+        "ALTER TABLE accounts RENAME COLUMN user_id TO owner",
+        "ALTER TABLE orders RENAME COLUMN state TO status",
+    )
+    assert problems(loaded(tmp_path, database, CHECKS)) == [
+        "checks[0] backing: table accounts has no column user_id",
+        (
+            "checks[0] backing: table listings has no column held;"
+            " the nearest existing name is is_held"
+        ),
+        "checks[1] stuck: table orders has no column state; the nearest existing name is status",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cursor", "message"),
+    [
+        ("id", None),
+        ("state", "cursor state is varchar(9): only a whole number or a time grows"),
+        ("frozen", "cursor frozen may be NULL: such rows would never be read"),
+        (
+            "placed_at",
+            "cursor placed_at leads no index: to find what is new would read every row",
+        ),
+    ],
+)
+def test_a_cursor_grows_along_an_index(
+    database: Database, tmp_path: Path, cursor: str, message: str | None
+) -> None:
+    """A cursor along which new rows cannot be read is told where it is declared."""
+    told = [f"tables.orders.cursor: {message}"] if message else []
+    assert problems(loaded(tmp_path, database, cursor=cursor)) == told
+
+
+MISSPELLED = """
+[tables.listings]
+primary_key = "id"
+cursor = "id"
+pending = "state IN ('on_sale', 'on sale')"
+
+[[checks]]
+name = "stuck"
+kind = "stuck"
+table = "listings"
+when = "state = 'OnSale' AND offer > 0 AND NOT 'sold' = state AND state <> ''"
+entered_at = "placed_at"
+longer_than = "1m"
+
+[[checks]]
+name = "condition"
+kind = "condition"
+table = "listings"
+expression = "COALESCE(state, 'none') <> 'none' OR state <=> 'ON_SALE'"
+
+[[checks]]
+name = "reference"
+kind = "reference"
+table = "orders"
+settle = "0s"
+columns = ["account_id"]
+parent = "listings"
+parent_columns = ["id"]
+parent_when = "state = 'it''s'"
+required_when = "state = 'anything'"
+"""
+
+
+def test_text_that_an_enumeration_never_is_is_told(database: Database, tmp_path: Path) -> None:
+    """A misspelled member would make a condition silent; as the collation compares, and no more."""
+    members = "enum('on_sale','sold','it''s gone')"
+    alter(
+        database,
+        f"ALTER TABLE listings ADD state {members}, ADD placed_at datetime, ADD PRIMARY KEY (id)",
+    )
+    nearest = "; the nearest existing name is "
+    assert problems(loaded(tmp_path, database, MISSPELLED)) == [
+        (
+            "tables.listings.pending: \"state IN ('on_sale', 'on sale')\":"
+            f" state is {members}, never 'on sale'{nearest}on_sale"
+        ),
+        (
+            "checks[0] stuck: \"state = 'OnSale' AND offer > 0 AND NOT 'sold' = state AND"
+            f" state <> ''\": state is {members}, never 'OnSale'{nearest}on_sale"
+        ),
+        (
+            "checks[2] reference: \"state = 'it''s'\":"
+            f" state is {members}, never \"it's\"{nearest}it's gone"
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("index", "is_told"),
+    [
+        ("ADD PRIMARY KEY (id)", False),
+        ("ADD UNIQUE (id)", False),
+        ("ADD INDEX (id)", True),
+        ("ADD UNIQUE (id, seller)", True),
+        ("ADD UNIQUE (note(3))", True),
+    ],
+)
+def test_primary_key_that_may_repeat_is_told(
+    database: Database, tmp_path: Path, index: str, *, is_told: bool
+) -> None:
+    """Findings name rows by it: without a unique index on it alone they may name several."""
+    alter(database, f"ALTER TABLE listings ADD note varchar(9), {index}")
+    key = "note" if "note" in index else "id"
+    told = f"tables.listings.primary_key: {key} has no unique index: one value may name several"
+    found = problems(loaded(tmp_path, database, f'[tables.listings]\nprimary_key = "{key}"\n'))
+    assert found == ([f"{told} rows"] if is_told else [])

@@ -1,0 +1,114 @@
+"""Conditions of the configuration: what is allowed, and that it means what SQL means."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from checks.expression import Expression
+from checks.sql import rows_of
+from tests.support.ledgers import Ledger
+
+REFUSED = [
+    ("a = (SELECT 1)", "not allowed in a condition"),
+    ("EXISTS (SELECT 1 FROM t)", "not allowed in a condition"),
+    ("a IN (SELECT id FROM t)", "IN takes a list of values"),
+    ("SLEEP(10) = 0", "not allowed in a condition: SLEEP"),
+    ("BENCHMARK(9, 1)", "not allowed in a condition"),
+    ("LOAD_FILE('/etc/passwd') IS NULL", "not allowed in a condition"),
+    ("GET_LOCK('x', 9)", "not allowed in a condition"),
+    ("@@version = 8", "not allowed in a condition"),
+    ("@x = 1", "not allowed in a condition"),
+    ("a := 1", "not allowed in a condition"),
+    ("other.a = 1", "not allowed in a condition: other.a"),
+    ("a = 1.5", "amounts are whole numbers: 1.5"),
+    ("a / 2 = 1", "not allowed in a condition"),
+    ("CASE WHEN a THEN b END", "not allowed in a condition"),
+    ("a REGEXP 'x'", "not allowed in a condition"),
+    ("non_empty_array('[]')", "non_empty_array takes one column"),
+    ("non_empty_array(a, b)", "non_empty_array takes one column"),
+    ("a IS b", "IS takes NULL, TRUE or FALSE"),
+    ("a AS b", "not allowed in a condition"),
+    ("a = 1; DROP TABLE t", "not allowed in a condition"),
+    ("DROP TABLE t", "not allowed in a condition"),
+    ("a = ", "not a condition"),
+    ("a = 'x", "not a condition"),
+    ("(a = 1", "not a condition"),
+    ("", "not a condition"),
+]
+
+
+@pytest.mark.parametrize(("source", "message"), REFUSED)
+def test_everything_else_is_refused(source: str, message: str) -> None:
+    """What could write, wait or read elsewhere, and what is no condition, is refused at once."""
+    with pytest.raises(ValueError, match=r".") as caught:
+        Expression(source)
+    assert message in str(caught.value)
+
+
+def test_depth_is_bounded() -> None:
+    """A condition nested beyond reason is refused, not a crash."""
+    with pytest.raises(ValueError, match="not a condition: nested too deeply"):
+        Expression("NOT (" * 20000 + "a" + ")" * 20000)
+
+
+def test_columns_are_named_once_in_order() -> None:
+    """The columns that a condition names are known, each once."""
+    expression = Expression("b = 1 AND (a > b OR non_empty_array(`c d`))")
+    assert expression.columns == ("b", "a", "c d")
+
+
+COLUMNS = ("a", "b", "c")
+NUMBERS = st.sampled_from([*COLUMNS, "0", "1", "-1", "2", "NULL", "(-a)"])
+SUMS = st.recursive(
+    NUMBERS,
+    lambda part: st.one_of(
+        st.builds("{} {} {}".format, part, st.sampled_from(["+", "-", "*"]), part),
+        st.builds("({})".format, part),
+        st.builds("COALESCE({}, {})".format, part, part),
+    ),
+    max_leaves=4,
+)
+COMPARED = st.one_of(
+    st.builds("{} {} {}".format, SUMS, st.sampled_from(["=", "<>", "<", "<=", ">", ">="]), SUMS),
+    st.builds("{} {} NULL".format, SUMS, st.sampled_from(["IS", "IS NOT"])),
+    st.builds("{} {} ({}, {})".format, SUMS, st.sampled_from(["IN", "NOT IN"]), SUMS, SUMS),
+    st.builds("{} BETWEEN {} AND {}".format, SUMS, NUMBERS, SUMS),
+)
+CONDITIONS = st.recursive(
+    COMPARED,
+    lambda part: st.one_of(
+        st.builds("{} {} {}".format, part, st.sampled_from(["AND", "OR"]), part),
+        st.builds("({}) {} ({})".format, part, st.sampled_from(["=", "<>", "AND", "OR"]), part),
+        st.builds("NOT {}".format, part),
+        st.builds("NOT ({})".format, part),
+        st.builds("({}) IS NULL".format, part),
+    ),
+    max_leaves=5,
+)
+
+
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(source=CONDITIONS)
+def test_means_what_the_server_means(ledger: Ledger, source: str) -> None:
+    """A condition built anew gives each row the value that its text has on the server itself."""
+    if not ledger.sql(_EXISTS[ledger.backend]):
+        ledger.sql("CREATE TABLE t (id int PRIMARY KEY, a int, b int, c int)")
+        values = (None, 0, 1, -2)
+        rows = [(a, b, c) for a in values for b in values for c in values]
+        ledger.insert("t", "id, a, b, c", [(n, *row) for n, row in enumerate(rows)])
+    expected = [row[0] for row in ledger.sql(f"SELECT {source} FROM t ORDER BY id")]
+    table = rows_of("t", ("id", *COLUMNS))
+    built = select(Expression(source).on(table)).select_from(table).order_by(table.c.id)
+    with ledger.sources.snapshot("ledger") as connection:
+        found = list(connection.scalars(built))
+    assert found == expected
+
+
+_EXISTS = {
+    "sqlite": "SELECT 1 FROM sqlite_schema WHERE name = 't'",
+    "mariadb": "SHOW TABLES LIKE 't'",
+    "mysql": "SHOW TABLES LIKE 't'",
+}

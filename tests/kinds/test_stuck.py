@@ -1,0 +1,176 @@
+"""`stuck`: no row stays in a passing state for longer than it may."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from pydantic import ValidationError
+from sqlalchemy import Engine, event
+
+from checks.base import CheckError, Result, Window
+from tests.support.ledgers import Ledger, check, keys, messages, on_servers
+
+REQUESTS = "CREATE TABLE t (id bigint PRIMARY KEY, status varchar(20), at {type})"
+ZONE = ZoneInfo("Asia/Shanghai")
+
+
+def ago(seconds: float, zone: ZoneInfo = ZONE) -> str:
+    """How a DATETIME column in a zone holds the moment so many seconds ago."""
+    moment = datetime.now(UTC) - timedelta(seconds=seconds)
+    return moment.astimezone(zone).replace(tzinfo=None, microsecond=0).isoformat(" ")
+
+
+def fill(ledger: Ledger, *rows: tuple[str, str | None], type_name: str = "datetime") -> None:
+    ledger.sql(REQUESTS.format(type=type_name))
+    ledger.insert("t", "id, status, at", [(n, *row) for n, row in enumerate(rows, 1)])
+
+
+def run(ledger: Ledger, **fields: object) -> Result:
+    declared = {"when": "status = 'processing'", "entered_at": "at", "longer_than": "60s"}
+    stuck = check("stuck", "t", **({"primary_key": "id"} | declared | fields))
+    return stuck.run(ledger.sources, Window(zone=ZONE))
+
+
+def test_only_old_rows_in_the_state_are_stuck(ledger: Ledger) -> None:
+    """A row is stuck when it is in the state for longer than it may; others may be of any age."""
+    old, young = ago(3600), ago(20)
+    fill(ledger, ("processing", old), ("processing", young), ("failed", old), ("processing", old))
+    result = run(ledger)
+    assert keys(result) == [{"id": 1}, {"id": 4}]
+    assert (result.examined, result.violations, result.complete) == (3, 2, True)
+    assert messages(result)[0] == f"t: status = 'processing' since {old} (over 60 s)"
+    assert result.findings[0].evidence == {
+        "status": "processing",
+        "at": old,
+        "longer_than_seconds": 60,
+    }
+    assert {finding.magnitude for finding in result.findings} == {1}
+    assert result.measures["passing"] == 3
+    assert 3600 <= result.measures["oldest_seconds"] < 3660
+
+
+def test_a_row_that_went_on_is_mended(ledger: Ledger) -> None:
+    """Once the row has left the state, nothing is stuck, and nothing has an age."""
+    fill(ledger, ("processing", ago(3600)))
+    assert run(ledger).violations == 1
+    ledger.sql("UPDATE t SET status = 'failed'")
+    result = run(ledger)
+    assert (result.examined, result.violations, result.findings) == (0, 0, ())
+    assert result.measures == {"passing": 0}
+
+
+def test_a_row_without_a_time_is_stuck(ledger: Ledger) -> None:
+    """Nobody can tell how long a row without a time has been in the state."""
+    fill(ledger, ("processing", None), ("failed", None), ("processing", ago(1)))
+    result = run(ledger)
+    assert keys(result) == [{"id": 1}]
+    assert messages(result) == ["t: status = 'processing' since an unknown time"]
+    assert result.findings[0].evidence["at"] is None
+
+
+def test_a_time_in_the_future_is_judged_when_it_is_far(ledger: Ledger) -> None:
+    """A clock may be off by as much as a row may wait; a time beyond that tells nothing."""
+    far = ago(-3600)
+    fill(ledger, ("processing", ago(-20)), ("processing", far))
+    result = run(ledger)
+    assert keys(result) == [{"id": 2}]
+    assert messages(result) == [f"t: status = 'processing' since {far} (in the future)"]
+    assert result.measures["oldest_seconds"] == 0
+
+
+def test_datetime_is_of_the_configured_zone(ledger: Ledger) -> None:
+    """A DATETIME column is read in the zone that the configuration names, not in UTC."""
+    fill(ledger, ("processing", ago(30)), ("processing", ago(90)))
+    assert keys(run(ledger)) == [{"id": 2}]
+
+
+@on_servers
+def test_timestamp_is_of_no_zone(ledger: Ledger) -> None:
+    """A TIMESTAMP column is a moment, whatever zone DATETIME columns are in."""
+    fill(ledger, type_name="timestamp NULL")
+    ledger.sql(
+        "INSERT INTO t VALUES (1, 'processing', NOW() - INTERVAL 30 SECOND),"
+        " (2, 'processing', NOW() - INTERVAL 90 SECOND)"
+    )
+    result = run(ledger)
+    assert keys(result) == [{"id": 2}]
+    assert 90 <= result.measures["oldest_seconds"] < 150
+
+
+@on_servers
+def test_a_zero_date_is_old(ledger: Ledger) -> None:
+    """MySQL's 0000-00-00 is long ago, but of no age."""
+    fill(ledger)
+    ledger.sql("SET sql_mode = ''", "INSERT INTO t VALUES (1, 'processing', '0000-00-00 00:00:00')")
+    result = run(ledger)
+    ledger.sql("SET sql_mode = DEFAULT")
+    assert keys(result) == [{"id": 1}]
+    assert result.measures == {"passing": 1}
+
+
+@on_servers
+@pytest.mark.parametrize("index", ["status", "status, at"])
+def test_index_on_the_state_is_used(ledger: Ledger, index: str) -> None:
+    """With an index on the state, no statement reads the rows that are in another."""
+    fill(ledger, *[("done", ago(9)) for _ in range(3000)], *[("processing", ago(99))] * 3)
+    ledger.sql(f"CREATE INDEX i ON t ({index})", "ANALYZE TABLE t")
+    asked: list[tuple[str, dict[str, object]]] = []
+
+    def note(_c: object, _cursor: object, statement: str, values: object, *_: object) -> None:
+        if "FROM t" in statement:
+            assert isinstance(values, dict)
+            asked.append((statement, values))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        assert run(ledger).violations == 3
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert len(asked) == 2
+    with ledger.sources.snapshot("ledger") as connection:
+        for statement, values in asked:
+            explained = f"EXPLAIN FORMAT=TRADITIONAL {statement}"
+            plan = connection.exec_driver_sql(explained, values).mappings().one()
+            assert (plan["key"], int(plan["rows"])) == ("i", 3)
+
+
+def test_other_columns_of_the_state_are_shown(ledger: Ledger) -> None:
+    """The state may be any condition; unknown is not in the state."""
+    fill(ledger, ("processing", ago(99)), ("waiting", ago(99)))
+    ledger.insert("t", "id, status, at", [(3, None, ago(99))])
+    result = run(ledger, when="status IN ('processing', 'waiting') AND id > 1")
+    assert keys(result) == [{"id": 2}]
+    assert result.findings[0].evidence["status"] == "waiting"
+
+
+@pytest.mark.parametrize("type_name", ["bigint", "varchar(30)", "date"])
+def test_what_is_no_time_cannot_be_answered(ledger: Ledger, type_name: str) -> None:
+    """A column of seconds or text is refused: it would compare with a time and mean nothing."""
+    fill(ledger, type_name=type_name)
+    with pytest.raises(CheckError, match=r"entered_at at is .*, and no time") as caught:
+        run(ledger)
+    assert caught.value.permanent
+    stuck = check(
+        "stuck",
+        "t",
+        primary_key="id",
+        when="status = 'processing'",
+        entered_at="at",
+        longer_than="60s",
+    )
+    with ledger.sources.snapshot("ledger") as connection:
+        assert list(stuck.complaints(connection)) == [str(caught.value)]
+
+
+def test_a_missing_column_cannot_be_answered(ledger: Ledger) -> None:
+    """A column that is missing is a permanent error."""
+    fill(ledger)
+    with pytest.raises(CheckError, match="table t has no column stat") as caught:
+        run(ledger, when="stat = 'processing'")
+    assert caught.value.permanent
+
+
+def test_a_limit_is_needed() -> None:
+    """No state is passing without a limit."""
+    with pytest.raises(ValidationError, match="longer_than"):
+        check("stuck", "t", primary_key="id", when="a = 1", entered_at="at", longer_than="0s")

@@ -1,0 +1,67 @@
+"""`tables`: a required table exists, a retired one does not."""
+
+import pytest
+
+from checks.base import Finding
+from tests.support.ledgers import Ledger, on_servers
+
+
+def test_table_that_exists_passes(ledger: Ledger) -> None:
+    """A required table that exists is no violation."""
+    ledger.sql("CREATE TABLE orders (id int)")
+    result = ledger.run("tables", "orders")
+    assert (result.examined, result.violations, result.findings) == (1, 0, ())
+
+
+def test_missing_table_is_found(ledger: Ledger) -> None:
+    """A required table that does not exist is a violation that names the nearest one."""
+    ledger.sql("CREATE TABLE order_items (id int)")
+    result = ledger.run("tables", "orders_items")
+    message = "table orders_items does not exist; the nearest existing name is order_items"
+    assert result.findings == (Finding({"table": "orders_items"}, message),)
+    assert result.violations == 1
+
+
+def test_view_is_no_table(ledger: Ledger) -> None:
+    """A view in the place of a required table is a violation."""
+    ledger.sql("CREATE TABLE old_orders (id int)", "CREATE VIEW orders AS SELECT * FROM old_orders")
+    (finding,) = ledger.run("tables", "orders").findings
+    assert finding.message.startswith("orders is no base table but a VIEW")
+
+
+def test_retired_table_is_gone(ledger: Ledger) -> None:
+    """A retired table that does not exist is no violation, however near another name is."""
+    ledger.sql("CREATE TABLE points_transaction (id int)")
+    assert ledger.run("tables", "points_transactions", retired=True).violations == 0
+
+
+@pytest.mark.parametrize(
+    "revival", ["TABLE points_transactions (id int)", "VIEW points_transactions AS SELECT 1 AS id"]
+)
+def test_retired_table_that_lives_is_found(ledger: Ledger, revival: str) -> None:
+    """A retired table is a violation when it exists, even if only as a view of that name."""
+    ledger.sql(f"CREATE {revival}")
+    (finding,) = ledger.run("tables", "points_transactions", retired=True).findings
+    assert finding.message == "retired table points_transactions exists"
+
+
+def test_table_of_another_database_does_not_count(ledger: Ledger) -> None:
+    """The server's own tables, which are in other databases, do not make a table exist."""
+    assert ledger.run("tables", "user").violations == 1
+    assert ledger.run("tables", "TABLES", retired=True).violations == 0
+
+
+@pytest.mark.parametrize("backend", ["mariadb"], indirect=True)
+def test_system_versioned_table_is_a_table(ledger: Ledger) -> None:
+    """MariaDB's tables with history are base tables, though the catalog calls them otherwise."""
+    ledger.sql("CREATE TABLE orders (id int) WITH SYSTEM VERSIONING")
+    assert ledger.run("tables", "orders").violations == 0
+
+
+@on_servers
+def test_temporary_table_is_no_table(ledger: Ledger) -> None:
+    """Another session's temporary table does not stand in for a required table."""
+    ledger.sql("CREATE TEMPORARY TABLE orders (id int)")
+    violations = ledger.run("tables", "orders").violations
+    ledger.sql("DROP TEMPORARY TABLE orders")
+    assert violations == 1

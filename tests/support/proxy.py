@@ -1,0 +1,225 @@
+"""A TCP proxy that goes wrong on request: what a network does to a connection, made repeatable."""
+
+import itertools
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from tests.support.servers import HOST
+
+DELAY = 0.7
+"""Seconds by which a slow proxy holds each block back: there and back is more than connecting, or
+asking whether a connection still lives, may take."""
+
+TRICKLE = 0.3
+"""Seconds between two bytes of one that trickles."""
+
+FETCHED = 2048
+"""Bytes; of an answer that is longer than this, the rest is the middle of a result."""
+
+GARBAGE = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)),
+    b"\x05\x00\x00\x00\x0aab\xff\xfe",
+    b"\x01\x00\x00\x00\x0a",
+    b"\x20\x00\x00\x00\xff" + bytes(31),
+    b"\x00" * 64,
+    b"\x4a\x00\x00\x00\x0a" + b"\xff" * 74,
+)
+"""What others say in place of a greeting, or of a result; some of it begins like one."""
+
+
+class Fault(StrEnum):
+    """What the proxy does to connections, those that are open and those to come."""
+
+    NONE = "none"
+    REFUSED = "refused"
+    CUT = "cut"
+    SILENT = "silent"
+    GARBAGE = "garbage"
+    SLOW = "slow"
+    TRICKLE = "trickle"
+
+
+_TAKES_NONE = {Fault.REFUSED, Fault.CUT, Fault.GARBAGE}
+
+
+@dataclass(eq=False)
+class Link:
+    """A client's connection, and the one to the server that it is passed on by."""
+
+    client: socket.socket
+    server: socket.socket
+    answered: int = 0
+    """Bytes of the answer to what the client sent last."""
+
+
+class Proxy:
+    """Passes connections on to a port of this machine; `fault` may change at any time."""
+
+    def __init__(self, target: int, garbage: Iterator[bytes] | None = None) -> None:
+        self.fault = Fault.NONE
+        self.spoilt = 0
+        """How many blocks have met a fault on their way."""
+        self._intact: int | None = None
+        """Bytes of each answer that a fault lets through; None where it spoils everything."""
+        self._target = target
+        self._garbage = garbage or itertools.cycle(GARBAGE)
+        self._links: set[Link] = set()
+        self._ended = False
+        self._listener = _listener(0)
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def break_with(self, fault: Fault, *, intact: int | None = None) -> None:
+        """Let a fault begin; with `intact`, only after so many bytes of each answer."""
+        self.fault, self._intact, self.spoilt = fault, intact, 0
+        if fault is Fault.REFUSED:
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+        if self._takes_none:
+            self._drop()
+
+    def mend(self) -> None:
+        """Let the fault end. What lost a part of what it said is closed."""
+        before, self.fault = self.fault, Fault.NONE
+        if before is Fault.REFUSED:
+            self._listener = _listener(self.port)
+            threading.Thread(target=self._accept, daemon=True).start()
+        if before is Fault.GARBAGE:
+            self._drop()
+
+    def close(self) -> None:
+        """End everything."""
+        self._ended = True
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._drop()
+
+    @property
+    def _takes_none(self) -> bool:
+        return self.fault in _TAKES_NONE and self._intact is None
+
+    def _drop(self) -> None:
+        for link in tuple(self._links):
+            _reset(link.client)
+            _reset(link.server)
+
+    def _accept(self) -> None:
+        listener = self._listener
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=[client], daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        if self.fault is Fault.GARBAGE and self._takes_none:
+            with suppress(OSError):
+                client.sendall(next(self._garbage))
+                time.sleep(DELAY)
+        if self._takes_none:
+            _reset(client)
+            client.close()
+            return
+        if self._intact is None:
+            self._hold()
+        try:
+            server = socket.create_connection((HOST, self._target))
+        except OSError:
+            client.close()
+            return
+        link = Link(client, server)
+        self._links.add(link)
+        asks = threading.Thread(target=self._pump, args=[link, client, server], daemon=True)
+        asks.start()
+        self._pump(link, server, client)
+        asks.join()
+        self._links.discard(link)
+        for each in (client, server):
+            each.close()
+
+    def _pump(self, link: Link, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while block := source.recv(65536):
+                self._pass_on(link, block, sink)
+        for each in (source, sink):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def _pass_on(self, link: Link, block: bytes, sink: socket.socket) -> None:
+        answers, intact = sink is link.client, 0
+        if self._intact is not None:
+            intact = max(0, self._intact - link.answered) if answers else len(block)
+        link.answered = link.answered + len(block) if answers else 0
+        if intact:
+            sink.sendall(block[:intact])
+        if rest := block[intact:]:
+            self.spoilt += self.fault is not Fault.NONE
+            self._spoil(link, rest, sink)
+
+    def _spoil(self, link: Link, block: bytes, sink: socket.socket) -> None:
+        answers = sink is link.client
+        self._hold()
+        if self._is(Fault.CUT):
+            _reset(link.client)
+            _reset(link.server)
+        if self._is(Fault.SLOW):
+            time.sleep(DELAY)
+        if self._is(Fault.GARBAGE) and answers:
+            while self._is(Fault.GARBAGE):  # until the client has had enough of it
+                sink.sendall(next(self._garbage))
+        elif self._is(Fault.TRICKLE) and answers:
+            for byte in block:
+                time.sleep(TRICKLE if self._is(Fault.TRICKLE) else 0)
+                sink.sendall(bytes([byte]))
+        else:
+            sink.sendall(block)
+
+    def _hold(self) -> None:
+        while self._is(Fault.SILENT):
+            time.sleep(0.05)
+
+    def _is(self, fault: Fault) -> bool:
+        return self.fault is fault and not self._ended
+
+
+@contextmanager
+def proxy(target: int, garbage: Iterator[bytes] | None = None) -> Iterator[Proxy]:
+    """A proxy that listens meanwhile."""
+    made = Proxy(target, garbage)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def connections_to(port: int) -> int:
+    """How many connections this machine holds open, or is opening, to one of its own ports."""
+    lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+    fields = [line.split() for line in lines]
+    # Remote address and state, in hexadecimal: 01 is established, 02 wants to be.
+    return sum(each[2].endswith(f":{port:04X}") and each[3] in ("01", "02") for each in fields)
+
+
+def _listener(port: int) -> socket.socket:
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind((HOST, port))
+    made.listen(64)
+    return made
+
+
+def _reset(connection: socket.socket) -> None:
+    """End it without a farewell; with RST, once it is closed."""
+    with suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,96 @@
+"""The worker as a process, for tests."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support import asking
+from tests.support.servers import wait_until
+
+RECONCILER = Path(sys.executable).with_name("reconciler")
+
+Labels = dict[str, str]
+
+
+class Worker:
+    """A running `reconciler run`, its log and its metrics."""
+
+    def __init__(self, folder: Path, config: str, *command: str) -> None:
+        self.config = folder / "config.toml"
+        self.config.write_text(config)
+        self._log, self._read, self._lines = folder / "log", 0, list[dict[str, Any]]()
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("RECONCILER_")}
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [RECONCILER, *(command or ("run",)), "--config", self.config],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                env={**clean, "PYTHONWARNINGS": "default,ignore::ResourceWarning"},
+            )
+        try:
+            wait_until(lambda: bool(self.events("worker_started")), 60, "the worker starts")
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
+        self.address = self.events("worker_started")[0]["address"]
+
+    @property
+    def text(self) -> str:
+        """All that it has written."""
+        return self._log.read_text()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """What it has logged: every whole line but those that are meant for people."""
+        with self._log.open("rb") as log:
+            log.seek(self._read)
+            new = log.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        spoken = ("  http://", "  https://", "Built the demo")
+        logged = [line for line in whole.decode().splitlines() if not line.startswith(spoken)]
+        assert [line for line in logged if not line.startswith("{")] == []
+        self._read += len(whole)
+        self._lines += [json.loads(line) for line in logged]
+        return [*self._lines]
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The lines of one event."""
+        return [line for line in self.lines if line["event"] == name]
+
+    def get(self, path: str) -> httpx.Response:
+        """What it answers."""
+        return asking.get(self.address + path, timeout=5)
+
+    def samples(self, name: str, **labels: str) -> list[tuple[Labels, float]]:
+        """The series of a metric that have these labels."""
+        return [
+            (each.labels, each.value)
+            for each in asking.samples(self.get("/metrics").text, f"reconciler_{name}")
+            if labels.items() <= each.labels.items()
+        ]
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """The value of the one series that has these labels, or None when there is none."""
+        found = self.samples(name, **labels)
+        assert len(found) <= 1
+        return found[0][1] if found else None
+
+    def wait_for(self, value: float | None, name: str, seconds: float = 10, **labels: str) -> None:
+        """Wait until a metric has a value."""
+        what = f"{name}{labels} is {value}"
+        wait_until(lambda: self.value(name, **labels) == value, seconds, what)
+
+    def end(self) -> tuple[int, float]:
+        """Send SIGTERM; its exit code and how long it took."""
+        start = time.monotonic()
+        self.process.terminate()
+        return self.process.wait(20), time.monotonic() - start

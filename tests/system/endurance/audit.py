@@ -1,0 +1,216 @@
+"""The worker as a process, on the project's own configuration made quick and its overlap narrow."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from checks.base import Check
+from tests.support import SHIPPED, asking
+from tests.support.access_logs import quiet
+from tests.support.servers import Database, wait_until
+from tests.system.endurance.faults import Told, told
+from worker import config
+
+RECONCILER = Path(sys.executable).with_name("reconciler")
+STATE = "state.db"
+FOLLOWING = ("reference", "posting", "balance", "key_format")
+"""The kinds that read along a cursor."""
+
+STATES = ("open", "confirmed", "acknowledged", "resolved")
+"""Of findings."""
+
+OVERLAP = "5s"
+
+ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+
+PATIENCE = 90.0
+"""Seconds within which every check runs twice, on two busy cores."""
+
+Line = dict[str, Any]
+
+
+class Audit:
+    """What is the same for every process of a test: configuration, folder, state."""
+
+    def __init__(self, database: Database, folder: Path, more: str = "") -> None:
+        """`more` stands at the end of the configuration."""
+        self.folder = folder
+        config_file = folder / "config.toml"
+        shipped = (SHIPPED).read_text(encoding="utf-8")
+        config_file.write_text(f"{shipped}\n{more}", encoding="utf-8")
+        self.lives: list[Life] = []
+        url = database.url.render_as_string(hide_password=False)
+        self.environment = quiet(folder) | {
+            "RECONCILER_CONFIG": str(config_file),
+            "RECONCILER_DATABASES__LEDGER__URL": url,
+            "RECONCILER_STATE__URL": f"sqlite:///{folder / STATE}",
+            "RECONCILER_SCHEDULE__EVERY": "1s",
+            # So that the tables of a test are not small enough to be read whole.
+            "RECONCILER_SCHEDULE__OVERLAP": OVERLAP,
+            "RECONCILER_SCHEDULE__OVERLAP_ROWS": "50",
+            "RECONCILER_HTTP__PORT": "0",
+            "RECONCILER_LOG__FORMAT": "json",
+        }
+        self.checks = config.load(config_file, self.environment).checks
+
+    @property
+    def names(self) -> set[str]:
+        """Every check."""
+        return {check.name for check in self.checks}
+
+    @property
+    def following(self) -> set[str]:
+        """The checks that read along a cursor."""
+        return {check.name for check in self.checks if check.kind in FOLLOWING}
+
+    @property
+    def settle(self) -> timedelta:
+        """How old the last row must be for every check to judge it."""
+        return max(_settle(check) for check in self.checks)
+
+    @contextmanager
+    def running(self) -> Iterator["Life"]:
+        """A worker, which ends with the block."""
+        life = Life(self.folder / f"log-{len(self.lives)}", self._environ)
+        self.lives.append(life)
+        try:
+            yield life
+        finally:
+            life.kill()
+
+    def let_settle(self, life: "Life", stopped: datetime) -> None:
+        """Wait until every check has seen twice, and judged, all written until then."""
+        moment = stopped + self.settle + timedelta(seconds=1)
+
+        def seen_twice() -> bool:
+            completed = life.completed_since(moment)
+            return all(completed[name] >= 2 for name in self.names)
+
+        seconds = self.settle.total_seconds() + PATIENCE
+        wait_until(seen_twice, seconds, "every check has seen everything twice")
+
+    def findings(self) -> Mapping[str, set[Told]]:
+        """What `reconciler findings list` gives, by state."""
+        states = [part for each in STATES for part in ("--state", each)]
+        done = self.command("findings", "list", "--format", "json", *states)
+        assert done.returncode == 0, done.stderr
+        found: dict[str, set[Told]] = {each: set() for each in STATES}
+        for each in json.loads(done.stdout)["findings"]:
+            one = told(each["check"], each["key"])
+            assert one not in found[each["state"]], one
+            found[each["state"]].add(one)
+        return found
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `reconciler` beside the worker, to its end."""
+        return subprocess.run(
+            [RECONCILER, *arguments],
+            env=self._environ,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    @property
+    def _environ(self) -> Mapping[str, str]:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("RECONCILER_")}
+        return {**clean, **self.environment}
+
+
+class Life:
+    """One process of the worker, and what it has logged."""
+
+    def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
+        self._log, self._read, self._lines = log, 0, list[Line]()
+        self._began = time.monotonic()
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [*ENDS_WITH_US, RECONCILER, "run"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=log.parent,
+                env=environment,
+            )
+
+    @property
+    def lines(self) -> list[Line]:
+        """Every whole line that is one of the log; a kill may cut the last."""
+        with self._log.open("rb") as log:
+            log.seek(self._read)
+            new = log.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read += len(whole)
+        spoken = [line for line in whole.decode().splitlines() if not line.startswith("  http://")]
+        strange = [line for line in spoken if not line.startswith("{")]
+        assert not strange, strange[:20]
+        self._lines += [json.loads(line) for line in spoken]
+        return self._lines
+
+    def events(self, *names: str) -> list[Line]:
+        """The lines of some events."""
+        assert self.process.poll() is None or self.process.returncode < 0, self._log.read_text()
+        return [line for line in self.lines if line["event"] in names]
+
+    def completed_since(self, moment: datetime) -> Counter[str]:
+        """How many runs of each check began after a moment and answered its question."""
+        return Counter(
+            run["check"]
+            for run in self.events("check_run")
+            if run["outcome"] in ("pass", "fail") and _began(run) > moment
+        )
+
+    def seconds_until_up(self) -> float:
+        """Wait until it is up: it says that it lives, and serves metrics; how long that took."""
+        wait_until(self._is_up, 60, "the worker is up")
+        return time.monotonic() - self._began
+
+    def _is_up(self) -> bool:
+        if not self.events("worker_started"):
+            return False
+        answers = [self.get(page) for page in ("/livez", "/metrics")]
+        return all(each.status_code == 200 for each in answers) and "reconciler_" in answers[1].text
+
+    def get(self, page: str) -> httpx.Response:
+        """What it answers."""
+        (started,) = self.events("worker_started")
+        return asking.get(started["address"] + page, timeout=10)
+
+    @property
+    def text(self) -> str:
+        """All that it has written."""
+        return self._log.read_text(encoding="utf-8")
+
+    def confirmed_by_metric(self) -> Mapping[str, int]:
+        """What `/metrics` says of each check's confirmed findings, where it is not 0."""
+        text = self.get("/metrics").text
+        found = asking.samples(text, "reconciler_findings")
+        assert found
+        confirmed = [each for each in found if each.labels["state"] == "confirmed"]
+        return {each.labels["check"]: int(each.value) for each in confirmed if each.value}
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.kill()
+        self.process.wait()
+
+
+def _began(run: Line) -> datetime:
+    return datetime.fromisoformat(run["timestamp"]) - timedelta(seconds=run["seconds"])
+
+
+def _settle(check: Check) -> timedelta:
+    settle: timedelta = getattr(check, "settle", timedelta())
+    return settle

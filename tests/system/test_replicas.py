@@ -1,0 +1,152 @@
+"""Two workers on one state: one acts, the other takes over, and nobody is paged twice.
+
+All of it is real: workers as processes, the state and the ledger on a server, an Alertmanager.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from sqlalchemy import make_url
+
+from tests.support.replicas import LEASE, Replicas, leads, replicas, resume, waits
+from tests.support.servers import Database, Server, wait_until
+from tests.support.workers import Worker
+
+DUPLICATES = "ReconcilerDuplicates"
+TURN = 3.0
+"""Seconds that a slow machine may take to notice, beside the lease and its renewal."""
+
+
+def database(server: Server) -> Database:
+    """A fresh database."""
+    return Database(server=server, name=server.create_database())
+
+
+LONG = 60.0
+"""Seconds of a lease for which no test waits."""
+
+
+@pytest.fixture
+def made(mariadb: Server) -> Iterator[Replicas]:
+    """A state and a ledger on MariaDB."""
+    with replicas(database(mariadb).url, database(mariadb)) as both:
+        yield both
+
+
+def pair(made: Replicas) -> tuple[Worker, Worker]:
+    """A leader that has told of a duplicate, and a standby."""
+    leader = made.start()
+    leads(leader)
+    standby = made.start()
+    waits(standby)
+    made.spoil()
+    made.person.wait(DUPLICATES, "firing")
+    return leader, standby
+
+
+def told_once(made: Replicas) -> None:
+    """The person was paged once, also after the Alertmanager was told everything again."""
+    made.pager.wait_until_settled()
+    assert made.person.statuses(DUPLICATES) == ["firing"]
+
+
+def test_the_leader_is_killed_and_the_other_takes_over(made: Replicas) -> None:
+    """After kill -9 the standby acts within a lease and a renewal, and pages nobody anew."""
+    leader, standby = pair(made)
+    (waiting,) = standby.events("lease_waiting")
+    assert waiting["holder"]
+    assert standby.events("check_run") == []
+    leader.process.kill()
+    leader.process.wait()
+    died = time.monotonic()
+    standby.wait_for(1, "leader", 20)
+    assert time.monotonic() - died < LEASE * 4 / 3 + TURN
+    standby.wait_for(1, "findings", state="confirmed")
+    told_once(made)
+    assert standby.events("finding_confirmed") == []
+    (acquired,) = standby.events("lease_acquired")
+    assert acquired["token"] == standby.value("state_lease_token") == 2
+
+
+def test_a_stopped_leader_writes_nothing_when_it_goes_on(made: Replicas) -> None:
+    """SIGSTOP beyond the lease, takeover, SIGCONT: the old leader changes and tells nothing."""
+    leader, standby = pair(made)
+    os.kill(leader.process.pid, signal.SIGSTOP)
+    standby.wait_for(1, "leader", 40)  # it may have been stopped in the midst of a transaction
+    before = len(leader.events("check_run"))
+    resume(leader)
+    waits(leader)
+    wait_until(lambda: bool(leader.events("lease_lost")), 10, "it says so")
+    assert leader.events("lease_lost")[0]["level"] == "warning"
+    runs = len(standby.events("check_run"))
+    wait_until(lambda: len(standby.events("check_run")) >= runs + 2, 20, "the other goes on")
+    assert len(leader.events("check_run")) == before
+    assert made.holder() == (str(standby.process.pid), 2)
+    told_once(made)
+    ended_of_the_old = [
+        each for each in leader.events("alert_delivered") if each["status"] != "firing"
+    ]
+    assert ended_of_the_old == []
+
+
+def says_what_it_is(standby: Worker) -> None:
+    """Its pages and its health say that it waits, and for whom; it is alive and ready."""
+    assert standby.get("/livez").status_code == standby.get("/readyz").status_code == 200
+    assert "acts since" in standby.get("/readyz").text
+    home = standby.get("/")
+    assert home.status_code == 200
+    assert "This worker is a standby" in home.text
+    assert standby.get("/checks/t.keys").status_code == 503
+    assert standby.get("/api/v1/status").json()["error"].startswith("this worker is a standby")
+    assert standby.get("/runbooks/ReconcilerAbsent").status_code == 200
+
+
+def test_an_orderly_end_hands_over_at_once(mariadb: Server) -> None:
+    """A standby says what it is; after SIGTERM it does not wait for a lease of a minute."""
+    with replicas(database(mariadb).url, database(mariadb), LONG) as made:
+        leader, standby = pair(made)
+        says_what_it_is(standby)
+        assert leader.end()[0] == 0
+        standby.wait_for(1, "leader", 1 + TURN)
+        told_once(made)
+
+
+def test_the_server_of_the_state_is_away(
+    mariadb: Server, throwaway_server: Callable[..., Server]
+) -> None:
+    """Without it both wait once the lease has run out; with it again exactly one acts."""
+    server = throwaway_server("mariadb")
+    with replicas(database(server).url, database(mariadb)) as made:
+        leader, standby = pair(made)
+        server.stop()
+        wait_until(lambda: bool(leader.events("state_unavailable")), 15, "it is noticed")
+        waits(leader)
+        waits(standby)
+        assert leader.get("/livez").status_code == 200
+        server.start()
+        both = (leader, standby)
+
+        def acting() -> int:
+            return sum(each.value("leader") == 1 for each in both)
+
+        wait_until(lambda: acting() == 1, 30, "one acts again")
+        told_once(made)
+        assert acting() == 1
+
+
+def test_two_on_one_file(mariadb: Server, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """On SQLite the second waits, too; a holder that is no more is noticed without waiting."""
+    path = tmp_path_factory.mktemp("state") / "state.db"
+    with replicas(make_url(f"sqlite:///{path}"), database(mariadb), LONG) as made:
+        leader, standby = pair(made)
+        leader.process.kill()
+        leader.process.wait()
+        standby.wait_for(1, "leader", 1 + TURN)
+        told_once(made)
+        assert made.holder() == (str(standby.process.pid), 2)
+        with pytest.raises(httpx.ConnectError):
+            leader.get("/livez")
