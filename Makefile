@@ -42,10 +42,11 @@ check: dev-environment ## the gates that need no database
 	@echo "== lint-imports"
 	@$(BIN)/lint-imports --no-logo
 
-servers: ## MariaDB, MySQL, Prometheus, Alertmanager, nginx, Node.js, Chromium, faketime and helm for the tests
+servers: dev-environment ## MariaDB, MySQL, Prometheus, Alertmanager, nginx, Node.js, Chromium, faketime and helm for the tests
 	@echo "== install-servers"
 	@scripts/install-servers
 	@scripts/install-helm
+	@scripts/fetch-wheels
 
 bench: dev-environment servers ## the checks on a ledger of ROWS=5000000 beside the usual SQL (half an hour)
 	@$(BIN)/python -m benchmarks.access_log

@@ -1,0 +1,151 @@
+"""Set-up does not rot: the locks install on the day when every package has a newer release."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import CHECKOUT, package_index
+
+WHEELS = CHECKOUT / ".cache" / "wheels"
+OURS = next((CHECKOUT / "scripts").glob("pip-*.whl"))
+OLD = sorted(WHEELS.glob("pip-*.whl")) if sys.version_info < (3, 12) else []
+"""The pips of Debian 12 and Ubuntu 22.04; they do not run on Python 3.12 and later."""
+
+OLDEST = [*OLD, OURS][0]
+
+COPIED = ("requirements.lock", "requirements-dev.lock", "pyproject.toml", "scripts")
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an index in which every locked package has a newer release, too."""
+    wheels = [each for each in WHEELS.glob("*.whl") if not each.name.startswith("pip-")]
+    with package_index.serving(wheels, tmp_path_factory.mktemp("index")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter in an environment with nothing in it, not even pip."""
+    folder = tmp_path_factory.mktemp("empty")
+    venv.create(folder, with_pip=False, symlinks=True)
+    return folder / "bin" / "python"
+
+
+def only_from(index: str) -> dict[str, str]:
+    """The environment of a machine whose pip is configured for this index, and for nothing else."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "PYTHON"))}
+    return {**clean, "PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index}
+
+
+def resolve(pip: Path, python: Path, lock: Path, index: str) -> "subprocess.CompletedProcess[str]":
+    """Let a pip find and download everything that a lock names, as `pip install` would."""
+    options = ("--disable-pip-version-check", "--no-cache-dir", "--quiet", "--require-hashes")
+    where = ("--requirement", lock, "--dest", lock.parent / "got")
+    return subprocess.run(
+        [python, pip / "pip", "download", *options, *where],
+        env=only_from(index),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("pip", "lock"),
+    [*((pip, "requirements-dev.lock") for pip in (OURS, *OLD)), (OLDEST, "requirements.lock")],
+    ids=lambda each: each if isinstance(each, str) else "-".join(each.name.split("-")[:2]),
+)
+def test_a_lock_is_complete_for_any_pip(
+    pip: Path, lock: str, python: Path, index: str, tmp_path: Path
+) -> None:
+    """Each pip takes the pinned releases, finds nothing to resolve, and misses nothing."""
+    copy = shutil.copy(CHECKOUT / lock, tmp_path)
+    done = resolve(pip, python, Path(copy), index)
+    assert done.returncode == 0, done.stderr
+    got = {each.name for each in (tmp_path / "got").iterdir()}
+    assert not [name for name in got if f"-{package_index.NEWER}-" in name]
+    assert len(got) > 20
+
+
+def test_a_lock_without_its_extras_is_refused(python: Path, index: str, tmp_path: Path) -> None:
+    """What went wrong once: the index has the newer release by which an old pip shows it."""
+    if not OLD:
+        pytest.skip("pip resolves extras anew on Python 3.11 only: the newer pips take the pin")
+    text = (CHECKOUT / "requirements-dev.lock").read_text(encoding="utf-8")
+    copy = tmp_path / "stripped.lock"
+    copy.write_text(re.sub(r"^(\w[\w.-]*)\[[\w,-]+\]==", r"\1==", text, flags=re.MULTILINE))
+    done = resolve(OLD[-1], python, copy, index)
+    assert done.returncode != 0
+    assert package_index.NEWER in done.stderr
+
+
+def set_up(folder: Path, index: str, *arguments: str) -> tuple[int, str]:
+    """The exit code of `make-venv`, and what it writes for people."""
+    done = subprocess.run(
+        [folder / "scripts" / "make-venv", *arguments],
+        env=only_from(index),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr
+
+
+def checkout(folder: Path) -> Path:
+    """A folder with what set-up reads; an empty package stands in for the sources."""
+    for name in COPIED:
+        source = CHECKOUT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+    (folder / "README.md").touch()
+    return folder
+
+
+def test_an_environment_is_made_once_and_of_what_the_lock_names(index: str, tmp_path: Path) -> None:
+    """The installer is the one in the tree, whatever Python brings; a second call does nothing."""
+    python = os.path.realpath(sys.executable)
+    folder = checkout(tmp_path)
+    code, said = set_up(folder, index, python, "run")
+    assert code == 0, said
+    listed = subprocess.run(
+        [folder / ".venv" / "bin" / "python", "-m", "pip", "list", "--format=freeze"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert package_index.NEWER not in listed
+    assert f"pip=={OURS.name.split('-')[1]}\n" in listed
+    assert "sqlalchemy==" in listed.lower()
+
+    stamp = folder / ".venv" / ".made"
+    made = stamp.stat().st_mtime_ns
+    assert set_up(folder, index, python, "run") == (0, "")
+    assert stamp.stat().st_mtime_ns == made
+
+    with (folder / "requirements.lock").open("a", encoding="utf-8") as lock:
+        lock.write(f"no-such-package==1.0 --hash=sha256:{'0' * 64}\n")
+    code, said = set_up(folder, index, python, "run")
+    assert code == 1
+    assert "making .venv" in said
+    assert "no-such-package==1.0" in said
+    assert "requirements.lock could not be installed" in said
+
+
+def test_what_will_not_do_is_named(index: str, tmp_path: Path) -> None:
+    """A Python that is not there, or an installer that is not whole: one plain sentence."""
+    folder = checkout(tmp_path)
+    code, said = set_up(folder, index, "no-such-python", "run")
+    assert (code, said.count("\n")) == (1, 1)
+    assert "cannot run 'no-such-python'" in said
+    next((folder / "scripts").glob("pip-*.whl")).write_bytes(b"damaged")
+    code, said = set_up(folder, index, sys.executable, "run")
+    assert code == 1
+    assert "is damaged; restore it" in said
