@@ -18,7 +18,7 @@ RUN python3 -m venv --without-pip /opt/reconciler \
         --require-hashes --only-binary :all: --no-compile --requirement requirements.lock
 
 # setuptools came with the lock, so nothing unpinned is fetched to build the project; it goes again.
-COPY pyproject.toml ./
+COPY pyproject.toml README.md LICENSE config.toml ./
 COPY checks/ checks/
 COPY worker/ worker/
 RUN python3 -m pip --python /opt/reconciler/bin/python install \
@@ -69,7 +69,8 @@ ARG VERSION=0.1.0
 ARG REVISION=
 ARG CREATED=
 LABEL org.opencontainers.image.title="reconciler" \
-      org.opencontainers.image.description="Audits a MySQL ledger around the clock" \
+      org.opencontainers.image.description="Audits a MySQL or MariaDB ledger around the clock and alerts you when an invariant breaks" \
+      org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}" \

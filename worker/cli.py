@@ -18,8 +18,8 @@ from checks.base import Check, CheckError, Window
 from worker import findings, log, schema, show
 from worker import report as audit_report
 from worker import traffic as traffic_command
-from worker.config import Config
-from worker.demo import faults, injector, ledger, traffic
+from worker.config import DEFAULT_PATH, Config
+from worker.demo import faults, injector, ledger, shipped, traffic
 from worker.process import serve
 from worker.report.keys import key_standard
 from worker.run import Outcome, Run, execute
@@ -74,7 +74,11 @@ def run_demo(
         bool, typer.Option("--faults", help="Break and mend it, so that findings come and go.")
     ] = False,
 ) -> None:
-    """Build the embedded demo ledger at the configured SQLite file, and run the worker on it."""
+    """Build the embedded demo ledger at the configured SQLite file, and run the worker on it.
+
+    Without a configuration it writes the shipped one to ./config.toml.
+    """
+    _write_shipped(config_path)
     if with_faults:  # in the environment, because a reload reads the configuration again
         os.environ.setdefault("RECONCILER_SCHEDULE__EVERY", injector.EVERY)
     current = load(config_path)
@@ -187,6 +191,15 @@ def config_check(
             raise typer.Exit(Exit.USAGE)
     tables = len(current.settings.tables)
     sys.stdout.write(f"{len(current.checks)} checks on {tables} tables: no mistake found\n")
+
+
+def _write_shipped(named: Path | None) -> None:
+    try:
+        written = named is None and shipped.write_if_missing()
+    except OSError as error:
+        fail(Exit.USAGE, f"cannot write {DEFAULT_PATH}: {error.strerror}")
+    if written:
+        errors.print(f"Wrote {DEFAULT_PATH}, the shipped configuration", markup=False)
 
 
 def _has_traffic(log: Path) -> bool:

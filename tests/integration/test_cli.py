@@ -249,6 +249,52 @@ def test_the_demo_is_built_once(ledger: Path) -> None:
     assert checked("lottery_draws.row_count")[1]["checks"][0]["examined"] == 1
 
 
+def test_the_demo_brings_its_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an empty folder `demo` writes the shipped configuration, by which other commands work."""
+    monkeypatch.chdir(tmp_path)
+    made = reconciler("demo", "--build-only")
+    assert (made.exit_code, made.stderr.splitlines()[0]) == (
+        0,
+        "Wrote config.toml, the shipped configuration",
+    )
+    assert (tmp_path / "config.toml").read_bytes() == SHIPPED.read_bytes()
+    assert checked("accounts.*")[0] == 0
+
+
+@pytest.mark.parametrize("named_by", ["folder", "option", "environment"])
+def test_the_demo_takes_the_configuration_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named_by: str
+) -> None:
+    """A configuration in the folder or named elsewhere is used as it is, and none is written."""
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / ("config.toml" if named_by == "folder" else "own.toml")
+    own.write_text(SHIPPED.read_text().replace("demo-ledger.db", "own.db"))
+    before = own.read_bytes()
+    if named_by == "environment":
+        monkeypatch.setenv("RECONCILER_CONFIG", str(own))
+    options = ("--config", str(own)) if named_by == "option" else ()
+    assert reconciler("demo", "--build-only", *options).exit_code == 0
+    assert own.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        [own.name, "demo-access.log", "own.db"]
+    )
+
+
+def test_the_demo_explains_why_it_cannot_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the configuration cannot be written, `demo` ends with code 2 and the reason."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    result = reconciler("demo", "--build-only")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "reconciler: cannot write config.toml: No such file or directory\n",
+    )
+
+
 @pytest.mark.usefixtures("ledger")
 def test_the_demo_never_touches_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a configuration that names a server, `demo` refuses."""

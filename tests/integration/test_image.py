@@ -137,23 +137,14 @@ def test_the_builder_is_given_what_it_copies_and_nothing_else() -> None:
     assert {"**/__pycache__/", "**/.*", "**/*.db"} <= set(rules[last:])
 
 
-def test_every_file_of_the_packages_would_be_installed() -> None:
-    """What lies in `checks/` and `worker/` is code or matches the project's package data."""
-    tool = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    patterns: list[str] = tool["package-data"]["*"]
-    for package in ("checks", "worker"):
-        for path in (CHECKOUT / package).rglob("*"):
-            if path.is_file() and path.suffix not in {".py", ".pyc"}:
-                assert any(path.match(pattern) for pattern in patterns), path
-
-
 def test_labels_tell_the_version() -> None:
     """The version of the image is that of the project, unless somebody says otherwise."""
     assert f"VERSION={project()['version']}" in of("ARG")
     (labels,) = of("LABEL")
     named = re.findall(r"org\.opencontainers\.image\.([a-z.]+)=", labels)
     assert named == [
-        *("title", "description", "version", "revision", "created", "base.name", "base.digest"),
+        *("title", "description", "licenses", "version", "revision", "created"),
+        *("base.name", "base.digest"),
     ]
 
 

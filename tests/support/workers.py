@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +20,37 @@ Labels = dict[str, str]
 
 
 class Worker:
-    """A running `reconciler run`, its log and its metrics."""
+    """A running `reconciler run`, its log and its metrics.
 
-    def __init__(self, folder: Path, config: str, *command: str) -> None:
+    Without `config` it is given none.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: str | None,
+        *command: str,
+        program: Path = RECONCILER,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.config = folder / "config.toml"
-        self.config.write_text(config)
+        if config is not None:
+            self.config.write_text(config)
+        given = () if config is None else ("--config", self.config)
         self._log, self._read, self._lines = folder / "log", 0, list[dict[str, Any]]()
         clean = {k: v for k, v in os.environ.items() if not k.startswith("RECONCILER_")}
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [RECONCILER, *(command or ("run",)), "--config", self.config],
+                [program, *(command or ("run",)), *given],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=folder,
-                env={**clean, "PYTHONWARNINGS": "default,ignore::ResourceWarning"},
+                env={
+                    **clean,
+                    "PYTHONWARNINGS": "default,ignore::ResourceWarning",
+                    **(environment or {}),
+                },
             )
         try:
             wait_until(lambda: bool(self.events("worker_started")), 60, "the worker starts")
@@ -55,7 +72,7 @@ class Worker:
             log.seek(self._read)
             new = log.read()
         whole = new[: new.rfind(b"\n") + 1]
-        spoken = ("  http://", "  https://", "Built the demo")
+        spoken = ("  http://", "  https://", "Built the demo", "Wrote config.toml")
         logged = [line for line in whole.decode().splitlines() if not line.startswith(spoken)]
         assert [line for line in logged if not line.startswith("{")] == []
         self._read += len(whole)
