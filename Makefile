@@ -8,6 +8,9 @@ STRINGS ?= 10000
 MEGABYTES ?= 1024
 FINDINGS ?= 1000000
 SOAK_SECONDS ?= 5400
+SUITES ?= bookworm trixie
+USERS ?= user root
+TARGETS ?= run check
 BIN := .venv/bin
 SOURCES := $(wildcard worker checks tests benchmarks)
 
@@ -19,7 +22,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 # The tests start the worker hundreds of times: it is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help run test check servers faults soak bench image-test fmt lock clean
+.PHONY: help run test check servers faults soak bench bare image-test fmt lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,16 +45,19 @@ check: dev-environment ## the gates that need no database
 	@echo "== lint-imports"
 	@$(BIN)/lint-imports --no-logo
 
-servers: dev-environment ## MariaDB, MySQL, Prometheus, Alertmanager, nginx, Node.js, Chromium, faketime and helm for the tests
+servers: environment ## MariaDB, MySQL, Prometheus, Alertmanager, nginx, Node.js, Chromium, faketime and helm for the tests
 	@echo "== install-servers"
 	@scripts/install-servers
-	@scripts/install-helm
+	@$(BIN)/python scripts/install-helm
 	@scripts/fetch-wheels
 
 bench: dev-environment servers ## the checks on a ledger of ROWS=5000000 beside the usual SQL (half an hour)
 	@$(BIN)/python -m benchmarks.access_log
 	@$(BIN)/python -m benchmarks.paging
 	@$(BIN)/python -m benchmarks.run --rows $(ROWS)
+
+bare: ## TARGETS="run check", or all, on minimal Debian roots of SUITES="bookworm trixie", as USERS="user root" (root)
+	@SUITES="$(SUITES)" USERS="$(USERS)" TARGETS="$(TARGETS)" scripts/run-bare
 
 image-test: dev-environment ## build the image on a base made of Debian's packages, and run it (root; minutes)
 	@scripts/build-image
