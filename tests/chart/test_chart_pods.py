@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.chart.rendering import (
@@ -19,6 +18,7 @@ from tests.chart.rendering import (
     texts,
     values,
 )
+from tests.support import asking
 from worker import config
 from worker.settings import HttpSettings
 from worker.web import Web
@@ -133,7 +133,7 @@ def test_the_worker_answers_what_is_asked() -> None:
     web.start()
     try:
         for path in paths:
-            assert httpx.get(web.address + path, trust_env=False).status_code == 200, path
+            assert asking.get(web.address + path).status_code == 200, path
     finally:
         web.stop()
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support import SHIPPED
 from tests.support.access_logs import quiet
+from tests.support.patience import patience
 from tests.support.servers import Database, Server, load_schema
 from worker import config, log, show
 from worker.cli import _exit_code
@@ -368,7 +369,7 @@ def audit(tmp_path: Path) -> Audit:
             },
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=patience(60),
             check=False,
         )
 

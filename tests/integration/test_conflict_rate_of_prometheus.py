@@ -11,8 +11,8 @@ import pytest
 from checks import any_check
 from checks.base import CheckError, Finding, Result
 from checks.traffic.seen import CODES, OTHER
+from tests.support.patience import wait_until
 from tests.support.prometheus import Labels, PrometheusServer, Shop, prometheus, shop
-from tests.support.servers import wait_until
 from worker.run import Outcome, execute
 from worker.settings import PrometheusSettings
 from worker.sources import Sources

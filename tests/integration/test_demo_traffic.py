@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from checks.traffic.formats import LineFormat, Request
 from tests.support import SHIPPED
 from tests.support.access_logs import whole
-from tests.support.servers import wait_until
+from tests.support.patience import exit_code, wait_until
 from worker import config
 from worker.cli import app
 from worker.demo import traffic
@@ -322,7 +322,7 @@ def test_a_running_demo_has_traffic_and_ends_in_order(shipped: Path) -> None:
         size = log.stat().st_size
         wait_until(lambda: log.stat().st_size > size, 10, "the log grows")
         demo.send_signal(signal.SIGTERM)
-        assert demo.wait(12) == 0
+        assert exit_code(demo, 12) == 0
     finally:
         demo.kill()
         demo.wait()

@@ -21,7 +21,7 @@ from checks.conflict_rate import ConflictRate
 from checks.row_count import RowCount
 from checks.traffic.seen import Seen
 from tests.support.access_logs import sampling
-from tests.support.servers import wait_until
+from tests.support.patience import wait_until
 from tests.support.states import CHECK as ORDERS
 from tests.support.states import changes, run_of
 from tests.support.workers import Worker

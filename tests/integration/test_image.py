@@ -13,7 +13,8 @@ import pytest
 
 from tests.support import CHECKOUT
 from tests.support.monitoring import certificates
-from tests.support.servers import HOST, _free_port, wait_until
+from tests.support.patience import patience, wait_until
+from tests.support.servers import HOST, _free_port
 from tests.support.workers import Worker
 
 DOCKERFILE = CHECKOUT / "Dockerfile"
@@ -228,7 +229,9 @@ def secure(tmp_path: Path) -> Iterator[int]:
 
 def _answers(port: int, folder: Path) -> bool:
     try:
-        ssl.get_server_certificate((HOST, port), ca_certs=str(folder / "server.pem"), timeout=5)
+        ssl.get_server_certificate(
+            (HOST, port), ca_certs=str(folder / "server.pem"), timeout=patience(5)
+        )
     except OSError:
         return False
     return True

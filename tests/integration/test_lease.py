@@ -11,7 +11,8 @@ from sqlalchemy import Engine, create_engine, event, select, update
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import StaticPool
 
-from tests.support.servers import Database, wait_until
+from tests.support.patience import wait_until
+from tests.support.servers import Database
 from tests.support.states import CHECK, confirmed, run_of
 from worker.state import State
 from worker.state.lease import Lease, LeaseLostError

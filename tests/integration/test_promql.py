@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from checks.base import Answer, CheckError
 from checks.traffic.promql import Queries, _doubts, _fewer, ask
 from checks.traffic.seen import OTHER, Counts, Route, Seen
+from tests.support.patience import wait_until
 from tests.support.prometheus import Labels, PrometheusServer, Shop, prometheus, shop
-from tests.support.servers import HOST, _free_port, wait_until
+from tests.support.servers import HOST, _free_port
 from worker.settings import PrometheusSettings
 from worker.sources.prometheus import Prometheus
 

@@ -21,8 +21,9 @@ from checks.non_negative import NonNegative
 from checks.types import Severity
 from tests.support.alertmanager import AlertmanagerServer, Receiver, alertmanager, receiver
 from tests.support.monitoring import PASSWORD, USER
+from tests.support.patience import no_hang, wait_until
 from tests.support.prometheus import serving
-from tests.support.servers import HOST, wait_until
+from tests.support.servers import HOST
 from tests.support.states import CHECK, run_of
 from worker.alerts.drafts import Drafts
 from worker.alerts.push import BATCH, Push
@@ -70,7 +71,7 @@ class Desk:
     def send_to(self, urls: dict[str, str], *, bad: Collection[str] = (), **settings: Any) -> None:
         """Send to these from now on."""
         self.state.adopt_policy(Telling(*urls, bad=bad), [])
-        limit = {"time_limit": "1s"} | settings
+        limit = {"time_limit": "60s"} | settings
         for name, url in urls.items():
             each = AlertmanagerSettings.model_validate({"url": url, **limit})
             push = Push(name, each, SOON, self.state, lambda *said: self.said.append(said))
@@ -310,7 +311,7 @@ def test_a_frozen_alertmanager_delays_nobody_else(
     """Each has a thread of its own, and a request ends when its time is up."""
     six = check(6)
     own.pause()
-    desk.send_to({"frozen": own.url, "main": shared.url})
+    desk.send_to({"frozen": own.url, "main": shared.url}, time_limit="1s")
     desk.see(1, of=six)
     assert_told(person, six.name, "firing")
     wait_until(lambda: ("frozen", "failed", 1) in desk.said, 10, "its time is up")
@@ -324,12 +325,11 @@ def test_the_worker_ends_while_an_alertmanager_is_frozen(
 ) -> None:
     """Nobody waits for an answer that may never come."""
     own.pause()
-    desk.send_to({"main": own.url}, time_limit="60s")
+    desk.send_to({"main": own.url}, time_limit="1h")
     desk.see(1)
     wait_until(lambda: desk.pushes[0]._exchange is not None, 10, "it asks")
-    begin = time.monotonic()
-    desk.stop()
-    assert time.monotonic() - begin < 2
+    with no_hang(2):
+        desk.stop()
     assert desk.pending() == 1
 
 

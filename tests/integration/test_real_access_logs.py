@@ -13,7 +13,8 @@ from checks.base import Cursor
 from checks.traffic.formats import LineFormat, Request
 from tests.support import web_servers
 from tests.support.access_logs import whole
-from tests.support.servers import HOST, wait_until
+from tests.support.patience import patience, wait_until
+from tests.support.servers import HOST
 from tests.support.traffic_lines import FORMATS
 from tests.support.web_servers import REASON, WebServer
 from worker.settings import AccessLogSettings
@@ -94,7 +95,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[Kind], Running]]:
     def start_one(kind: Kind) -> Running:
         server = kind.make(tmp_path)
         settings = AccessLogSettings(path=tmp_path / kind.name, line_format=kind.line_format)
-        client = httpx.Client(trust_env=False)
+        client = httpx.Client(trust_env=False, timeout=patience(5))
         started.append(Running(kind, server, AccessLog("app", settings), client))
         server.start()
         return started[-1]

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from checks import KINDS
-from tests.support import CHECKOUT
+from tests.support import CHECKOUT, asking
 from tests.support.prometheus import prometheus
 from worker.alerts.names import alert_of
 from worker.metrics import Metrics
@@ -47,7 +46,7 @@ def section(page: Path, heading: str) -> str:
 def rules() -> list[Rule]:
     """Every rule as a real Prometheus has read it."""
     with prometheus(rules=RULES) as server:
-        answer = httpx.get(f"{server.url}/api/v1/rules", trust_env=False).raise_for_status()
+        answer = asking.get(f"{server.url}/api/v1/rules").raise_for_status()
     (group,) = answer.json()["data"]["groups"]
     return list(group["rules"])
 

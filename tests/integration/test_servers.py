@@ -79,7 +79,7 @@ def test_throwaway_server_pauses_restarts_and_dies(
     name = server.create_database()
     server.pause()
     with pytest.raises(pymysql.OperationalError):
-        server._connect(None, patience=1)
+        server._connect(None, read_timeout=1)
     server.resume()
     assert ask(server, "SELECT 1") == [(1,)]
 

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from checks.base import CheckError
 from tests.conftest import _require
 from tests.support.authority import DAY, Authority
-from tests.support.servers import HOST, Farm, Flavour, Server, wait_until
+from tests.support.patience import join, wait_until
+from tests.support.servers import HOST, Farm, Flavour, Server
 from worker import transport
 from worker.settings import DatabaseSettings, StateSettings
 from worker.settings.transport import is_loopback
@@ -268,7 +269,7 @@ def listening(port: int) -> Iterator[tuple[int, bytearray]]:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
         for thread in threads:
-            thread.join(5)
+            join(thread, 5)
         for each in sockets:
             each.close()
 

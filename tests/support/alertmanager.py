@@ -14,7 +14,8 @@ from typing import Any
 
 from tests.support import asking
 from tests.support.monitoring import Monitor
-from tests.support.servers import HOST, wait_until
+from tests.support.patience import wait_until
+from tests.support.servers import HOST
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,13 +7,16 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from tests.support.patience import patience
+
 _TRUSTS_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Reading whom to trust takes several times as long as a request, and for plain HTTP is no use."""
 
 
 def client(**options: Any) -> httpx.Client:
     """A client for plain HTTP, and for nothing else."""
-    return httpx.Client(**{"verify": _TRUSTS_NOBODY, "trust_env": False, **options})
+    given = {"verify": _TRUSTS_NOBODY, "trust_env": False, "timeout": patience(10), **options}
+    return httpx.Client(**given)
 
 
 def get(url: str, **options: Any) -> httpx.Response:

@@ -10,15 +10,8 @@ from typing import Self
 import httpx
 
 from tests.support import asking
-from tests.support.servers import (
-    HOST,
-    START_SECONDS,
-    Program,
-    ServerError,
-    _free_port,
-    _which,
-    wait_until,
-)
+from tests.support.patience import patience, wait_until
+from tests.support.servers import HOST, START_SECONDS, Program, ServerError, _free_port, _which
 
 USER, PASSWORD = "auditor", "correct horse"
 _PASSWORD_HASH = "$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e"
@@ -75,7 +68,9 @@ class Monitor(Program):
             return asking.client()
         tls = ssl.create_default_context(cafile=self.folder / "server.pem")
         tls.load_cert_chain(self.folder / "client.pem", self.folder / "client.key")
-        return httpx.Client(verify=tls, auth=(USER, PASSWORD), trust_env=False)
+        return httpx.Client(
+            verify=tls, auth=(USER, PASSWORD), trust_env=False, timeout=patience(10)
+        )
 
     @abstractmethod
     def _command(self) -> list[str]:

@@ -10,8 +10,9 @@ from typing import Literal
 
 from tests.support import CHECKOUT
 from tests.support.alertmanager import AlertmanagerServer, Receiver, alertmanager, receiver
+from tests.support.patience import wait_until
 from tests.support.prometheus import PrometheusServer, prometheus
-from tests.support.servers import Database, Server, _free_port, wait_until
+from tests.support.servers import Database, Server, _free_port
 from tests.support.workers import Worker
 
 Way = Literal["rules", "push"]

@@ -67,6 +67,8 @@ class Proxy:
         self.fault = Fault.NONE
         self.spoilt = 0
         """How many blocks have met a fault on their way."""
+        self.accepted = 0
+        """How many connections have come."""
         self._intact: int | None = None
         """Bytes of each answer that a fault lets through; None where it spoils everything."""
         self._target = target
@@ -119,6 +121,7 @@ class Proxy:
                 client, _ = listener.accept()
             except OSError:
                 return
+            self.accepted += 1
             threading.Thread(target=self._serve, args=[client], daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import URL, create_engine, text
 
 from tests.support.alertmanager import AlertmanagerServer, Receiver, alertmanager, receiver
-from tests.support.servers import Database, wait_until
+from tests.support.patience import wait_until
+from tests.support.servers import Database
 from tests.support.workers import Worker
 
 LEASE = 2.0

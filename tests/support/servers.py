@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -21,11 +20,12 @@ from pymysql.constants import CLIENT, ER
 from sqlalchemy import URL
 
 from tests.support import CHECKOUT
+from tests.support.patience import patience, wait_until
 
 Flavour = Literal["mariadb", "mysql"]
 
 HOST = "127.0.0.1"
-START_SECONDS = 120.0  # two busy cores shared with others
+START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
 SCHEMA = Path(__file__).with_name("ledger_schema.sql")
@@ -72,22 +72,6 @@ class ServerError(Exception):
     """A server did not do as told in time; the message ends with the tail of its log."""
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Return as soon as `condition()` holds; raise TimeoutError naming `what` after `seconds`.
-
-    Looking takes a fifth of the time at most, so that what is waited for has the processors.
-    """
-    asked = time.monotonic()
-    deadline = asked + seconds
-    while not condition():
-        answered = time.monotonic()
-        if answered > deadline:
-            message = f"not within {seconds:g} s: {what}"
-            raise TimeoutError(message)
-        time.sleep(min(max(0.02, 4 * (answered - asked)), 0.2))
-        asked = time.monotonic()
-
-
 def missing(flavour: Flavour) -> str | None:
     """Why no server of this flavour can be started here, or None when one can."""
     if flavour == "mariadb":
@@ -126,13 +110,13 @@ class Program(ABC):
         """Start it and return it once it answers; raises ServerError with the tail of its log."""
 
     def stop(self) -> None:
-        """End it in order, by force after 30 s; does nothing when it is not running."""
+        """End it in order, by force after a while; does nothing when it is not running."""
         if self.process is None:
             return
         self.resume()  # a stopped process would not see the request
         self.process.terminate()
         try:
-            self.process.wait(STOP_SECONDS)
+            self.process.wait(patience(STOP_SECONDS))
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -189,9 +173,9 @@ class Server(Program):
     def admin(self, database: str | None = None) -> "pymysql.Connection[pymysql.cursors.Cursor]":
         """A new autocommitting connection as root; the caller closes it.
 
-        Gives up after 10 s without a greeting and after 60 s without an answer.
+        Gives up after a while without a greeting or an answer.
         """
-        return self._connect(database, patience=60)
+        return self._connect(database, read_timeout=patience(60))
 
     def create_database(self) -> str:
         """Create an empty database and return its name, which no other call returns."""
@@ -209,7 +193,7 @@ class Server(Program):
             cursor.execute(f"DROP DATABASE IF EXISTS {name}")
 
     def start(self) -> Self:
-        """Start the server and return it once it answers; raises ServerError after two minutes."""
+        """Start the server and return it once it answers; raises ServerError after a while."""
         attempts = 1 if self.port else 3  # somebody may take a free port before the server does
         for attempt in range(attempts, 0, -1):
             port = self.port or _free_port()
@@ -226,7 +210,7 @@ class Server(Program):
         return self
 
     def _connect(
-        self, database: str | None, *, patience: float, port: int | None = None
+        self, database: str | None, *, read_timeout: float, port: int | None = None
     ) -> "pymysql.Connection[pymysql.cursors.Cursor]":
         return pymysql.connect(
             host=self.host,
@@ -235,8 +219,8 @@ class Server(Program):
             database=database,
             charset="utf8mb4",
             autocommit=True,
-            connect_timeout=10,
-            read_timeout=patience,
+            connect_timeout=min(read_timeout, patience(10)),
+            read_timeout=read_timeout,
             client_flag=CLIENT.MULTI_STATEMENTS,
         )
 
@@ -279,7 +263,7 @@ class Server(Program):
         if self.process.poll() is not None:
             raise self._error(f"it exited with {self.process.returncode}")
         try:
-            with closing(self._connect(None, patience=5, port=port)) as connection:
+            with closing(self._connect(None, read_timeout=patience(5), port=port)) as connection:
                 cursor = connection.cursor()
                 cursor.execute("SELECT @@datadir")
                 row = cursor.fetchone()

@@ -16,6 +16,7 @@ from checks.duplicates import Duplicates
 from checks.row_count import RowCount
 from checks.traffic.seen import Seen, Traffic
 from checks.types import Severity
+from tests.support.patience import patience
 from worker.privacy import Mask
 from worker.run import Outcome, Run, Scope
 from worker.settings import HttpSettings
@@ -74,7 +75,7 @@ class Site:
         self.web = Web(
             HttpSettings(port=0), lambda _: (b"", "text/plain"), lambda: well, lambda: well, shown
         )
-        self._client = httpx.Client(base_url=self.web.address, timeout=20)
+        self._client = httpx.Client(base_url=self.web.address, timeout=patience(20))
 
     @property
     def address(self) -> str:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support import CHECKOUT
-from tests.support.servers import HOST, ServerError, _free_port, _which, wait_until
+from tests.support.patience import patience, wait_until
+from tests.support.servers import HOST, ServerError, _free_port, _which
 
 REASON = "IDEMPOTENCY_KEY_CONFLICT"
 
@@ -154,12 +155,12 @@ class WebServer:
         wait_until(self._listens, 30, f"{command[3]} listens")
 
     def stop(self) -> None:
-        """End it in order, or by force after 10 s."""
+        """End it in order, or by force after a while."""
         if self.process is None:
             return
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(patience(10))
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -175,7 +176,7 @@ class WebServer:
 
     def ask(self, request: bytes) -> int:
         """Send these bytes on a connection of their own and return the status of the answer."""
-        with socket.create_connection((HOST, self.port), timeout=20) as connection:
+        with socket.create_connection((HOST, self.port), timeout=patience(20)) as connection:
             connection.sendall(request)
             with connection.makefile("rb") as answer:
                 first = answer.readline()
@@ -188,7 +189,7 @@ class WebServer:
             output = (self.folder / "output").read_text(errors="replace")[-2000:]
             raise ServerError(f"it exited with {self.process.returncode}\n{output}")
         try:
-            socket.create_connection((HOST, self.port), timeout=5).close()
+            socket.create_connection((HOST, self.port), timeout=patience(5)).close()
         except OSError:
             return False
         return True

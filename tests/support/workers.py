@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,12 @@ from typing import Any
 import httpx
 
 from tests.support import asking
-from tests.support.servers import wait_until
+from tests.support.patience import exit_code, wait_until
 
 RECONCILER = Path(sys.executable).with_name("reconciler")
+
+END_SECONDS = 5.0
+"""Within which a worker ends, whatever it waits for."""
 
 Labels = dict[str, str]
 
@@ -85,7 +87,7 @@ class Worker:
 
     def get(self, path: str) -> httpx.Response:
         """What it answers."""
-        return asking.get(self.address + path, timeout=5)
+        return asking.get(self.address + path)
 
     def samples(self, name: str, **labels: str) -> list[tuple[Labels, float]]:
         """The series of a metric that have these labels."""
@@ -106,8 +108,7 @@ class Worker:
         what = f"{name}{labels} is {value}"
         wait_until(lambda: self.value(name, **labels) == value, seconds, what)
 
-    def end(self) -> tuple[int, float]:
-        """Send SIGTERM; its exit code and how long it took."""
-        start = time.monotonic()
+    def end(self, seconds: float = END_SECONDS) -> int:
+        """Send SIGTERM; its exit code, once it has ended, in time."""
         self.process.terminate()
-        return self.process.wait(20), time.monotonic() - start
+        return exit_code(self.process, seconds)

@@ -16,8 +16,8 @@ import pytest
 from jsonschema import Draft7Validator
 
 from tests.support import CHECKOUT
+from tests.support.patience import wait_until
 from tests.support.prometheus import PrometheusServer, prometheus
-from tests.support.servers import wait_until
 from tests.support.workers import Worker
 from worker.alerts.names import ALERTS, OTHER_ALERT
 from worker.metrics import Metrics

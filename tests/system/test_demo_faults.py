@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from checks import KINDS
 from tests.support import SHIPPED
 from tests.support.access_logs import quiet
-from tests.support.servers import wait_until
+from tests.support.patience import exit_code, wait_until
 from worker import config
 from worker.cli import app
 from worker.config import Config
@@ -343,7 +343,7 @@ def test_findings_come_and_go(running: Demo, ledger: Path) -> None:
     assert running.told("finding_resolved")[:2] == expected[:2]
     wait_until(lambda: len(running.events("demo_fault_injected")) >= 3, 20, "a third fault")
     running.process.send_signal(signal.SIGTERM)
-    assert running.process.wait(10) == 0
+    assert exit_code(running.process, 10) == 0
     injected, mended = running.events("demo_fault_injected"), running.events("demo_fault_mended")
     named = [{k: line[k] for k in ("fault", "kind", "table", "expects")} for line in mended]
     assert [line | named[at] for at, line in enumerate(injected)] == injected

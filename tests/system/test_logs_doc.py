@@ -20,7 +20,7 @@ import jq  # type: ignore[import-not-found]  # it has no types
 import pytest
 
 from tests.support import CHECKOUT
-from tests.support.servers import wait_until
+from tests.support.patience import wait_until
 from tests.support.workers import RECONCILER, Worker
 from worker.state import Change
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import SHIPPED
 from tests.support.access_logs import quiet
-from tests.support.servers import wait_until
+from tests.support.patience import patience, wait_until
 from tests.support.workers import RECONCILER, Worker
 from tests.unit.web.test_pages import Text
 from worker.demo import faults, ledger
@@ -68,7 +68,7 @@ def test_pages_of_a_worker(worker: Worker) -> None:
     assert mine["id"][:12] in page
 
     of_each_kind = {each["kind"]: each["name"] for each in checks}
-    with httpx.Client(base_url=worker.address, timeout=10) as client:
+    with httpx.Client(base_url=worker.address, timeout=patience(10)) as client:
         for name in of_each_kind.values():
             assert client.get(f"/checks/{name}").status_code == 200
             assert client.get(f"/api/v1/checks/{name}").status_code == 200

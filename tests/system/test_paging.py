@@ -10,7 +10,8 @@ import pytest
 
 from benchmarks.paging import measure
 from tests.support.paging import BLIND, CHECK, DUPLICATES, KEY, PAGE, World, world
-from tests.support.servers import Farm, Server, wait_until
+from tests.support.patience import wait_until
+from tests.support.servers import Farm, Server
 
 
 @pytest.fixture(scope="module")

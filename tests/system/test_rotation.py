@@ -7,7 +7,8 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from tests.support.servers import Database, Server, wait_until
+from tests.support.patience import wait_until
+from tests.support.servers import Database, Server
 from tests.support.workers import Worker
 
 FIRST, SECOND = "f1rst-c4nary", "s3cond-c4nary — ü"

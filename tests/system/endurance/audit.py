@@ -17,7 +17,8 @@ import httpx
 from checks.base import Check
 from tests.support import SHIPPED, asking
 from tests.support.access_logs import quiet
-from tests.support.servers import Database, wait_until
+from tests.support.patience import patience, wait_until
+from tests.support.servers import Database
 from tests.system.endurance.faults import Told, told
 from worker import config
 
@@ -119,7 +120,7 @@ class Audit:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=patience(60),
             check=False,
         )
 
@@ -186,7 +187,7 @@ class Life:
     def get(self, page: str) -> httpx.Response:
         """What it answers."""
         (started,) = self.events("worker_started")
-        return asking.get(started["address"] + page, timeout=10)
+        return asking.get(started["address"] + page)
 
     @property
     def text(self) -> str:

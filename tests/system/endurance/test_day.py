@@ -23,7 +23,7 @@ from checks import any_check
 from checks.base import Cursor, Window
 from checks.traffic.seen import Counts, Traffic
 from tests.support.access_logs import sampling
-from tests.support.servers import wait_until
+from tests.support.patience import wait_until
 from tests.support.traffic import READS, Truth, day, truth
 from tests.support.traffic_lines import BEIJING, FORMATS, Line, Shape
 from tests.support.workers import Worker

@@ -24,7 +24,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.alertmanager import alertmanager, receiver
-from tests.support.servers import Database, wait_until
+from tests.support.patience import wait_until
+from tests.support.servers import Database
 from tests.system.endurance.alerts import judge, rises, shows
 from tests.system.endurance.audit import STATE, Audit, Life
 from tests.system.endurance.colleague import Colleague

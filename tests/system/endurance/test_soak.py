@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.servers import Database, wait_until
+from tests.support.patience import wait_until
+from tests.support.servers import Database
 from tests.system.endurance.audit import Audit, Life
 from tests.system.endurance.books import POINTS, account
 from tests.system.endurance.traffic import Traffic

@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from tests.support.access_logs import sampling
-from tests.support.servers import wait_until
+from tests.support.patience import wait_until
 from tests.support.workers import Worker
 from worker.demo import ledger
 

@@ -42,7 +42,7 @@ class Lookout:
         self.looks = 0
         self._turn = 0
         self._ended = threading.Event()
-        self._client = asking.client(base_url=worker.address, timeout=5)
+        self._client = asking.client(base_url=worker.address)
         self._thread = threading.Thread(target=self._watch, name="lookout", daemon=True)
         self._thread.start()
 

@@ -4,13 +4,13 @@ import signal
 from pathlib import Path
 from urllib.parse import quote
 
-import httpx
-
+from tests.support import asking
 from tests.support.alertmanager import alertmanager, receiver
 from tests.support.monitoring import PASSWORD as PAGER_PASSWORD
 from tests.support.monitoring import USER as PAGER_USER
+from tests.support.patience import wait_until
 from tests.support.proxy import Fault, proxy
-from tests.support.servers import Server, wait_until
+from tests.support.servers import Server
 from tests.system.faults.canaries import PAGES, PASSWORD
 from tests.system.faults.ledgers import HEAD, do, prepare, running, section
 
@@ -88,7 +88,7 @@ def test_nothing_gets_out(mariadb: Server, tmp_path: Path) -> None:
             look()
             arguments = Path(f"/proc/{worker.process.pid}/cmdline").read_text(encoding="utf-8")
             seen += [worker.text, arguments, repr(pager.alerts()), repr(person.taken)]
-            httpx.get(f"{worker.address}/{CUSTOMERS_KEY}", headers={"X-Mobile": MOBILE})
+            asking.get(f"{worker.address}/{CUSTOMERS_KEY}", headers={"X-Mobile": MOBILE})
             seen.append(worker.text)
     assert "ReconcilerDuplicates" in seen[-3]
     leaks = {

@@ -12,7 +12,8 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from tests.support.servers import Database, Farm, Flavour, Server, wait_until
+from tests.support.patience import patience, wait_until
+from tests.support.servers import Database, Farm, Flavour, Server
 from tests.support.workers import Worker
 from tests.system.endurance.audit import Audit, Life
 from tests.system.endurance.books import open_books
@@ -122,7 +123,7 @@ def _hoard(scene: Scene, held: ExitStack) -> None:
     while full < 20:
         try:
             connection = pymysql.connect(
-                host=url.host, port=url.port or 0, user="hoarder", connect_timeout=10
+                host=url.host, port=url.port or 0, user="hoarder", connect_timeout=patience(10)
             )
         except pymysql.OperationalError:
             full += 1

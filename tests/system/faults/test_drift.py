@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import SHIPPED
-from tests.support.servers import wait_until
+from tests.support.patience import wait_until
 from tests.support.workers import Worker
 from tests.system.faults.canaries import watched
 from tests.system.faults.processes import Usage, slope

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import SHIPPED
+from tests.support.patience import patience
 from tests.support.workers import RECONCILER
 from tests.system.faults.canaries import PASSWORD
 from tests.system.faults.ledgers import running
@@ -24,7 +25,7 @@ STRINGS = int(os.environ.get("STRINGS", "200"))
 SEED = os.environ.get("SEED", "1")
 
 SLOWEST = 10.0
-"""Seconds for one configuration on a busy machine; most take a hundredth of that."""
+"""Seconds of a processor for one configuration; most take a hundredth of that."""
 
 
 @pytest.mark.slow
@@ -40,7 +41,7 @@ def test_malformed_configurations(tmp_path: Path) -> None:
     for number in range(CONFIGS):
         one = mutated(text, rng)
         path.write_text(one, encoding="utf-8", errors="surrogatepass")
-        began = time.monotonic()
+        began = time.thread_time()
         try:
             config.load(path, {})
         except ConfigError as error:
@@ -49,7 +50,7 @@ def test_malformed_configurations(tmp_path: Path) -> None:
         except BaseException:
             print(f"SEED={SEED}, number {number}")  # noqa: T201
             raise
-        slowest = max(slowest, time.monotonic() - began)
+        slowest = max(slowest, time.thread_time() - began)
     print(f"{CONFIGS} configurations, {refused} refused, the slowest took {slowest:.2f} s")  # noqa: T201
     assert [each for each in told if each[1:] != (True, False)] == []
     assert refused > 0
@@ -66,7 +67,7 @@ def test_refused_without_traceback(tmp_path: Path) -> None:
             [RECONCILER, "config", "check", "--config", config_file],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=patience(60),
             check=False,
         )
         assert done.returncode == 2
@@ -129,7 +130,7 @@ def test_hostile_rows(ledger: Path, tmp_path: Path) -> None:
             [RECONCILER, "check", "--format", "json", "--config", worker.config],
             capture_output=True,
             cwd=tmp_path,
-            timeout=60,
+            timeout=patience(60),
             check=False,
         )
         pages = [worker.get(f"/checks/{name}").text for name in ("t.keys", "t.amounts")]

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.access_logs import sampling
-from tests.support.servers import HOST, Server, wait_until
+from tests.support.patience import wait_until
+from tests.support.servers import HOST, Server
 from tests.support.workers import Worker
 from tests.system.faults.ledgers import HEAD, LONG, do, locked, prepare, running, section
 from tests.system.faults.processes import Usage

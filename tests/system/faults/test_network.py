@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.support.patience import wait_until
 from tests.support.proxy import FETCHED, Fault, Proxy, connections_to, proxy
-from tests.support.servers import Database, Server, wait_until
+from tests.support.servers import Database, Server
 from tests.support.workers import Worker
 from tests.system.faults.ledgers import (
     ERROR_WITHIN,

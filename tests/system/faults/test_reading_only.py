@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from checks.base import CheckError
-from tests.support.servers import Database, Flavour, Server, wait_until
+from tests.support.patience import wait_until
+from tests.support.servers import Database, Flavour, Server
 from tests.support.statements import Tally, said, wrong
 from tests.system.endurance.audit import Audit
 from tests.system.endurance.books import open_books

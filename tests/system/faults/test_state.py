@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.alertmanager import AlertmanagerServer, Receiver, alertmanager, receiver
-from tests.support.servers import wait_until
+from tests.support.patience import wait_until
 from tests.support.workers import Worker
 from tests.system.faults.canaries import KEY, watched
 

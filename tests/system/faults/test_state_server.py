@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 from sqlalchemy import create_engine, text
 
+from tests.support.patience import wait_until
 from tests.support.replicas import leads, replicas
-from tests.support.servers import Database, Server, wait_until
+from tests.support.servers import Database, Server
 from tests.support.workers import Worker
 
 ALERT = "ReconcilerDuplicates"

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 
 from tests.support import CHECKOUT
-from tests.support.servers import _free_port, wait_until
+from tests.support.patience import patience, wait_until
+from tests.support.servers import _free_port
 
 IMAGE = os.environ.get("IMAGE_TAG", "localhost/reconciler:test")
 STATE = "/var/lib/reconciler"
@@ -38,7 +39,7 @@ def engine(
         capture_output=True,
         text=True,
         check=False,
-        timeout=seconds,
+        timeout=patience(seconds),
     )
     assert done.returncode == 0 or not check, f"podman {arguments}: {done.stderr}"
     return done
@@ -75,7 +76,7 @@ class Container:
 
     def get(self, path: str) -> httpx.Response:
         """What it answers."""
-        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=5)
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=patience(5))
 
     def answers(self, path: str) -> bool:
         """Whether it answers 200; asserts that it runs at all."""

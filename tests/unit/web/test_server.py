@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from checks.base import Check, Result
 from checks.duplicates import Duplicates
 from checks.row_count import RowCount
-from tests.support.servers import wait_until
+from tests.support.patience import patience, stretched, wait_until
 from worker.metrics import Metrics
 from worker.run import Outcome, Run, Scope
 from worker.settings import HttpSettings
@@ -77,14 +77,14 @@ def web(metrics: Metrics, health: Health) -> Iterator[Web]:
 
 @pytest.fixture
 def client(web: Web) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=web.address, timeout=5) as made:
+    with httpx.Client(base_url=web.address, timeout=patience(5)) as made:
         yield made
 
 
 def half_open(web: Web, sent: bytes = b"GET /metrics HTTP/1.1\r\nHost: x\r\n") -> socket.socket:
     """A connection that has sent a part of a request."""
     host, port = web._socket.getsockname()
-    made = socket.create_connection((host, port), timeout=5)
+    made = socket.create_connection((host, port), timeout=patience(5))
     made.sendall(sent)
     return made
 
@@ -201,8 +201,11 @@ def test_oversized_headers(web: Web) -> None:
         wait_until(lambda: is_closed(connection), 5, "it is closed")
 
 
-def test_flood_of_half_requests(web: Web, client: httpx.Client) -> None:
+def test_flood_of_half_requests(
+    web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """300 clients that send half a request keep nobody out; the oldest of them are closed."""
+    monkeypatch.setattr(web_module, "REQUEST_TIMEOUT", 3600)
     with ExitStack() as stack:
         sockets = [stack.enter_context(closing(half_open(web))) for _ in range(300)]
         assert client.get("/metrics").status_code == 200
@@ -210,8 +213,11 @@ def test_flood_of_half_requests(web: Web, client: httpx.Client) -> None:
         assert not is_closed(sockets[-1])
 
 
-def test_flood_does_not_cut_who_just_asked(web: Web, client: httpx.Client) -> None:
+def test_flood_does_not_cut_who_just_asked(
+    web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Those that are quiet the longest are closed first, not who connected first."""
+    monkeypatch.setattr(web_module, "REQUEST_TIMEOUT", 3600)
     with closing(half_open(web, b"")) as scraper, ExitStack() as stack:
         for number in range(300):
             stack.enter_context(closing(half_open(web)))
@@ -226,7 +232,7 @@ def test_half_a_request_is_closed(
     web: Web, requests_before: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request that is not finished in time ends its connection, on a kept-alive one as well."""
-    monkeypatch.setattr(web_module, "REQUEST_TIMEOUT", 0.3)
+    monkeypatch.setattr(web_module, "REQUEST_TIMEOUT", stretched(0.3).total_seconds())
     with closing(half_open(web, b"")) as connection:
         for _ in range(requests_before):
             ask(connection)
@@ -238,7 +244,7 @@ def test_answer_that_nobody_takes(
     web: Web, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that asks and does not read is closed in time."""
-    monkeypatch.setattr(web_module, "REQUEST_TIMEOUT", 0.3)
+    monkeypatch.setattr(web_module, "REQUEST_TIMEOUT", stretched(0.3).total_seconds())
     for number in range(20_000):
         metrics.table_rows.labels(f"a_table_with_a_long_name_{number}").set(1)
     with closing(socket.socket()) as connection:
@@ -254,7 +260,7 @@ def test_idle_keep_alive_outlives_the_request_timeout(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between two scrapes a connection may rest longer than a request may take."""
-    monkeypatch.setattr(web_module, "REQUEST_TIMEOUT", 0.2)
+    monkeypatch.setattr(web_module, "REQUEST_TIMEOUT", stretched(0.2).total_seconds())
     with closing(half_open(web, b"")) as resting, closing(half_open(web, b"")) as silent:
         ask(resting)
         wait_until(lambda: is_closed(silent), 5, "who asked nothing is closed")
@@ -322,7 +328,7 @@ def test_address_of_ipv6(metrics: Metrics) -> None:
     served.start()
     try:
         assert served.address.startswith("http://[::1]:")
-        assert httpx.get(f"{served.address}/livez").status_code == 200
+        assert httpx.get(f"{served.address}/livez", timeout=patience(5)).status_code == 200
     finally:
         served.stop()
 
@@ -337,7 +343,7 @@ class Slow:
     def __call__(self, _request: Request) -> Response:
         """Make it."""
         self.begun += 1
-        assert self.may_end.wait(20)
+        assert self.may_end.wait(patience(20))
         return PlainTextResponse("made")
 
 
@@ -366,7 +372,7 @@ def test_slow_pages_hold_up_neither_health_nor_metrics(slow: tuple[Slow, Web]) -
         sockets = [stack.enter_context(closing(half_open(served, asked))) for _ in range(20)]
         wait_until(lambda: page.begun == web_module.PAGES_AT_ONCE, 5, "as many as may have begun")
         for path in ("/livez", "/readyz", "/metrics"):
-            assert httpx.get(served.address + path, timeout=2).status_code == 200
+            assert httpx.get(served.address + path, timeout=patience(2)).status_code == 200
         assert page.begun == web_module.PAGES_AT_ONCE
         page.may_end.set()
         for connection in sockets:
@@ -382,7 +388,7 @@ def test_flood_of_pages_does_not_pile_up(slow: tuple[Slow, Web]) -> None:
         for _ in range(web_module.PAGES_WAITING):
             stack.enter_context(closing(half_open(served, asked)))
         wait_until(lambda: _status(served) == 503, 5, "one more is refused")
-        answer = httpx.get(f"{served.address}/slow", timeout=5)
+        answer = httpx.get(f"{served.address}/slow", timeout=patience(5))
         assert (answer.headers["retry-after"], answer.text) == ("1", "too many requests at once\n")
 
 
