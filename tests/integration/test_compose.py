@@ -241,7 +241,10 @@ def test_the_worker_accepts_its_environment(secrets: Path) -> None:
 def test_mariadb_loads_the_ledger_and_the_audit_passes(
     throwaway_server: Callable[..., Server], secrets: Path
 ) -> None:
-    """The init files give the demo's rows and an account that may only read; all checks pass."""
+    """The init files give the demo's rows and an account that may only read; all checks pass.
+
+    What docs/production.md breaks is found.
+    """
     server = throwaway_server("mariadb", *SERVICES["ledger"]["command"])
     server._execute("CREATE DATABASE ledger")
     server._execute("SET PASSWORD FOR root@localhost = PASSWORD('root''s')")
@@ -286,3 +289,18 @@ def test_mariadb_loads_the_ledger_and_the_audit_passes(
     checked = json.loads(run(RECONCILER, "check", "--format", "json", folder=secrets, **where))
     assert checked["outcome"] == "pass"
     assert len(checked["checks"]) > 100
+
+    page = (CHECKOUT / "docs" / "production.md").read_text(encoding="utf-8")
+    (fault,) = re.findall(r'"(UPDATE .*)"', page)
+    with closing(server.admin("ledger")) as connection:
+        connection.query(fault)
+    failed = subprocess.run(
+        [RECONCILER, "check", "account_asset_balances.*"],
+        cwd=secrets,
+        env=os.environ | where,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert failed.returncode == 1, failed.stdout + failed.stderr
+    assert "negative available_amount" in failed.stdout

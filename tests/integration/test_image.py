@@ -138,6 +138,17 @@ def test_the_builder_is_given_what_it_copies_and_nothing_else() -> None:
     assert {"**/__pycache__/", "**/.*", "**/*.db"} <= set(rules[last:])
 
 
+def test_the_package_can_be_built_of_what_is_copied() -> None:
+    """The first stage has the readme, the licence, and what links in the packages lead to."""
+    copied = {each for rest in of("COPY", stage=1) for each in rest.split()[:-1]}
+    about = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    assert {"pyproject.toml", about["readme"], *about["license-files"]} <= copied
+    for package in ("checks", "worker"):
+        for path in (CHECKOUT / package).rglob("*"):
+            if path.is_symlink():
+                assert str(path.resolve().relative_to(CHECKOUT)) in copied
+
+
 def test_labels_tell_the_version() -> None:
     """The version of the image is that of the project, unless somebody says otherwise."""
     assert f"VERSION={project()['version']}" in of("ARG")

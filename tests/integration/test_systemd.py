@@ -17,8 +17,11 @@ from worker.terminal import Exit
 
 UNIT = CHECKOUT / "deploy" / "systemd" / "reconciler.service"
 ANALYZE = shutil.which("systemd-analyze")
-MOST_EXPOSED = 1.5
-"""On systemd's scale from 0 to 10; what is left is the network, which the worker needs."""
+MOST_EXPOSED = 2.0
+"""On systemd's scale from 0 to 10, which changes with its versions; it was 1.4 in version 252.
+
+What is left is the network, which the worker needs.
+"""
 
 needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed")
 

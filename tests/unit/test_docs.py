@@ -25,7 +25,7 @@ from worker.settings import Settings
 from worker.state import Change
 
 DOCS = CHECKOUT / "docs"
-PAGES = [CHECKOUT / "README.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 
 
 def text(page: str) -> str:
