@@ -12,19 +12,21 @@ FROM ${BASE_IMAGE}:${BASE_TAG}${BASE_DIGEST:+@}${BASE_DIGEST} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 
 WORKDIR /src
-COPY requirements.lock ./
-RUN python3 -m venv --without-pip /opt/reconciler \
-    && python3 -m pip --python /opt/reconciler/bin/python install \
-        --require-hashes --only-binary :all: --no-compile --requirement requirements.lock
+COPY requirements.lock scripts/pip-*.whl ./
+# The project's own pip runs from its wheel, whatever the base brings; it is not installed.
+RUN pip="$(echo pip-*.whl)/pip" \
+    && python3 -m venv --without-pip /opt/reconciler \
+    && /opt/reconciler/bin/python "$pip" install --no-deps --require-hashes --only-binary :all: --no-compile \
+        --requirement requirements.lock
 
 # setuptools came with the lock, so nothing unpinned is fetched to build the project; it goes again.
 COPY pyproject.toml README.md LICENSE config.toml ./
 COPY checks/ checks/
 COPY worker/ worker/
-RUN python3 -m pip --python /opt/reconciler/bin/python install \
-        --no-index --no-deps --no-build-isolation --no-compile . \
-    && python3 -m pip --python /opt/reconciler/bin/python check \
-    && python3 -m pip --python /opt/reconciler/bin/python uninstall --yes setuptools
+RUN pip="$(echo pip-*.whl)/pip" \
+    && /opt/reconciler/bin/python "$pip" install --no-index --no-deps --no-build-isolation --no-compile . \
+    && /opt/reconciler/bin/python "$pip" check \
+    && /opt/reconciler/bin/python "$pip" uninstall --yes setuptools
 
 # Bytecode that is valid whatever the time of its source: at run time nothing can be written there.
 # SOURCE_DATE_EPOCH (seconds since 1970) dates every file, so that the same inputs give the same files.

@@ -84,11 +84,15 @@ def test_the_base_has_a_python_that_the_project_supports() -> None:
 def test_everything_installed_is_pinned_by_a_hash() -> None:
     """The lock is installed with `--require-hashes`; the project without any index."""
     installs = [
-        part for run in of("RUN") for part in run.split("&&") if re.search(r"pip .*install ", part)
+        part
+        for run in of("RUN")
+        for part in run.split("&&")
+        if re.search(r'"\$pip" .*install ', part)
     ]
     assert len(installs) == len([p for p in installs if "uninstall" in p]) + 2
     lock, ours, *_ = installs
-    assert {"--require-hashes", "--only-binary", "requirements.lock"} <= set(lock.split())
+    options = {"--no-deps", "--require-hashes", "--only-binary", "requirements.lock"}
+    assert options <= set(lock.split())
     assert {"--no-index", "--no-deps", "--no-build-isolation"} <= set(ours.split())
     lines = (CHECKOUT / "requirements.lock").read_text().splitlines()
     assert all(line.endswith("\\") for line in lines if line[:1].isalnum())
@@ -133,7 +137,7 @@ def test_the_builder_is_given_what_it_copies_and_nothing_else() -> None:
         for source in rest.split()[:-1]
     }
     assert allowed == copied
-    assert all((CHECKOUT / each).exists() for each in allowed)
+    assert all(any(CHECKOUT.glob(each)) for each in allowed)
     last = max(i for i, rule in enumerate(rules) if rule.startswith("!"))
     assert {"**/__pycache__/", "**/.*", "**/*.db"} <= set(rules[last:])
 
