@@ -20,7 +20,10 @@ from tests.support.workers import Worker
 PACKAGES = ("checks", "worker")
 PIP = next((CHECKOUT / "scripts").glob("pip-*.whl"))
 # Variables that would lead Python or pip back to the checkout, or to another place.
-_FOREIGN = ("PYTHON", "PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_REQUIRE", "RECONCILER_")
+_FOREIGN = (
+    *("PYTHON", "RECONCILER_", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER"),
+    *("PIP_REQUIRE", "PIP_CONSTRAINT", "PIP_NO_BINARY"),
+)
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
 
 
