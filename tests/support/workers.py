@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from tests.support import asking
+from tests.support import ENDS_WITH_US, asking
 from tests.support.patience import exit_code, wait_until
 
 RECONCILER = Path(sys.executable).with_name("reconciler")
@@ -30,7 +30,7 @@ class Worker:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("RECONCILER_")}
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [RECONCILER, *(command or ("run",)), "--config", self.config],
+                [*ENDS_WITH_US, RECONCILER, *(command or ("run",)), "--config", self.config],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
