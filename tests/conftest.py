@@ -1,15 +1,13 @@
 """Fixtures for all tests: real servers, started when first asked for; see `tests/servers.py`."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.servers import Database, Farm, Flavour, Server, missing
 from tests.support.statements import Tally
+from tests.support.temporary import Folder, templates
 
 TALLY = pytest.StashKey[Tally]()
 """What the audit sent to the servers of this process."""
@@ -17,8 +15,8 @@ TALLY = pytest.StashKey[Tally]()
 ALL_TALLIES = pytest.StashKey[list[Tally]]()
 """The same of every process."""
 
-TEMPLATES = pytest.StashKey[Path]()
-"""Where all processes share the data folders that servers begin with; removed at the end."""
+FOLDER = pytest.StashKey[Folder]()
+"""Where everything is that this run makes, in all of its processes."""
 
 _COUNTED = ("statements", "sessions")
 
@@ -38,7 +36,7 @@ def server_farm(pytestconfig: pytest.Config) -> Iterator[Farm]:
     Then their own logs have to tell that no audit of any test wrote or locked.
     """
     tally = pytestconfig.stash[TALLY] = Tally()
-    farm = Farm(take_statements=tally.add, templates=pytestconfig.stash[TEMPLATES])
+    farm = Farm(take_statements=tally.add, templates=templates())
     yield farm
     farm.close()
     assert tally.wrong == {}, "the audit wrote to a ledger, or locked"
@@ -97,21 +95,15 @@ def throwaway_server(server_farm: Farm) -> Iterator[Callable[..., Server]]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say where the templates are: the process that starts the others makes the folder."""
-    given = getattr(config, "workerinput", {}).get("templates")
-    config.stash[TEMPLATES] = Path(given or tempfile.mkdtemp(prefix="reconciler-templates-"))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
-    """Tell one of several processes where the templates are."""
-    node.workerinput["templates"] = str(node.config.stash[TEMPLATES])
+    """Give the run a folder for its temporary files: the process that starts the others does."""
+    if not hasattr(config, "workerinput"):
+        config.stash[FOLDER] = Folder()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove the templates."""
-    if not hasattr(config, "workerinput"):
-        shutil.rmtree(config.stash[TEMPLATES])
+    """Remove it, however the run ended."""
+    if folder := config.stash.get(FOLDER, None):
+        folder.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

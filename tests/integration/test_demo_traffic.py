@@ -17,9 +17,10 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from checks.traffic.formats import LineFormat, Request
-from tests.support import SHIPPED
+from tests.support import ENDS_WITH_US, SHIPPED
 from tests.support.access_logs import whole
 from tests.support.patience import exit_code, wait_until
+from tests.support.workers import RECONCILER
 from worker import config
 from worker.cli import app
 from worker.demo import traffic
@@ -314,9 +315,7 @@ def test_a_running_demo_has_traffic_and_ends_in_order(shipped: Path) -> None:
     """While `demo` runs its log grows, and SIGTERM ends both the worker and the traffic."""
     log, output = shipped / "demo-access.log", shipped / "output"
     with output.open("wb") as file:
-        demo = subprocess.Popen(
-            [Path(sys.executable).with_name("reconciler"), "demo"], stdout=file, stderr=file
-        )
+        demo = subprocess.Popen([*ENDS_WITH_US, RECONCILER, "demo"], stdout=file, stderr=file)
     try:
         wait_until(lambda: b"worker_started" in output.read_bytes(), 30, "it runs")
         size = log.stat().st_size

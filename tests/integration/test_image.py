@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import CHECKOUT
+from tests.support import CHECKOUT, ENDS_WITH_US
 from tests.support.monitoring import certificates
 from tests.support.patience import patience, wait_until
 from tests.support.servers import HOST, _free_port
@@ -233,7 +233,9 @@ def secure(tmp_path: Path) -> Iterator[int]:
     port = _free_port()
     command = f"openssl s_server -quiet -WWW -accept {port} -cert server.pem -key server.key"
     with (tmp_path / "log").open("wb") as log:
-        server = subprocess.Popen(command.split(), cwd=tmp_path, stdout=log, stderr=log)
+        server = subprocess.Popen(
+            [*ENDS_WITH_US, *command.split()], cwd=tmp_path, stdout=log, stderr=log
+        )
     try:
         wait_until(lambda: _answers(port, tmp_path), 20, "openssl listens")
         yield port

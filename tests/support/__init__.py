@@ -7,3 +7,6 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 SHIPPED = CHECKOUT / "config.toml"
 """The configuration that comes with it."""
+
+ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+"""Before a command: it ends with the tests, however they end."""

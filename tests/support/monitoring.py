@@ -9,7 +9,7 @@ from typing import Self
 
 import httpx
 
-from tests.support import asking
+from tests.support import ENDS_WITH_US, asking
 from tests.support.patience import patience, wait_until
 from tests.support.servers import HOST, START_SECONDS, Program, ServerError, _free_port, _which
 
@@ -54,7 +54,9 @@ class Monitor(Program):
             raise ServerError(f"{program} is not installed: run scripts/install-servers")
         options.append(f"--web.config.file={self.folder}/web.yml")
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen([found, *options], stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                [*ENDS_WITH_US, found, *options], stdout=log, stderr=log
+            )
         try:
             wait_until(self._is_ready, START_SECONDS, f"{program} is ready")
         except TimeoutError as error:

@@ -33,8 +33,8 @@ state.url = "sqlite:///state.db"
 
 [databases.ledger]
 url = "{ledger}"
-time_limit = "2s"
-connect_timeout = "1s"
+time_limit = "20s"
+connect_timeout = "20s"
 
 [[checks]]
 name = "{check}"

@@ -113,7 +113,7 @@ def resume(worker: Worker) -> None:
 
 
 @contextmanager
-def replicas(state: URL, ledger: Database, lease: float = LEASE) -> Iterator[Replicas]:
+def replicas(state: URL, ledger: Database, lease: float) -> Iterator[Replicas]:
     """A ledger in order, and nobody who audits it yet."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="replicas-")))

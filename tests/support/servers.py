@@ -19,7 +19,7 @@ import pymysql
 from pymysql.constants import CLIENT, ER
 from sqlalchemy import URL
 
-from tests.support import CHECKOUT
+from tests.support import CHECKOUT, ENDS_WITH_US
 from tests.support.patience import patience, wait_until
 
 Flavour = Literal["mariadb", "mysql"]
@@ -232,8 +232,7 @@ class Server(Program):
         temporary = self.folder / "tmp"
         temporary.mkdir(exist_ok=True)
         command = [
-            # A server must not outlive the tests, however they end.
-            *("setpriv", "--pdeathsig", "KILL"),
+            *ENDS_WITH_US,
             *_program(self.flavour),
             *_SERVING,
             _LOG_SIZE[self.flavour],

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tests.support import asking
+from tests.support import ENDS_WITH_US, asking
 from tests.support.patience import exit_code, wait_until
 
 RECONCILER = Path(sys.executable).with_name("reconciler")
@@ -43,7 +43,7 @@ class Worker:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("RECONCILER_")}
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [program, *(command or ("run",)), *given],
+                [*ENDS_WITH_US, program, *(command or ("run",)), *given],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

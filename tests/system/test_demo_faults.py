@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
 from checks import KINDS
-from tests.support import SHIPPED
+from tests.support import ENDS_WITH_US, SHIPPED
 from tests.support.access_logs import quiet
 from tests.support.patience import exit_code, wait_until
 from worker import config
@@ -307,7 +307,7 @@ class Demo:
         self._log = folder / "log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [RECONCILER, "demo", "--faults"], cwd=folder, stdout=log, stderr=log
+                [*ENDS_WITH_US, RECONCILER, "demo", "--faults"], cwd=folder, stdout=log, stderr=log
             )
 
     @property

@@ -26,6 +26,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from checks.base import Block, CheckError, Cursor, RunStopped
+from tests.support import ENDS_WITH_US
 from tests.support.patience import wait_until
 from worker.settings import AccessLogSettings
 from worker.sources import access_log
@@ -1321,7 +1322,7 @@ def test_kills_lose_no_line_and_repeat_none(path: Path) -> None:
         wait_until(lambda: has_place(state), 60, "the first place")
     seconds = os.environ.get("KILL_SECONDS", "8")
     writer = subprocess.Popen(
-        [sys.executable, "-c", WRITE, path, seed, seconds], stdout=subprocess.PIPE
+        [*ENDS_WITH_US, sys.executable, "-c", WRITE, path, seed, seconds], stdout=subprocess.PIPE
     )
     kills = 0
     while writer.poll() is None:
@@ -1339,7 +1340,7 @@ def test_kills_lose_no_line_and_repeat_none(path: Path) -> None:
 @contextmanager
 def following(path: Path, state: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that follows a log and is killed at the end."""
-    process = subprocess.Popen([sys.executable, "-c", FOLLOW, path, state])
+    process = subprocess.Popen([*ENDS_WITH_US, sys.executable, "-c", FOLLOW, path, state])
     try:
         yield process
     finally:

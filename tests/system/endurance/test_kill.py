@@ -41,8 +41,8 @@ LONGEST_LIFE = 3.0 if KILLS >= MANY else 1.5
 """Seconds at most from what is waited for until the kill."""
 
 UP_WITHIN = 5.0 if LONG else 20.0
-"""Seconds from its start until a worker that was killed is up again; others may run on the same
-cores in the short form. Up is: `/livez` says so, and `/metrics` is served."""
+"""Seconds from its start until a worker that was killed is up again: `/livez` says so, and
+`/metrics` is served. Other tests run on the same cores in the short form."""
 
 MOMENTS = ("worker_ready", "spawned", "check_run", "check_run")
 """What a worker may have come to when it is killed, in turn; then a random time passes."""

@@ -60,7 +60,12 @@ class Naive:
                 self.alarms += ledger != cursor.fetchone()
 
 
-def write(traffic: Traffic, life: Life, *beside: Callable[[threading.Event], None]) -> datetime:
+def write(
+    traffic: Traffic,
+    life: Life,
+    *beside: Callable[[threading.Event], None],
+    until: Callable[[], bool] = lambda: True,
+) -> datetime:
     """Let the writers write for a while, and others do something beside; when they had stopped."""
     threads = [threading.Thread(target=each, args=[traffic.stop]) for each in beside]
     with traffic.running():
@@ -68,6 +73,7 @@ def write(traffic: Traffic, life: Life, *beside: Callable[[threading.Event], Non
             thread.start()
         wait_until(lambda: bool(life.events("worker_ready")), 60, "every check has run")
         assert not traffic.stop.wait(SECONDS)  # it ends early when a writer fails
+        wait_until(until, 20, "enough has happened")
     for thread in threads:
         thread.join()
     return datetime.now(UTC)
@@ -99,7 +105,8 @@ def test_right_rows_are_never_called_wrong(database: Database, tmp_path: Path) -
     audit, naive = Audit(database, tmp_path), Naive(database)
     traffic = Traffic(database=database, writers=WRITERS, seed=SEED)
     with audit.running() as life:
-        audit.let_settle(life, write(traffic, life, naive.watch))
+        stopped = write(traffic, life, naive.watch, until=lambda: naive.alarms > 0)
+        audit.let_settle(life, stopped)
         tell(traffic, audit, life)
         print(f"the naive audit: {naive.alarms} false alarms in {naive.reads} reads")  # noqa: T201
         assert life.events("finding_opened", "finding_confirmed") == []

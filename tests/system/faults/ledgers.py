@@ -64,6 +64,13 @@ def section(database: Database, name: str, port: int | None = None) -> str:
     return DATABASE.format(name=name, url=url.render_as_string())
 
 
+def patient(text: str, *, limit: str = "60s") -> str:
+    """A section whose database is to be reached, and to answer, on a busy machine as well."""
+    return text.replace('connect_timeout = "1s"', 'connect_timeout = "60s"').replace(
+        'time_limit = "2s"', f'time_limit = "{limit}"'
+    )
+
+
 def do(database: Database, *statements: str) -> list[tuple[Any, ...]]:
     """Run statements as root, each committed at once; the rows of the last."""
     with closing(database.connect()) as connection, connection.cursor() as cursor:

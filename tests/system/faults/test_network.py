@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.patience import wait_until
+from tests.support.patience import slowness, wait_until
 from tests.support.proxy import FETCHED, Fault, Proxy, connections_to, proxy
 from tests.support.servers import Database, Server
 from tests.support.workers import Worker
@@ -25,6 +25,7 @@ from tests.system.faults.ledgers import (
     RECOVERS_WITHIN,
     TIME_LIMIT,
     do,
+    patient,
     prepare,
     running,
     section,
@@ -61,6 +62,8 @@ class Story:
     """The most at a time."""
     longest_query: float = 0.0
     """Seconds, as the server tells."""
+    slowness: float = 1.0
+    """Of the machine, at its slowest."""
     healthy_runs: list[str] = field(default_factory=list)
     """Outcomes of the database without a fault, while there were faults."""
     spoilt: set[str] = field(default_factory=set)
@@ -97,6 +100,7 @@ class Story:
         """Look at connections and queries until told to stop."""
         anyone = next(iter(self.databases.values()))
         while not stop.wait(0.2):
+            self.slowness = max(self.slowness, slowness())
             for name, each in self.proxies.items():
                 self.connections[name] = max(
                     self.connections.get(name, 0), connections_to(each.port)
@@ -108,6 +112,11 @@ class Story:
             )
             self.longest_query = max(self.longest_query, float(rows[0][0]))
 
+    def healthy(self, began: int) -> list[str]:
+        """Outcomes of the database without a fault, from a line of the log on."""
+        runs = self.worker.events("check_run")[began:]
+        return [run["outcome"] for run in runs if run["check"].startswith("healthy.")]
+
     def tell(self) -> None:
         """Let everything happen."""
         began = len(self.worker.events("check_run"))
@@ -115,12 +124,10 @@ class Story:
         for name, each in self.proxies.items():
             each.break_with(FAULTS[name], intact=FETCHED if name in IN_RESULT else None)
         self.failed_after = self.wait_for("error", "error", 20)
-        wait_until(lambda: time.monotonic() > at + LASTS, LASTS, "the faults lasted")
-        self.healthy_runs = [
-            run["outcome"]
-            for run in self.worker.events("check_run")[began:]
-            if run["check"].startswith("healthy.")
-        ]
+        wait_until(lambda: time.monotonic() > at + LASTS, LASTS + 1, "the faults lasted")
+        # Two checks, each once a second.
+        wait_until(lambda: len(self.healthy(began)) >= LASTS, 2 * LASTS, "others were audited")
+        self.healthy_runs = self.healthy(began)
         self.spoilt = {name for name, each in self.proxies.items() if each.spoilt}
         for each in self.proxies.values():
             each.mend()
@@ -148,10 +155,8 @@ def story(
     stop = threading.Event()
     with ExitStack() as stack:
         proxies = {name: stack.enter_context(proxy(server.port)) for name in FAULTS}
-        sections = [
-            section(database, name, proxies[name].port if name in proxies else None)
-            for name, database in databases.items()
-        ]
+        sections = [section(databases[name], name, proxies[name].port) for name in FAULTS]
+        sections.append(patient(section(databases["healthy"], "healthy")))
         worker = stack.enter_context(running(folder, "\n".join([HEAD, *sections])))
         made = Story(worker, databases, proxies)
         made.wait_for("pass", "fail", 30)
@@ -170,8 +175,8 @@ def story(
 @pytest.mark.parametrize("name", FAULTS)
 def test_fault(story: Story, name: str) -> None:
     """The checks say error in time and recover in time, over three connections at most."""
-    assert story.failed_after[name] < ERROR_WITHIN
-    assert story.recovered_after[name] < RECOVERS_WITHIN
+    assert story.failed_after[name] < ERROR_WITHIN * story.slowness
+    assert story.recovered_after[name] < RECOVERS_WITHIN * story.slowness
     assert 1 <= story.connections[name] <= 3
 
 
@@ -198,12 +203,11 @@ def test_findings_stay(story: Story) -> None:
 def test_others_are_unharmed(story: Story) -> None:
     """The database without a fault was audited all the time, and by each check of it."""
     assert set(story.healthy_runs) == {"pass", "fail"}
-    assert len(story.healthy_runs) >= LASTS
 
 
 def test_no_query_is_left(story: Story) -> None:
     """No query lasted longer on the server than a run may."""
-    assert story.longest_query <= TIME_LIMIT + 2
+    assert story.longest_query <= TIME_LIMIT + 2 * story.slowness
 
 
 def test_faults_are_said(story: Story) -> None:
