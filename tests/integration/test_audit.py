@@ -2,9 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from tests.support import SHIPPED
 from tests.support.access_logs import quiet
+from tests.support.ledgers import on_any_server
 from tests.support.patience import patience
 from tests.support.servers import Database, Server, load_schema
 from worker import config, log, show
@@ -67,7 +69,7 @@ def another_index(definition: str) -> tuple[str, ...]:
     return DROP_KEY, f"ALTER TABLE {TXN} ADD {definition}"
 
 
-CORRUPTIONS = {
+OF_TABLES_AND_TEXTS = {
     "duplicate under a dropped index": Corruption(
         spoil=(
             DROP_KEY,
@@ -108,29 +110,11 @@ CORRUPTIONS = {
         key={"transaction_id": 7},
         shows="asset_transactions.idempotency_key is NULL",
     ),
-    "empty key": Corruption(
-        spoil=("UPDATE lottery_draws SET idempotency_key = ''",),
-        failing=failing("lottery_draws.blank.idempotency_key"),
-        key={"draw_id": "draw_20260104_0001"},
-        shows="lottery_draws.idempotency_key is empty",
-    ),
     "key of white space": Corruption(
         spoil=(f"UPDATE {TXN} SET idempotency_key = '\u3000\t' WHERE transaction_id = 7",),
         failing=failing(f"{TXN}.blank.idempotency_key"),
         key={"transaction_id": 7},
         shows="asset_transactions.idempotency_key is only white space",
-    ),
-    "negative available amount": Corruption(
-        spoil=(f"UPDATE {BALANCES} SET available_amount = -1 WHERE balance_id = 3",),
-        failing=failing(f"{BALANCES}.non_negative", APART),
-        key={"balance_id": 3},
-        shows="negative available_amount",
-    ),
-    "negative frozen amount": Corruption(
-        spoil=(f"UPDATE {BALANCES} SET frozen_amount = -5 WHERE balance_id = 4",),
-        failing=failing(f"{BALANCES}.non_negative", APART, f"{BALANCES}.frozen_backing"),
-        key={"balance_id": 4},
-        shows="negative frozen_amount",
     ),
     "locked without locks": Corruption(
         spoil=("UPDATE item_instances SET locks = '[]' WHERE item_instance_id = 40",),
@@ -207,6 +191,28 @@ CORRUPTIONS = {
         spoil=another_index("KEY uk_idempotency_key (idempotency_key)"),
         failing=failing(NO_INDEX),
         key={"table": TXN, "columns": "idempotency_key"},
+    ),
+}
+"""What each server has its own words or rules for: on both."""
+
+OF_ROWS = {
+    "empty key": Corruption(
+        spoil=("UPDATE lottery_draws SET idempotency_key = ''",),
+        failing=failing("lottery_draws.blank.idempotency_key"),
+        key={"draw_id": "draw_20260104_0001"},
+        shows="lottery_draws.idempotency_key is empty",
+    ),
+    "negative available amount": Corruption(
+        spoil=(f"UPDATE {BALANCES} SET available_amount = -1 WHERE balance_id = 3",),
+        failing=failing(f"{BALANCES}.non_negative", APART),
+        key={"balance_id": 3},
+        shows="negative available_amount",
+    ),
+    "negative frozen amount": Corruption(
+        spoil=(f"UPDATE {BALANCES} SET frozen_amount = -5 WHERE balance_id = 4",),
+        failing=failing(f"{BALANCES}.non_negative", APART, f"{BALANCES}.frozen_backing"),
+        key={"balance_id": 4},
+        shows="negative frozen_amount",
     ),
     "ledger row of a draw is gone": Corruption(
         spoil=(f"DELETE FROM {TXN} WHERE business_type = 'lottery_consume'",),
@@ -303,28 +309,58 @@ CORRUPTIONS = {
         key={"request_id": 5},
     ),
 }
+"""What is right or wrong by plain numbers and names; `test_look` has both servers find it."""
+
+CORRUPTIONS = OF_TABLES_AND_TEXTS | OF_ROWS
 
 
-class Template:
-    """The ledger in order, on one server; a test's own database is a copy of it."""
+class Books:
+    """The ledger in order, on one server: a database that tests spoil, and one to restore it by."""
 
     def __init__(self, server: Server) -> None:
-        self.server = server
-        self.name = server.create_database()
-        load_schema(server, self.name)
+        self.template = Database(server=server, name=server.create_database())
+        self.database = Database(server=server, name=server.create_database())
+        load_schema(server, self.template.name)
         self.rows = {table: found for table, found in demo.rows().items() if found}
-        with closing(server.admin(self.name)) as connection, connection.cursor() as cursor:
+        with closing(self.template.connect()) as connection, connection.cursor() as cursor:
             for table, found in self.rows.items():
                 marks = ", ".join(["%s"] * len(found[0]))
                 names = ", ".join(found[0])
                 values = [tuple(row.values()) for row in found]
                 cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)
+        self.tables = looks(self.template)
+        self.restore()
 
-    def fill(self, database: Database) -> None:
-        """Make a database a copy."""
-        load_schema(self.server, database.name)
-        copies = (f"INSERT INTO {t} SELECT * FROM {self.name}.{t};" for t in self.rows)
-        spoil(database, f"SET foreign_key_checks = 0; {''.join(copies)}")
+    def restore(self) -> None:
+        """Make what a test has changed again as it is in the template; tables, views and rows."""
+        there = looks(self.database)
+        with closing(self.database.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute("SET foreign_key_checks = 0")
+            for table in (name for name, how in there.items() if how != self.tables.get(name)):
+                kind = "VIEW" if there[table][0].startswith("CREATE ALGORITHM") else "TABLE"
+                cursor.execute(f"DROP {kind} {table}")
+            for table in (name for name, how in self.tables.items() if how != there.get(name)):
+                cursor.execute(self.tables[table][0])
+                cursor.execute(f"INSERT INTO {table} SELECT * FROM {self.template.name}.{table}")
+        assert looks(self.database) == self.tables
+
+
+NOT_DECLARED = re.compile(r" AUTO_INCREMENT=\d+| CHARACTER SET utf8mb4(?= COLLATE)")
+"""What a server adds to the definition of a table as rows come, or when it is made by its text."""
+
+
+def looks(database: Database) -> dict[str, tuple[str, object]]:
+    """What each table and view of a database looks like: its definition, and a sum of its rows."""
+    found: dict[str, tuple[str, object]] = {}
+    with closing(database.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW TABLES")
+        for (table,) in cursor.fetchall():
+            cursor.execute(f"SHOW CREATE TABLE {table}")
+            ((_, definition, *_),) = cursor.fetchall()
+            cursor.execute(f"CHECKSUM TABLE {table}")
+            ((_, rows),) = cursor.fetchall()
+            found[table] = NOT_DECLARED.sub("", definition), rows
+    return found
 
 
 def spoil(database: Database, *statements: str) -> None:
@@ -337,16 +373,16 @@ def spoil(database: Database, *statements: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def template(server: Server) -> Template:
+def books(server: Server) -> Books:
     """The ledger in order, loaded once on each server."""
-    return Template(server)
+    return Books(server)
 
 
 @pytest.fixture
-def ledger(template: Template, ledger_database: Database) -> Database:
-    """A database of the test's own with the ledger in order."""
-    template.fill(ledger_database)
-    return ledger_database
+def ledger(books: Books) -> Iterator[Database]:
+    """The ledger in order, for a test to spoil."""
+    yield books.database
+    books.restore()
 
 
 Audit = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -415,10 +451,21 @@ class ReadOnly(Database):
         return self.server.url(self.name, user=self.name, password="Vers3hen%40")
 
 
-@pytest.mark.parametrize("what", CORRUPTIONS)
+@pytest.mark.parametrize("what", OF_TABLES_AND_TEXTS)
 def test_corruption_is_found(ledger: Database, what: str) -> None:
     """A spoilt ledger makes exactly the checks fail that it concerns, and the exit code is 1."""
-    corruption = CORRUPTIONS[what]
+    is_found(ledger, OF_TABLES_AND_TEXTS[what])
+
+
+@on_any_server
+@pytest.mark.parametrize("what", OF_ROWS)
+def test_corruption_of_rows_is_found(ledger: Database, what: str) -> None:
+    """So do rows that are wrong or missing."""
+    is_found(ledger, OF_ROWS[what])
+
+
+def is_found(ledger: Database, corruption: Corruption) -> None:
+    """Spoil a ledger, and hold what the audit says against what it has to say."""
     spoil(ledger, *corruption.spoil)
     code, report = audited(ledger)
     assert (code, report["outcome"]) == (1, "fail")

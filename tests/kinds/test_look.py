@@ -17,7 +17,7 @@ from sqlglot import exp
 from checks.base import Check, Finding, Result
 from checks.looking import LONGEST, MOST_KEYS, MOST_ROWS
 from checks.sql import WHITE_SPACE, scalar
-from tests.integration.test_audit import CORRUPTIONS, Template, spoil
+from tests.integration.test_audit import CORRUPTIONS, Books, spoil
 from tests.support import SHIPPED
 from tests.support.access_logs import quiet
 from tests.support.ledgers import Ledger, check, on_servers, sources_of
@@ -100,16 +100,16 @@ SPOILT = corruptions() | {
 
 
 @pytest.fixture(scope="module")
-def template(server: Server) -> Template:
+def in_order(server: Server) -> Books:
     """The ledger in order, loaded once on each server."""
-    return Template(server)
+    return Books(server)
 
 
 @pytest.fixture
-def books(template: Template, ledger_database: Database) -> Database:
-    """A database of the test's own with the ledger in order."""
-    template.fill(ledger_database)
-    return ledger_database
+def books(in_order: Books) -> Iterator[Database]:
+    """The ledger in order, for a test to spoil."""
+    yield in_order.database
+    in_order.restore()
 
 
 @cache

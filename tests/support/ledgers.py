@@ -25,6 +25,12 @@ on_servers = pytest.mark.parametrize("backend", ["mariadb", "mysql"], indirect=T
 on_mysql = pytest.mark.parametrize("backend", ["mysql"], indirect=True)
 """For what only Oracle's MySQL knows."""
 
+on_any = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+"""For what a check works out in Python from what it has read: the quickest database will do."""
+
+on_any_server = pytest.mark.parametrize("flavour", ["mariadb"], indirect=True)
+"""For what the worker does whatever the server: that which is always there will do."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:

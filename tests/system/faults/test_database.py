@@ -128,7 +128,11 @@ def _hoard(scene: Scene, held: ExitStack) -> None:
     while full < 20:
         try:
             connection = pymysql.connect(
-                host=url.host, port=url.port or 0, user="hoarder", connect_timeout=patience(10)
+                host=url.host,
+                port=url.port or 0,
+                user="hoarder",
+                connect_timeout=patience(10),
+                ssl_disabled=True,
             )
         except pymysql.OperationalError:
             full += 1
