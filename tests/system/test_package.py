@@ -132,7 +132,7 @@ def test_the_installed_package_works_without_the_checkout(wheel: Path, tmp_path:
     port = {"RECONCILER_HTTP__PORT": "0"}
     demo = Worker(folder, None, "demo", program=reconciler, environment=port)
     try:
-        wait_until(lambda: demo.get("/readyz").status_code == 200, 60, "every check has run")
+        wait_until(lambda: demo.get("/readyz").status_code == 200, 120, "every check has run")
         assert "<h1" in demo.get("/").text
         assert demo.end() == 0
     finally:
