@@ -22,7 +22,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 # The tests start the worker hundreds of times: it is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help run test check servers faults soak bench bare image-test fmt lock clean
+.PHONY: help run test quick check servers faults soak bench bare image-test fmt lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,10 +30,15 @@ help: ## this list
 run: environment ## build the demo ledger and audit it until Ctrl-C
 	@exec $(BIN)/reconciler demo
 
+# Half of the tests wait for something: twice as many processes as the cores that they are meant for.
 test: check servers ## every gate: format, lint, types, imports, and the tests on real servers
 	@echo "== pytest"
-	@$(BIN)/pytest -n 3 --dist worksteal
+	@$(BIN)/pytest -n 4 --dist worksteal
 	@scripts/install-servers --status
+
+quick: check ## check, and the tests that need no server: under two minutes
+	@echo "== pytest tests/unit"
+	@$(BIN)/pytest -n 3 --dist worksteal tests/unit
 
 check: dev-environment ## the gates that need no database
 	@echo "== ruff format --check"

@@ -1,5 +1,6 @@
 """Fixtures for all tests: real servers, started when first asked for; see `tests/servers.py`."""
 
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +18,9 @@ ALL_TALLIES = pytest.StashKey[list[Tally]]()
 
 FOLDER = pytest.StashKey[Folder]()
 """Where everything is that this run makes, in all of its processes."""
+
+LONGEST_FIRST = ("endurance", "faults", "system", "integration", "browser", "kinds", "tests")
+"""Folders, by how long a test there takes; the last is every other."""
 
 _COUNTED = ("statements", "sessions")
 
@@ -106,9 +110,44 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         folder.close()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long, so that no process is left with it at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let each process begin with what takes long, so that none is left with it at the end.
+
+    Tests of one file stay together, as they share servers. With `--dist worksteal` each process
+    first takes an even part of the list, one after the other, and then what others have left.
+    """
+    groups: dict[tuple[bool, int, str], list[pytest.Item]] = {}
+    for item in items:
+        groups.setdefault(_turn(item), []).append(item)
+    processes = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    shares: list[list[pytest.Item]] = [[] for _ in range(processes)]
+    for number, group in enumerate(sorted(groups)):
+        shares[number % processes] += groups[group]
+    left, spare = len(items), list[pytest.Item]()
+    sizes = []
+    for number in range(processes, 0, -1):  # as xdist divides
+        sizes.append(left // number)
+        left -= sizes[-1]
+    for share, size in zip(shares, sizes, strict=True):
+        spare += share[size:]
+        del share[size:]
+    items.clear()
+    for share, size in zip(shares, sizes, strict=True):
+        lack = size - len(share)
+        items += share + spare[:lack]
+        del spare[:lack]
+
+
+def _turn(item: pytest.Item) -> tuple[bool, int, str]:
+    file = item.nodeid.partition("::")[0]
+    folder = next(number for number, name in enumerate(LONGEST_FIRST) if name in file.split("/"))
+    return item.get_closest_marker("slow") is None, folder, file
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over the modules and tests: they stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
