@@ -18,6 +18,7 @@ from tests.support.patience import wait_until
 from tests.support.workers import Worker
 
 PACKAGES = ("checks", "worker")
+WHEELS = CHECKOUT / ".cache" / "wheels"  # by scripts/fetch-wheels
 PIP = next((CHECKOUT / "scripts").glob("pip-*.whl"))
 # Variables that would lead Python or pip back to the checkout, or to another place.
 _FOREIGN = (
@@ -112,6 +113,7 @@ def test_the_installed_package_works_without_the_checkout(wheel: Path, tmp_path:
     )
     run(
         *(python, PIP / "pip", "--disable-pip-version-check", "install", "--quiet", "--no-compile"),
+        *("--no-index", "--find-links", WHEELS),
         *("--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement", wanted),
         folder=folder,
     )
