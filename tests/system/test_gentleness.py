@@ -11,6 +11,7 @@ from pathlib import Path
 import pymysql
 import pytest
 
+from tests.support.ledgers import on_any_server
 from tests.support.servers import Database, Server, wait_until
 from tests.support.workers import Worker
 from worker.settings import BackOff, DatabaseSettings
@@ -116,6 +117,7 @@ def stands(worker: Worker, seconds: float) -> bool:
 # --- Connections ----------------------------------------------------------------------------------
 
 
+@on_any_server
 @pytest.mark.parametrize("connections", [1, 3])
 def test_never_more_connections_than_allowed(
     tmp_path: Path, ledger_database: Database, orders: str, connections: int
@@ -151,6 +153,7 @@ def test_never_more_connections_than_allowed(
 # --- Back-off -------------------------------------------------------------------------------------
 
 
+@on_any_server
 def test_a_busy_server_is_left_alone(
     tmp_path: Path, ledger_database: Database, orders: str
 ) -> None:
