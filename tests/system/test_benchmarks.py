@@ -18,8 +18,8 @@ def test_a_small_benchmark_finishes(
 ) -> None:
     """Every check passes on the generated ledger, and each line of the table is there."""
     server = throwaway_server("mariadb")
-    lines = list(measure(server, rows=10_000, turns=1, watch=3))
-    assert "checks finds fault with 10,000 ledger rows" in capsys.readouterr().out
+    lines = list(measure(server, rows=20_000, turns=1, watch=3))
+    assert "checks finds fault with 20,000 ledger rows" in capsys.readouterr().out
     questions = [line.question.partition(";")[0] for line in lines]
     for wanted in (*usual.PAIRS, *(f"incremental {kind}" for kind in FOLLOWING)):
         assert wanted in questions
