@@ -763,7 +763,7 @@ def test_answer_is_the_same_in_any_number_of_pages(bank: Bank, by: list[str]) ->
     whole = bank.run(by=by, chain=chain)
     assert whole.violations > 3
     assert told(whole) != set()
-    for pages in range(1, 8):
+    for pages in (1, 2, 3, 7):
         with in_pages(pages) as asked:
             result = bank.run(by=by, chain=chain)
         assert asked == list(range(pages))
