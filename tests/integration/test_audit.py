@@ -385,6 +385,24 @@ def ledger(books: Books) -> Iterator[Database]:
     books.restore()
 
 
+Audited = Callable[[], tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def audited(books: Books) -> Iterator[Audited]:
+    """`audited()` is the command's exit code and what it would print, without starting it."""
+    url = books.database.url.render_as_string(hide_password=False)
+    current = config.load(SHIPPED, {"RECONCILER_DATABASES__LEDGER__URL": url, **quiet()})
+    with closing(Sources.of(current.settings)) as sources:
+
+        def run() -> tuple[int, dict[str, Any]]:
+            runs = [execute(check, sources) for check in current.checks]
+            report: dict[str, Any] = json.loads(log.dump(show.as_json(runs)))
+            return _exit_code(runs), report
+
+        yield run
+
+
 Audit = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -452,22 +470,22 @@ class ReadOnly(Database):
 
 
 @pytest.mark.parametrize("what", OF_TABLES_AND_TEXTS)
-def test_corruption_is_found(ledger: Database, what: str) -> None:
+def test_corruption_is_found(ledger: Database, audited: Audited, what: str) -> None:
     """A spoilt ledger makes exactly the checks fail that it concerns, and the exit code is 1."""
-    is_found(ledger, OF_TABLES_AND_TEXTS[what])
+    spoil(ledger, *OF_TABLES_AND_TEXTS[what].spoil)
+    assert_told(OF_TABLES_AND_TEXTS[what], *audited())
 
 
 @on_any_server
 @pytest.mark.parametrize("what", OF_ROWS)
-def test_corruption_of_rows_is_found(ledger: Database, what: str) -> None:
+def test_corruption_of_rows_is_found(ledger: Database, audited: Audited, what: str) -> None:
     """So do rows that are wrong or missing."""
-    is_found(ledger, OF_ROWS[what])
+    spoil(ledger, *OF_ROWS[what].spoil)
+    assert_told(OF_ROWS[what], *audited())
 
 
-def is_found(ledger: Database, corruption: Corruption) -> None:
-    """Spoil a ledger, and hold what the audit says against what it has to say."""
-    spoil(ledger, *corruption.spoil)
-    code, report = audited(ledger)
+def assert_told(corruption: Corruption, code: int, report: dict[str, Any]) -> None:
+    """Hold what the audit says against what it has to say of a corruption."""
     assert (code, report["outcome"]) == (1, "fail")
     checks = report["checks"]
     assert names_with("fail", checks) == corruption.failing
@@ -480,17 +498,6 @@ def is_found(ledger: Database, corruption: Corruption) -> None:
     if corruption.key is not None:
         assert corruption.key in [finding["key"] for finding in findings]
     assert corruption.shows in " ".join(finding["message"] for finding in findings)
-
-
-def audited(database: Database) -> tuple[int, dict[str, Any]]:
-    """The exit code of the command line and what it would print, without starting it."""
-    url = database.url.render_as_string(hide_password=False)
-    where = {"RECONCILER_DATABASES__LEDGER__URL": url, **quiet()}
-    current = config.load(SHIPPED, where)
-    with closing(Sources.of(current.settings)) as sources:
-        runs = [execute(check, sources) for check in current.checks]
-    report: dict[str, Any] = json.loads(log.dump(show.as_json(runs)))
-    return _exit_code(runs), report
 
 
 def names_with(outcome: str, checks: list[dict[str, Any]]) -> set[str]:
@@ -508,6 +515,7 @@ def test_duplicate_is_told_by_key_and_rows(ledger: Database, audit: Audit) -> No
     assert finding["evidence"] == {"rows": 2, "row_ids": [7, 9]}
 
 
+@on_any_server
 def test_unanswered_question_is_exit_code_3(ledger: Database, audit: Audit) -> None:
     """When no violation is known and a check could not tell, the exit code is 3 and not 0."""
     spoil(ledger, "DROP TABLE lottery_draws")
@@ -516,6 +524,7 @@ def test_unanswered_question_is_exit_code_3(ledger: Database, audit: Audit) -> N
     assert json.loads(done.stdout)["outcome"] == "error"
 
 
+@on_any_server
 def test_absent_database_is_exit_code_3(server: Server, audit: Audit) -> None:
     """When the database is not there, every check of it says so and the exit code is 3."""
     done = audit(Database(server=server, name="test_absent"))
@@ -524,6 +533,7 @@ def test_absent_database_is_exit_code_3(server: Server, audit: Audit) -> None:
     assert {each["outcome"] for each in checks if each["source"] == "ledger"} == {"error"}
 
 
+@on_any_server
 def test_unknown_check_is_exit_code_2(server: Server, audit: Audit) -> None:
     """A check that nobody declared is a mistake of usage: exit code 2, and the nearest name."""
     done = audit(Database(server=server, name="test_absent"), "accounts.row_counts")
@@ -532,6 +542,7 @@ def test_unknown_check_is_exit_code_2(server: Server, audit: Audit) -> None:
     assert f"{message} accounts.row_count" in done.stderr
 
 
+@on_any_server
 def test_mended_ledger_passes_again(ledger: Database, audit: Audit) -> None:
     """Once a corruption is mended, the audit passes again."""
     spoil(ledger, f"UPDATE {BALANCES} SET frozen_amount = -5 WHERE balance_id = 4")

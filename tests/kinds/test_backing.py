@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from checks.base import SAMPLE, CheckError, Result
-from tests.support.ledgers import Ledger, check, keys, messages, on_servers
+from tests.support.ledgers import Ledger, check, keys, messages, on_any, on_servers
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 Rows = Sequence[tuple[object, ...]]
@@ -119,6 +119,7 @@ def test_both_directions_are_found(ledger: Ledger) -> None:
     assert result.examined == 8
 
 
+@on_any
 def test_mended_is_fine(ledger: Ledger) -> None:
     """Once the amount is what is held, nothing is found."""
     fill(ledger, [(10, "P", 50)], [on_sale(1, 20)])
@@ -251,6 +252,7 @@ def test_a_join_that_may_count_twice_cannot_be_answered(ledger: Ledger) -> None:
     assert caught.value.permanent
 
 
+@on_any
 def test_two_holders_of_one_table_are_added_up(ledger: Ledger) -> None:
     """A table may hold in two ways; its amounts are one sum."""
     fill(ledger, [(10, "P", 9), (20, "P", 9)], (), [frozen(1, 4), frozen(2, 4)])
@@ -270,6 +272,7 @@ def test_an_owner_may_be_an_expression(ledger: Ledger) -> None:
     assert finding.key == {"accounts.user_id": 2, "COALESCE(asset, 'none')": "P"}
 
 
+@on_any
 def test_sample_is_bounded_and_the_count_is_exact(ledger: Ledger) -> None:
     """Of many owners whose amounts are unexplained the first are shown and all are counted."""
     fill(ledger, (), (), [frozen(user, 1) for user in range(SAMPLE + 5)])
@@ -294,6 +297,7 @@ def test_what_does_not_fit_is_refused(fields: dict[str, object], message: str) -
     assert message in str(caught.value)
 
 
+@on_any
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

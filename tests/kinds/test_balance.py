@@ -22,6 +22,7 @@ from tests.support.ledgers import (
     check,
     keys,
     messages,
+    on_any,
     on_servers,
     sources_of,
 )
@@ -241,6 +242,7 @@ def test_sums_that_differ(bank: Bank) -> None:
     assert messages(result)[0] == "t: account 1, asset P: l and the balance differ by 2"
 
 
+@on_any
 def test_differences_do_not_cancel_out(bank: Bank) -> None:
     """What is too much in one amount does not make up for what is too little in another."""
     bank.post(1, "P", 10, hold=10)
@@ -339,6 +341,7 @@ def test_groups_of_several_balance_rows_need_not_chain(bank: Bank) -> None:
     assert only(bank.run()).evidence == {"problem": "broken_chain", CHAIN_ID: 2}
 
 
+@on_any
 def test_worse_problems_go_first(bank: Bank) -> None:
     """A group is one violation: a missing side goes before a difference, that before the chain."""
     for account in (1, 2, 3):
@@ -380,6 +383,7 @@ def test_without_a_chain_only_sums_are_compared(ledger: Ledger) -> None:
 # Groups
 
 
+@on_any
 def test_ledger_may_name_its_columns_otherwise(ledger: Ledger) -> None:
     """`ledger_by` names the ledger's columns for `by`; findings are named after `by`."""
     ledger.sql("CREATE TABLE l (id bigint PRIMARY KEY, what varchar(9), whose int, delta int)")
@@ -593,6 +597,7 @@ def test_a_text_against_a_number_cannot_be_answered(founded: Bank) -> None:
     assert caught.value.permanent
 
 
+@on_any
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -674,6 +679,7 @@ def sample(monkeypatch: pytest.MonkeyPatch) -> int:
     return 20
 
 
+@on_any
 def test_sample_is_bounded_and_the_count_is_exact(bank: Bank, sample: int) -> None:
     """Of too many wrong groups a sample is shown and all are counted, each once."""
     most = sample + 9
@@ -687,6 +693,7 @@ def test_sample_is_bounded_and_the_count_is_exact(bank: Bank, sample: int) -> No
     assert len({finding.key["account"] for finding in result.findings}) == sample
 
 
+@on_any
 @pytest.mark.parametrize("problem", ["broken_chain", "no_ledger"])
 def test_one_problem_beyond_the_sample_is_counted(bank: Bank, sample: int, problem: str) -> None:
     """Each problem alone may exceed the sample; as many findings as it holds leave a cursor."""
@@ -756,7 +763,7 @@ def test_answer_is_the_same_in_any_number_of_pages(bank: Bank, by: list[str]) ->
     whole = bank.run(by=by, chain=chain)
     assert whole.violations > 3
     assert told(whole) != set()
-    for pages in range(1, 8):
+    for pages in (1, 2, 3, 7):
         with in_pages(pages) as asked:
             result = bank.run(by=by, chain=chain)
         assert asked == list(range(pages))
@@ -994,6 +1001,7 @@ def test_groups_with_new_rows_are_judged_by_all_of_their_rows(bank: Bank) -> Non
     assert told(bank.run()) == told(second)
 
 
+@on_any
 def test_untouched_balance_is_seen_by_the_complete_run_only(bank: Bank) -> None:
     """What is altered in a group without new rows waits for the complete run, as documented."""
     for account in (1, 2, 3, 4):
@@ -1053,6 +1061,7 @@ def test_known_findings_are_looked_at_again(bank: Bank) -> None:
     assert (fourth.violations, fourth.findings, fourth.complete) == (0, (), False)
 
 
+@on_any
 def test_known_groups_that_are_gone_are_right(bank: Bank) -> None:
     """A group of which neither side has a row left is no longer wrong."""
     bank.post(1, "P", 5)
@@ -1064,6 +1073,7 @@ def test_known_groups_that_are_gone_are_right(bank: Bank) -> None:
     assert bank.after(first).violations == 0
 
 
+@on_any
 def test_known_keys_of_another_shape_are_left_alone(bank: Bank) -> None:
     """A finding that another definition of the check left is no group of this one."""
     bank.post(1, "P", 5)
@@ -1149,6 +1159,7 @@ def test_balance_that_changed_within_the_overlap_is_seen(
     assert (result.violations, result.complete) == (seen, False)
 
 
+@on_any
 def test_balance_that_does_not_say_so_is_not_seen(watched: Watched) -> None:
     """What was altered behind `changed_at`, and what was deleted, waits for the complete run."""
     watched.change("UPDATE t SET available = 6 WHERE account = 2")
@@ -1158,6 +1169,7 @@ def test_balance_that_does_not_say_so_is_not_seen(watched: Watched) -> None:
     assert watched.bank.run(changed_at="changed").violations == 3
 
 
+@on_any
 def test_column_of_the_change_has_to_exist(bank: Bank) -> None:
     """A `changed_at` that is missing is a permanent error."""
     with pytest.raises(CheckError, match="table t has no column chnged; the nearest") as caught:
@@ -1208,6 +1220,7 @@ def busy(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> Hot:
     return made
 
 
+@on_any
 def test_groups_with_many_rows_are_kept(busy: Hot) -> None:
     """What is kept are the sums and the last balance before the place at which the run began."""
     assert kept(busy.last) == {(1, "P"): ((11, 3), 11)}
@@ -1228,6 +1241,7 @@ def test_kept_sums_go_on(busy: Hot) -> None:
     assert sums == [{group: ((total, 3), total)} for total in totals]
 
 
+@on_any
 def test_kept_groups_are_not_read_anew(busy: Hot) -> None:
     """Of a kept group only what came after the settled place is read, and nothing else examined."""
     busy.bank.post(1, "P", 1)
@@ -1236,6 +1250,7 @@ def test_kept_groups_are_not_read_anew(busy: Hot) -> None:
     assert (busy.go_on().examined, busy.last.violations) == (0, 0)
 
 
+@on_any
 def test_wrong_groups_are_not_kept(busy: Hot) -> None:
     """However many rows a group has, it is not kept while it is wrong."""
     busy.bank.post(2, "P", 1)
@@ -1243,6 +1258,7 @@ def test_wrong_groups_are_not_kept(busy: Hot) -> None:
     assert set(kept(busy.last)) == {(1, "P")}
 
 
+@on_any
 def test_balance_of_a_kept_group_is_seen_without_new_rows(busy: Hot) -> None:
     """An altered, lost or doubled balance of a kept group is found at the next run."""
     busy.bank.set(1, "P", 17)
@@ -1288,6 +1304,7 @@ def test_new_rows_of_a_kept_group_are_judged(
     assert kept(busy.last) == {}
 
 
+@on_any
 def test_first_new_row_chains_on_what_is_kept(busy: Hot) -> None:
     """A row that chains on nothing is found though it is the first after what is kept."""
     busy.bank.post(2, "P", 1)
@@ -1300,6 +1317,7 @@ def test_first_new_row_chains_on_what_is_kept(busy: Hot) -> None:
     assert only(busy.go_on()).evidence == {"problem": "broken_chain", CHAIN_ID: 90}
 
 
+@on_any
 def test_group_that_was_wrong_is_kept_again(busy: Hot) -> None:
     """What was dropped comes back with new rows, once it is right."""
     busy.bank.set(1, "P", 17)
@@ -1343,6 +1361,7 @@ def poisoned(result: Result, sums: list[int]) -> Result:
     return replace(result, cursor=left)
 
 
+@on_any
 def test_nothing_kept_is_used_when_the_beginning_moves_back(busy: Hot) -> None:
     """Sums up to a place are of no use to a run that begins before it."""
     busy.bank.set(1, "P", 1018)
@@ -1354,6 +1373,7 @@ def test_nothing_kept_is_used_when_the_beginning_moves_back(busy: Hot) -> None:
     assert (result.complete, told(result)) == (False, {("(1, 'P')", "apart", 1000)})
 
 
+@on_any
 def test_nothing_is_kept_by_a_complete_run(busy: Hot) -> None:
     """A complete run adds everything up, whatever was kept, and keeps nothing."""
     busy.bank.set(1, "P", 1018)
@@ -1364,6 +1384,7 @@ def test_nothing_is_kept_by_a_complete_run(busy: Hot) -> None:
     assert result.cursor["kept"] is None
 
 
+@on_any
 def test_what_is_kept_wrongly_makes_no_false_finding(busy: Hot) -> None:
     """Kept sums only tell that a group is right: what they call wrong is added up anew."""
     busy.last = poisoned(busy.last, [1011, 3])
@@ -1371,6 +1392,7 @@ def test_what_is_kept_wrongly_makes_no_false_finding(busy: Hot) -> None:
     assert kept(busy.last) == {}
 
 
+@on_any
 def test_number_of_kept_groups_is_bounded(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     """No more than so many groups are kept; the others are added up, and as right."""
     monkeypatch.setattr(hot, "MANY_POSTINGS", 1)
@@ -1399,6 +1421,7 @@ def test_number_of_kept_groups_is_bounded(bank: Bank, monkeypatch: pytest.Monkey
         bank.set(account, "P", totals[account])
 
 
+@on_any
 def test_without_a_chain_sums_are_kept(busy: Hot) -> None:
     """A check without a chain keeps sums, too, and sees what becomes of the balance."""
     bank = busy.bank
@@ -1411,6 +1434,7 @@ def test_without_a_chain_sums_are_kept(busy: Hot) -> None:
     assert told(bank.after(result, chain=None)) == {("(1, 'P')", "apart", 1)}
 
 
+@on_any
 def test_late_rows_come_into_kept_sums(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row that appears behind those already seen, within the overlap, is in the sums."""
     monkeypatch.setattr(hot, "MANY_POSTINGS", 1)
@@ -1480,6 +1504,7 @@ def test_new_rows_of_a_kept_group_may_be_spelled_otherwise(
     ]
 
 
+@on_any
 def test_aspects_tell_the_direction(ledger: Ledger) -> None:
     """A balance that is too low where it was too high is wrong in another way, as far as it is."""
     ledger.sql(

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from checks import blank
 from checks.base import SAMPLE, CheckError, Result
 from checks.sql import WHITE_SPACE, rows_of
-from tests.support.ledgers import Ledger, keys, messages, on_mysql, on_servers
+from tests.support.ledgers import Ledger, keys, messages, on_any, on_mysql, on_servers
 
 TABLE = "CREATE TABLE t (id bigint PRIMARY KEY, k varchar(100))"
 NOT_BLANK = ("a", " a", "a ", "\tx\t", "0", "NULL", "\u200b", "\u200b ", " \u200b", "\0", ".")
@@ -180,6 +180,7 @@ def test_primary_key_itself_may_be_blank(ledger: Ledger) -> None:
     assert (keys(result), messages(result)) == ([{"id": ""}], ["t.id is empty"])
 
 
+@on_any
 def test_sample_is_bounded_and_the_count_is_exact(ledger: Ledger) -> None:
     """Of too many blank keys some are shown and all are counted."""
     ledger.sql(TABLE)
@@ -189,6 +190,7 @@ def test_sample_is_bounded_and_the_count_is_exact(ledger: Ledger) -> None:
     assert result.measures == {"null": 1, "empty": 336, "white_space": 672}
 
 
+@on_any
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

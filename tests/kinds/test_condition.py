@@ -4,7 +4,7 @@ import pytest
 
 from checks.base import SAMPLE, CheckError, Result
 from checks.condition import MOST_TALLIED
-from tests.support.ledgers import Ledger, keys, messages, on_servers
+from tests.support.ledgers import Ledger, keys, messages, on_any, on_servers
 
 LOCKED = "(status = 'locked') = non_empty_array(locks)"
 ITEMS = "CREATE TABLE t (id bigint PRIMARY KEY, status varchar(20), locks text)"
@@ -133,6 +133,7 @@ def test_tally_counts_every_state(ledger: Ledger) -> None:
     assert (result.violations, result.examined) == (1, 6)
 
 
+@on_any
 def test_tally_is_bounded(ledger: Ledger) -> None:
     """A column with many values does not make as many measures."""
     ledger.sql(ITEMS)
@@ -140,6 +141,7 @@ def test_tally_is_bounded(ledger: Ledger) -> None:
     assert len(run(ledger, "id >= 0", tally="status").measures) == MOST_TALLIED
 
 
+@on_any
 def test_sample_is_bounded_and_the_count_is_exact(ledger: Ledger) -> None:
     """Of too many violating rows the first are shown and all are counted."""
     most = SAMPLE + 9
@@ -171,6 +173,7 @@ def test_awkward_column_name(ledger: Ledger, name: str) -> None:
     assert (keys(result), result.findings[0].evidence) == ([{"id": 2}], {name: 2})
 
 
+@on_any
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

@@ -12,7 +12,16 @@ from sqlalchemy import Engine, event
 from checks import catalog, grouping
 from checks.base import SAMPLE, CheckError, Result
 from checks.duplicates import GROUPS_IN_FULL
-from tests.support.ledgers import Ledger, check, keys, ledger_on, messages, on_mysql, on_servers
+from tests.support.ledgers import (
+    Ledger,
+    check,
+    keys,
+    ledger_on,
+    messages,
+    on_any,
+    on_mysql,
+    on_servers,
+)
 from tests.support.servers import Database, Flavour, Server
 
 TABLE = "CREATE TABLE t (id bigint PRIMARY KEY, k varchar(100), s int)"
@@ -271,6 +280,7 @@ def test_key_of_any_type_is_reported(
     assert (keys(result), row_ids(result)) == ([{"k": shown}], [(1, 2)])
 
 
+@on_any
 def test_sample_is_bounded_and_the_count_is_exact(ledger: Ledger) -> None:
     """Of too many groups some are shown; all are counted, and the sample says it is not whole."""
     groups = SAMPLE + 10
@@ -283,6 +293,7 @@ def test_sample_is_bounded_and_the_count_is_exact(ledger: Ledger) -> None:
     assert row_ids(result) == [(n, n + groups) for n in range(SAMPLE)]
 
 
+@on_any
 def test_group_is_called_the_same_wherever_it_stands_in_the_sample(ledger: Ledger) -> None:
     """Its key is spelled as in its first row, whether or not its rows are looked up one by one."""
     groups = GROUPS_IN_FULL + 5
@@ -336,6 +347,7 @@ def test_rows_may_be_named_by_text(ledger: Ledger) -> None:
     assert row_ids(run(ledger)) == [("a-1", "b-2")]
 
 
+@on_any
 def test_two_runs_find_the_same(ledger: Ledger) -> None:
     """Run twice on the same rows, the check gives the same findings in the same order."""
     ledger.sql(TABLE)
@@ -343,6 +355,7 @@ def test_two_runs_find_the_same(ledger: Ledger) -> None:
     assert run(ledger) == run(ledger)
 
 
+@on_any
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from checks import idempotency_requests
 from checks.base import CheckError, Result, Window
-from tests.support.ledgers import Ledger, check, keys, messages, on_servers
+from tests.support.ledgers import Ledger, check, keys, messages, on_any, on_servers
 from tests.support.runs import NOON, set_clock
 
 REQUESTS = (
@@ -108,6 +108,7 @@ def test_an_empty_table_says_zero(requests: Requests) -> None:
     }
 
 
+@on_any
 @pytest.mark.parametrize(
     ("failed", "completed", "is_wrong"),
     [(5, 15, True), (4, 16, False), (19, 0, False), (20, 0, True), (4, 15, False)],
@@ -144,6 +145,7 @@ def test_only_the_window_is_judged(requests: Requests) -> None:
     assert run(requests, most_failed=0.5, window="2h").violations == 1
 
 
+@on_any
 def test_numbers_in_paths_are_one_path(requests: Requests) -> None:
     """Ids and tokens of a path do not split it, and appear nowhere."""
     requests.add("failed", path="/api/v4/orders/17/pay?token=s3cret", times=10)
@@ -211,6 +213,7 @@ def test_a_key_is_what_the_database_takes_for_one(requests: Requests) -> None:
     assert keys(run(requests))[0]["key_sha256"] == sha256(b"K").hexdigest()[:16]
 
 
+@on_any
 def test_the_sample_is_bounded_and_the_count_exact(
     requests: Requests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,6 +227,7 @@ def test_the_sample_is_bounded_and_the_count_exact(
     assert (result.violations, len(result.findings)) == (6, 3)
 
 
+@on_any
 def test_paths_without_number_are_told_to_be_left_out(
     requests: Requests, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from checks.base import CheckError, Result, Window
-from tests.support.ledgers import Ledger, check, keys, messages, on_servers
+from tests.support.ledgers import Ledger, check, keys, messages, on_any, on_servers
 from tests.support.runs import NOON, set_clock, window_after
 
 ORDERS = "CREATE TABLE t (id bigint PRIMARY KEY, k varchar(100), source varchar(9), at datetime)"
@@ -43,6 +43,7 @@ def test_a_key_that_is_not_there_has_no_format(ledger: Ledger) -> None:
     assert keys(run(ledger)) == [{"id": 5}]
 
 
+@on_any
 def test_one_of_several_rules_is_enough(ledger: Ledger) -> None:
     """A key that obeys another rule is right."""
     fill(ledger, "order_1", "50f654f6-152f-4411-8bbd-59d68331fcd6", "x")
@@ -79,6 +80,7 @@ def test_a_cut_over_needs_a_time(ledger: Ledger) -> None:
         run(ledger, since=NOON, written_at="source")
 
 
+@on_any
 def test_the_sample_is_bounded_and_the_count_exact(ledger: Ledger) -> None:
     """Of many violations the first thousand are shown, and the next run reads everything."""
     fill(ledger, *["x"] * 1003, "order_1")
@@ -87,6 +89,7 @@ def test_the_sample_is_bounded_and_the_count_exact(ledger: Ledger) -> None:
     assert (result.examined, result.cursor) == (1004, None)
 
 
+@on_any
 def test_only_new_rows_and_known_findings_are_read(ledger: Ledger) -> None:
     """A run along the cursor sees what is new and whether what was wrong was mended; no more."""
     with set_clock() as clock:
@@ -105,6 +108,7 @@ def test_only_new_rows_and_known_findings_are_read(ledger: Ledger) -> None:
         assert keys(third) == [{"id": 1}, {"id": 3}, {"id": 5}]
 
 
+@on_any
 def test_rows_that_appear_behind_the_cursor_are_read(ledger: Ledger) -> None:
     """What is committed late, within the overlap, is seen by the next run."""
     with set_clock() as clock:
@@ -158,6 +162,7 @@ def test_long_values_are_cut(ledger: Ledger) -> None:
     assert shown.startswith("x" * 100 + "… [60000 characters")
 
 
+@on_any
 def test_a_missing_column_cannot_be_answered(ledger: Ledger) -> None:
     """A column that is missing is a permanent error."""
     fill(ledger)

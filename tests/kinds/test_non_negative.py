@@ -3,7 +3,7 @@
 import pytest
 
 from checks.base import SAMPLE, CheckError
-from tests.support.ledgers import Ledger, keys, messages, on_servers
+from tests.support.ledgers import Ledger, keys, messages, on_any, on_servers
 
 TABLE = "CREATE TABLE t (id bigint PRIMARY KEY, free bigint, frozen bigint)"
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
@@ -42,6 +42,7 @@ def test_only_the_declared_columns_count(ledger: Ledger) -> None:
     assert ledger.run("non_negative", "t", columns=["free"], primary_key="id").violations == 0
 
 
+@on_any
 def test_sample_is_bounded_and_the_count_is_exact(ledger: Ledger) -> None:
     """Of too many negative rows the first by id are shown and all are counted."""
     most = SAMPLE + 7
@@ -74,6 +75,7 @@ def test_fractions_are_exact(ledger: Ledger) -> None:
     assert shown == ["-1E-10", -12345678901234567890]
 
 
+@on_any
 @pytest.mark.parametrize(
     ("table", "column", "message"),
     [

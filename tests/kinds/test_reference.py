@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from checks.base import SAMPLE, CheckError, Result, Window
-from tests.support.ledgers import Ledger, check, keys, messages, on_servers
+from tests.support.ledgers import Ledger, check, keys, messages, on_any, on_servers
 from tests.support.runs import NOON, Counting, seen, set_clock, window_after
 
 ACCOUNTS = "CREATE TABLE accounts (account_id bigint PRIMARY KEY, user_id int)"
@@ -301,6 +301,7 @@ def test_parent_that_is_named_twice_makes_up_for_no_other(ledger: Ledger) -> Non
     assert seen(run(ledger, reverse=True)) == expected
 
 
+@on_any
 def test_swapped_references(ledger: Ledger) -> None:
     """Two records that name each other's ledger row are both wrong, and both rows are named."""
     exchanges(ledger)
@@ -393,6 +394,7 @@ def test_one_right_parent_of_several_will_do(ledger: Ledger) -> None:
     assert result.violations == 3
 
 
+@on_any
 def test_parent_that_may_be_joined_to_several_rows_is_refused(ledger: Ledger) -> None:
     """Where no unique index says whose a ledger row is, nothing is said of it."""
     ledger.sql(ACCOUNTS.replace(" PRIMARY KEY", ""), LEDGER, RECORDS)
@@ -485,6 +487,7 @@ def test_young_rows_wait_and_old_ones_are_out_of_scope(ledger: Ledger, *, revers
     assert [next(iter(key.values())) for key in keys(later)] == [1, 2, 6, 7, 9]
 
 
+@on_any
 def test_mended_rows_vanish_and_wrong_ones_stay(ledger: Ledger) -> None:
     """A run along the cursor looks at what is new and at what was wrong, and counts exactly."""
     exchanges(ledger)
@@ -524,6 +527,7 @@ def test_mended_rows_vanish_and_wrong_ones_stay(ledger: Ledger) -> None:
     assert whole.violations == 8
 
 
+@on_any
 def test_row_that_joins_an_old_one_is_seen(ledger: Ledger) -> None:
     """A new record that names the ledger row of an old record is found without reading the old."""
     exchanges(ledger)
@@ -545,6 +549,7 @@ def test_row_that_joins_an_old_one_is_seen(ledger: Ledger) -> None:
     assert (fourth.violations, fifth.violations, fifth.complete) == (1, 0, False)
 
 
+@on_any
 def test_pending_row_is_judged_when_it_is_done(ledger: Ledger) -> None:
     """A row behind the cursor that was pending is judged in the run after it is done."""
     exchanges(ledger)
@@ -561,6 +566,7 @@ def test_pending_row_is_judged_when_it_is_done(ledger: Ledger) -> None:
     assert (seen(third), third.complete) == ([({"record_id": 4}, "missing")], False)
 
 
+@on_any
 def test_more_than_the_sample_is_counted_and_asks_for_everything(ledger: Ledger) -> None:
     """Of more violations than a sample holds all are counted, and the next run reads everything."""
     ledger.sql("CREATE TABLE p (id int PRIMARY KEY)", "CREATE TABLE t (id int PRIMARY KEY, p int)")
@@ -651,6 +657,7 @@ def test_fields_that_make_no_sense_are_refused(fields: dict[str, object], messag
     assert error["msg"].removeprefix("Value error, ").startswith(message)
 
 
+@on_any
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

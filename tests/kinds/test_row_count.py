@@ -4,9 +4,10 @@ import pytest
 from pydantic import ValidationError
 
 from checks.base import CheckError, Finding
-from tests.support.ledgers import Ledger, check
+from tests.support.ledgers import Ledger, check, on_any
 
 
+@on_any
 @pytest.mark.parametrize(
     ("bounds", "violations"),
     [
@@ -26,6 +27,7 @@ def test_bounds_are_inclusive(ledger: Ledger, bounds: dict[str, int], violations
     assert result.measures == {"rows": 3}
 
 
+@on_any
 def test_finding_says_what_was_allowed(ledger: Ledger) -> None:
     """The finding is the table's, and tells both the count and the bounds."""
     ledger.sql("CREATE TABLE t (id int)")
@@ -42,6 +44,7 @@ def test_bounds_out_of_order_are_refused() -> None:
         check("row_count", "t", at_most=-1)
 
 
+@on_any
 def test_missing_table_cannot_be_answered(ledger: Ledger) -> None:
     """Without its table the check has no answer, not a count of zero."""
     with pytest.raises(CheckError, match="table t does not exist") as caught:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from sqlalchemy import Engine, event
 
 from checks.base import CheckError, Result, Window
-from tests.support.ledgers import Ledger, check, keys, messages, on_servers
+from tests.support.ledgers import Ledger, check, keys, messages, on_any, on_servers
 
 REQUESTS = "CREATE TABLE t (id bigint PRIMARY KEY, status varchar(20), at {type})"
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -49,6 +49,7 @@ def test_only_old_rows_in_the_state_are_stuck(ledger: Ledger) -> None:
     assert 3600 <= result.measures["oldest_seconds"] < 3660
 
 
+@on_any
 def test_a_row_that_went_on_is_mended(ledger: Ledger) -> None:
     """Once the row has left the state, nothing is stuck, and nothing has an age."""
     fill(ledger, ("processing", ago(3600)))
@@ -162,6 +163,7 @@ def test_what_is_no_time_cannot_be_answered(ledger: Ledger, type_name: str) -> N
         assert list(stuck.complaints(connection)) == [str(caught.value)]
 
 
+@on_any
 def test_a_missing_column_cannot_be_answered(ledger: Ledger) -> None:
     """A column that is missing is a permanent error."""
     fill(ledger)

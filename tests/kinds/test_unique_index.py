@@ -3,7 +3,7 @@
 import pytest
 
 from checks.base import CheckError
-from tests.support.ledgers import Ledger, messages, on_mysql, on_servers
+from tests.support.ledgers import Ledger, messages, on_any, on_mysql, on_servers
 
 TABLE = "CREATE TABLE t (id bigint PRIMARY KEY, k varchar(100) NOT NULL, s int NOT NULL)"
 
@@ -107,6 +107,7 @@ def test_composite_primary_key_proves_the_pair_only(ledger: Ledger) -> None:
     assert (pair.violations, single.violations) == (0, 1)
 
 
+@on_any
 def test_missing_table_cannot_be_answered(ledger: Ledger) -> None:
     """Without its table the check has no answer: a permanent error that names the table."""
     with pytest.raises(CheckError, match="table t does not exist") as caught:

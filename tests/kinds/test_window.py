@@ -14,7 +14,7 @@ import pytest
 from checks.base import Check, Cursor, Window
 from checks.expression import Expression
 from checks.window import MARKS, Followed, Place, Reading
-from tests.support.ledgers import Ledger, check, keys, ledger_on, on_servers
+from tests.support.ledgers import Ledger, check, keys, ledger_on, on_any, on_servers
 from tests.support.runs import NOON, Clock, set_clock, window_after
 from tests.support.servers import Database, Server
 
@@ -67,6 +67,7 @@ def reader(ledger: Ledger) -> Reader:
     return Reader(ledger)
 
 
+@on_any
 def test_run_begins_where_the_table_ended_an_overlap_before_the_previous_run(
     reader: Reader, clock: Clock
 ) -> None:
@@ -81,6 +82,7 @@ def test_run_begins_where_the_table_ended_an_overlap_before_the_previous_run(
     assert begins == [None, None, None, 10, 20, 40]
 
 
+@on_any
 def test_first_run_ever_reads_everything(reader: Reader) -> None:
     """Without a cursor everything is read, however long the table."""
     reader.add(*range(100))
@@ -111,6 +113,7 @@ def test_table_of_no_more_than_the_last_rows_is_read_as_a_whole(
     assert reader.begin(overlap=timedelta(), overlap_rows=overlap_rows) is None
 
 
+@on_any
 def test_run_never_begins_behind_a_row_that_may_still_change(reader: Reader) -> None:
     """While a row is pending every run begins at it; once it is not, the next run still does."""
     reader.followed = Followed("t", "id", pending=Expression("state = 'open'"))
@@ -172,6 +175,7 @@ def test_index_that_begins_with_the_cursor_will_do(ledger: Ledger, index: str, k
     assert [reader.begin(), reader.begin()] == [None, values[-1]]
 
 
+@on_any
 def test_table_that_went_back_is_read_as_a_whole(reader: Reader) -> None:
     """An end before the previous one is another copy of the table: everything is read, once."""
     reader.overlap = timedelta()
@@ -181,6 +185,7 @@ def test_table_that_went_back_is_read_as_a_whole(reader: Reader) -> None:
     assert [reader.begin(), reader.begin()] == [None, 80]
 
 
+@on_any
 def test_emptied_table_is_read_as_a_whole_when_it_fills_again(reader: Reader) -> None:
     """A table that lost all its rows is followed anew, also from ids that were there before."""
     reader.overlap = timedelta()
@@ -282,6 +287,7 @@ def test_end_of_the_table_before_the_first_run_is_told_by_its_rows(
     assert reader.begin(zone=BEIJING) == 50  # written ten minutes before noon
 
 
+@on_any
 def test_key_that_was_cut_asks_for_everything(ledger: Ledger) -> None:
     """A known finding whose key is too long to be kept whole cannot be looked up: all is read."""
     ledger.sql(PARENTS, "CREATE TABLE t (id varchar(999), seq int PRIMARY KEY, p bigint)")
@@ -297,6 +303,7 @@ def test_key_that_was_cut_asks_for_everything(ledger: Ledger) -> None:
     assert not declared.run(ledger.sources, window_after(third)).complete
 
 
+@on_any
 @pytest.mark.parametrize("gap", [13, 59, 61, 200, 599, 601])
 def test_marks_are_few_and_neither_too_young_nor_too_old(
     reader: Reader, clock: Clock, gap: int
@@ -320,6 +327,7 @@ def test_marks_are_few_and_neither_too_young_nor_too_old(
         clock.move(gap)
 
 
+@on_any
 def test_row_that_settles_after_the_overlap_is_judged(ledger: Ledger, clock: Clock) -> None:
     """A row too young to be judged is read again until it is not, also past a shorter overlap."""
     ledger.sql(PARENTS, CHILDREN)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pymysql
 import pytest
 
+from tests.support.ledgers import on_any_server
 from tests.support.patience import join, wait_until
 from tests.support.servers import Database, Server
 from tests.support.workers import Worker
@@ -128,6 +129,7 @@ def wait_until_it_stands(worker: Worker, seconds: float) -> None:
 # --- Connections ----------------------------------------------------------------------------------
 
 
+@on_any_server
 @pytest.mark.parametrize("connections", [1, 3])
 def test_never_more_connections_than_allowed(
     tmp_path: Path, ledger_database: Database, orders: str, connections: int
@@ -163,6 +165,7 @@ def test_never_more_connections_than_allowed(
 # --- Back-off -------------------------------------------------------------------------------------
 
 
+@on_any_server
 def test_a_busy_server_is_left_alone(
     tmp_path: Path, ledger_database: Database, orders: str
 ) -> None:

@@ -12,6 +12,7 @@ import pymysql
 import pytest
 
 from tests.support import SHIPPED
+from tests.support.ledgers import on_any_server
 from tests.support.patience import patience, wait_until
 from tests.support.servers import Database, Flavour, Server
 from tests.support.workers import RECONCILER, Worker
@@ -155,6 +156,7 @@ def test_demo_passes_the_audit(start: Start) -> None:
     assert worker.lines[-1]["event"] == "worker_stopped"
 
 
+@on_any_server
 def test_finding_appears_and_goes(start: Start, ledger: Database) -> None:
     """A duplicate shows in metrics and log; once it is mended, 0 is said again."""
     worker = start(config(ledger=ledger))
@@ -226,6 +228,7 @@ def test_slow_query_is_an_error_in_time(start: Start, ledger: Database) -> None:
     assert "time limit" in failed["error"]
 
 
+@on_any_server
 def test_reload(start: Start, ledger: Database) -> None:
     """SIGHUP takes a valid configuration whole and refuses an invalid one with every mistake."""
     worker = start(config(ledger=ledger))
@@ -262,6 +265,7 @@ def test_reload_while_a_query_runs(start: Start, ledger: Database) -> None:
     assert 'check="slow"' not in worker.get("/metrics").text
 
 
+@on_any_server
 def test_frozen_server(
     start: Start,
     flavour: Flavour,
@@ -347,6 +351,7 @@ def test_restarted_server(
     assert worker.end() == 0
 
 
+@on_any_server
 def test_address_in_use(start: Start, ledger: Database, tmp_path: Path) -> None:
     """A second worker on the same address says so and exits with code 2."""
     worker = start(config(ledger=ledger))

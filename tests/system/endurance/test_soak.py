@@ -28,6 +28,9 @@ WRITERS = 8
 FAULT_EVERY = max(5, round(SECONDS / 15))
 """Transactions for each wrong one; a check lists no more than `SAMPLE` findings."""
 
+EVERY = {"RECONCILER_SCHEDULE__EVERY": "2s"}
+"""So that a hundred checks leave a core to the writers."""
+
 pytestmark = pytest.mark.slow
 
 
@@ -103,6 +106,7 @@ def tell(traffic: Traffic, audit: Audit, life: Life) -> None:
 def test_right_rows_are_never_called_wrong(database: Database, tmp_path: Path) -> None:
     """While eight writers do everything right, no finding is ever confirmed; a naive audit errs."""
     audit, naive = Audit(database, tmp_path), Naive(database)
+    audit.environment |= EVERY
     traffic = Traffic(database=database, writers=WRITERS, seed=SEED)
     with audit.running() as life:
         stopped = write(traffic, life, naive.watch, until=lambda: naive.alarms > 0)
@@ -118,6 +122,7 @@ def test_right_rows_are_never_called_wrong(database: Database, tmp_path: Path) -
 def test_wrong_rows_are_all_found(database: Database, tmp_path: Path) -> None:
     """Every error of writers that err is confirmed until it is mended, and nothing else ever is."""
     audit = Audit(database, tmp_path)
+    audit.environment |= EVERY
     traffic = Traffic(database=database, writers=WRITERS, seed=SEED, fault_every=FAULT_EVERY)
     with audit.running() as life:
         audit.let_settle(life, write(traffic, life))

@@ -39,6 +39,7 @@ def test_only_reading_statements(books: tuple[Database, Server], tmp_path: Path)
     audit = Audit(database, tmp_path)
     url = server.url(database.name, user=AUDITOR).render_as_string()
     audit.environment["RECONCILER_DATABASES__LEDGER__URL"] = url
+    audit.environment["RECONCILER_SCHEDULE__EVERY"] = "3s"  # two runs of each check will do
     with audit.running() as life:
         wait_until(lambda: bool(life.events("worker_ready")), 60, "every check has run")
         wait_until(
