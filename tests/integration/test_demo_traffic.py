@@ -49,13 +49,14 @@ def one_line() -> str:
 
 def test_an_hour_is_there_before_the_worker_starts(tmp_path: Path) -> None:
     """A new log holds quiet traffic of the last hour, which ends now and is in order."""
-    log = tmp_path / "app.log"
+    log, before = tmp_path / "app.log", datetime.now(BEIJING).timestamp()
     prepare(log)
-    found, now = requests(log), datetime.now(BEIJING).timestamp()
+    after = datetime.now(BEIJING).timestamp()
+    found = requests(log)
     seconds = [request.second or 0 for request in found]
     assert seconds == sorted(seconds)
-    assert now - 3610 < seconds[0] < now - 3590
-    assert now - 5 < seconds[-1] <= now
+    assert before - 3610 < seconds[0] < after - 3590
+    assert before - 5 < seconds[-1] <= after
     assert 14_000 < len(found) < 15_000
     assert list(written(log)[0])[: len(FIELDS)] == FIELDS
 

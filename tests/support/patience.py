@@ -16,7 +16,7 @@ from datetime import timedelta
 SUDDEN_LOAD = 4.0
 """By how much a limit that cannot be extended once it is given exceeds what was asked for."""
 
-MOST = 40.0
+MOST = 30.0
 """A machine that seems slower than this is not waited for any longer."""
 
 _WORK = 20_000

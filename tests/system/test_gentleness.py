@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pymysql
@@ -331,8 +332,10 @@ def test_signals_pause_and_go_on(tmp_path: Path, ledger: str) -> None:
 
 def test_a_worker_that_starts_in_maintenance_waits(tmp_path: Path, ledger: str) -> None:
     """In a maintenance window nothing runs, not even at the start, and the probes are content."""
-    always = 'maintenance = [{ cron = "* * * * *", lasts = "2m", reason = "nightly backup" }]'
-    with working(tmp_path, config(ledger, always)) as worker:
+    began = datetime.now(UTC) - timedelta(hours=1)
+    window = f'cron = "{began.minute} {began.hour} * * *", lasts = "23h"'
+    maintenance = f'maintenance = [{{ {window}, reason = "nightly backup" }}]'
+    with working(tmp_path, config(ledger, 'timezone = "UTC"', maintenance)) as worker:
         worker.wait_for(1, "paused", reason="maintenance")
         wait_until_it_stands(worker, 1.6)
         assert runs(worker) == 0

@@ -1,10 +1,12 @@
 """The worker as a process, from its start to its end, on the demo and on real servers."""
 
+import re
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 
 from tests.support import SHIPPED
 from tests.support.ledgers import on_any_server
-from tests.support.patience import patience, wait_until
+from tests.support.patience import patience, slowness, wait_until
 from tests.support.servers import Database, Flavour, Server
 from tests.support.workers import RECONCILER, Worker
 
@@ -55,14 +57,15 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def config(tables: str = "", every: str = "1s", **databases: Database) -> str:
     """A configuration that audits table `t` of each of these databases as the auditor."""
     text = f'http.port = 0\nschedule.every = "{every}"\n'
+    limit, connect = (ceil(seconds * slowness()) for seconds in (2, 1))
     for name, database in databases.items():
         url = database.url.set(username="auditor").render_as_string()
         text += f"""
             [databases.{name}]
             url = "{url}"
             password_file = "password"
-            time_limit = "2s"
-            connect_timeout = "1s"
+            time_limit = "{limit}s"
+            connect_timeout = "{connect}s"
             [[checks]]
             name = "{name}.rows"
             kind = "row_count"
@@ -282,10 +285,8 @@ def test_frozen_server(
         worker.wait_for(0, "check_violations", check=check)
     name = "check_last_completed_timestamp_seconds"
     with paused(frozen):
-        at = time.monotonic()
-        worker.wait_for(1, "check_outcome", check="victim.keys", outcome="error")
-        worker.wait_for(1, "check_outcome", check="victim.rows", outcome="error")
-        assert time.monotonic() - at < 8
+        worker.wait_for(1, "check_outcome", 8, check="victim.keys", outcome="error")
+        worker.wait_for(1, "check_outcome", 1, check="victim.rows", outcome="error")
         assert worker.value("check_violations", check="victim.keys") is None
         completed: set[float] = set()
 
@@ -294,8 +295,11 @@ def test_frozen_server(
             return len(completed) > 4
 
         wait_until(look, 8, "the others go on")
-        gaps = [b - a for a, b in zip(sorted(completed), sorted(completed)[1:], strict=False)]
-        assert max(gaps) < 1.6
+        missed = worker.samples("scheduler_missed_runs_total", reason="overlap")
+        assert {labels["check"] for labels, number in missed if number} <= {
+            "victim.keys",
+            "victim.rows",
+        }
         assert worker.get("/livez").status_code == 200
     worker.wait_for(0, "check_violations", 15, check="victim.keys")
     worker.wait_for(0, "check_violations", 15, check="victim.rows")
@@ -322,8 +326,9 @@ def test_end_with_a_frozen_server(
     """SIGTERM is in time while connecting to a frozen server and while it holds a query."""
     server = throwaway_server("mariadb")
     database = prepare(Database(server=server, name=server.create_database()), tmp_path)
-    patient = config(SLOW, ledger=database).replace('time_limit = "2s"', 'time_limit = "60s"')
-    patient = patient.replace('connect_timeout = "1s"', 'connect_timeout = "30s"')
+    patient = re.sub(
+        r'(time_limit|connect_timeout) = "\d+s"', r'\1 = "60s"', config(SLOW, ledger=database)
+    )
     if pause_first:
         server.pause()
     worker = start(patient)

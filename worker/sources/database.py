@@ -48,6 +48,8 @@ class Database:
         self._lock = threading.Lock()
         self._closing = False
         self._unreachable: tuple[float, Explained] | None = None
+        self._was_cut = False
+        """Whether the latest connection broke while it was made."""
         self._unseen: tuple[float, Mapping[str, str]] = (0.0, {})
         """What the account may not see of the load, and when the server last said so."""
 
@@ -59,7 +61,7 @@ class Database:
         deadline: Deadline | None = None
         try:
             with self._engine.connect() as connection:
-                self._unreachable = None
+                self._unreachable, self._was_cut = None, False
                 deadline = self._watch(connection)
                 try:
                     connection.exec_driver_sql(self._server.begin)
@@ -72,8 +74,10 @@ class Database:
             if deadline and deadline.reason:
                 raise deadline.reason from None
             # A connection that was lost, killed by a person perhaps, says nothing about the next
-            # one; one that was not had in time does.
-            lost = deadline is not None or time.monotonic() - began < QUICKLY
+            # one; one that was not had in time does, and so does the second that is cut.
+            lost = deadline is not None
+            if not lost and time.monotonic() - began < QUICKLY:
+                lost, self._was_cut = not self._was_cut, True
             raise self._explained(error, lost=lost) from None
         finally:
             if self._closing:  # nobody else will close what has just been given back
@@ -176,10 +180,10 @@ class Database:
         if isinstance(error, PoolTimeoutError):
             return self._error(Explained("its connections are all in use"))
         explained = self._server.explain(error.orig if isinstance(error, DBAPIError) else error)
-        passing = explained.passing and lost
-        if explained.unreachable and not passing:
+        explained = replace(explained, passing=explained.passing and lost)
+        if explained.unreachable and not explained.passing:
             self._remember_unreachable(explained)
-        return self._error(replace(explained, passing=passing))
+        return self._error(explained)
 
     def _remember_unreachable(self, explained: Explained) -> None:
         self._unreachable = (time.monotonic() + RETRY_AFTER, explained)
