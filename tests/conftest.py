@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.servers import Database, Farm, Flavour, Server, missing
 from tests.support.statements import Tally
@@ -96,6 +97,11 @@ def throwaway_server(server_farm: Farm) -> Iterator[Callable[..., Server]]:
     yield start
     for one in started:
         server_farm.discard(one)
+
+
+# A busy machine takes its time for an example, too.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:
