@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def test_version() -> None:
 
 def corrupt(path: Path, *statements: str) -> None:
     """Change the demo ledger behind the application's back."""
-    with sqlite3.connect(path) as raw:
+    with closing(sqlite3.connect(path)) as raw, raw:
         for statement in statements:
             raw.execute(statement)
     raw.close()

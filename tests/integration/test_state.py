@@ -57,7 +57,7 @@ def test_runs_are_bounded(state: State, path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(record, "RUNS_KEPT", 3)
     for _ in range(10):
         state.record(run_of(1))
-    with sqlite3.connect(path) as raw:
+    with closing(sqlite3.connect(path)) as raw, raw:
         assert raw.execute("SELECT count(*), min(id) FROM runs").fetchone() == (3, 8)
     raw.close()
 
@@ -126,7 +126,7 @@ def test_findings_of_checks_that_are_gone_are_resolved(state: State) -> None:
 def test_a_later_version_is_left_alone(path: Path) -> None:
     """A state written by a later worker is refused and not touched."""
     State(make_url(f"sqlite:///{path}")).close()
-    with sqlite3.connect(path) as raw:
+    with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("UPDATE schema_version SET version = 99")
     raw.close()
     before = path.read_bytes()
@@ -166,7 +166,7 @@ def test_a_deleted_file_is_made_anew(state: State, path: Path) -> None:
     assert changes(state, run_of(1)) == []
     assert state.failure is None
     assert path.exists()
-    with sqlite3.connect(path) as raw:
+    with closing(sqlite3.connect(path)) as raw, raw:
         assert raw.execute("SELECT count(*) FROM findings").fetchone() == (1,)
     raw.close()
 
@@ -257,7 +257,7 @@ VERSION_1 = """
 @pytest.fixture
 def old(path: Path) -> Path:
     """A state of version 1 with two findings: one confirmed, one resolved."""
-    with sqlite3.connect(path) as raw:
+    with closing(sqlite3.connect(path)) as raw, raw:
         raw.executescript(VERSION_1)
         for key, stage in ((1, "confirmed"), (2, "resolved")):
             values = (
@@ -294,7 +294,7 @@ def test_a_state_of_version_1_goes_on(old: Path) -> None:
 
 def test_an_upgrade_that_was_cut_short_is_finished(old: Path) -> None:
     """An upgrade of which some steps are done already, as MySQL may leave it, does the rest."""
-    with sqlite3.connect(old) as raw:
+    with closing(sqlite3.connect(old)) as raw, raw:
         raw.execute("ALTER TABLE findings ADD COLUMN magnitude TEXT")
     raw.close()
     state = State(make_url(f"sqlite:///{old}"))
@@ -379,7 +379,7 @@ def test_findings_and_cursor_are_stored_together(state: State, path: Path) -> No
     assert changes(state, run_of(1, 2, cursor={"id": 9})) == [Change.FINDING_CONFIRMED]
     assert state.failure == "no space left on device"
     assert state.window(CHECK, EVERYTHING).cursor == {"id": 9}  # in memory it goes on
-    with sqlite3.connect(path) as raw:
+    with closing(sqlite3.connect(path)) as raw, raw:
         assert raw.execute("SELECT count(*) FROM findings").fetchone() == (1,)
         assert raw.execute('SELECT "cursor" FROM cursors').fetchone() == ('{"id": 7}',)
         assert raw.execute("SELECT count(*) FROM runs").fetchone() == (1,)

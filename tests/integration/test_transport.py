@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -199,13 +199,16 @@ def test_a_client_shows_its_certificate(secure: Secure) -> None:
     assert "Access denied" in str(error)
 
 
-def test_a_server_without_tls_is_refused(secure: Secure, request: pytest.FixtureRequest) -> None:
+def test_a_server_without_tls_is_refused(
+    secure: Secure, throwaway_server: Callable[..., Server]
+) -> None:
     """Where TLS is asked for, a server that offers none gives a permanent error with the remedy."""
     server, settings = secure.server, secure.settings(tls="required")
     if server.flavour == "mysql":
         run(server, "SET GLOBAL tls_version = ''", f"{RELOAD['mysql']} NO ROLLBACK ON ERROR")
     else:
-        plain: Server = request.getfixturevalue("mariadb")
+        # From MariaDB 11.4 on a server has TLS unless it is told otherwise.
+        plain = throwaway_server("mariadb", "--skip-ssl")
         url = plain.url("mysql").render_as_string()
         settings = secure.settings(url=url, tls="required")
     try:

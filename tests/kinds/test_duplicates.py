@@ -556,6 +556,8 @@ def _let_duplicates_in(
     if server.flavour == "mysql":
         key = "CONCAT(LEFT(SHA2(n, 256), 40), ':', n)"
     with closing(database.connect()) as connection, connection.cursor() as cursor:
+        if not cursor.execute("SHOW VARIABLES LIKE 'innodb_change_buffering'"):
+            pytest.skip("this MariaDB has no change buffer (since 11.0): no index lies this way")
         cursor.execute("SET GLOBAL innodb_change_buffering = 'all'")
         cursor.execute(
             "CREATE TABLE t (id bigint PRIMARY KEY, k varchar(100) NOT NULL, s int NOT NULL,"
@@ -571,6 +573,8 @@ def _let_duplicates_in(
     server.restart()
     taken: dict[str, tuple[int, ...]] = {}
     with closing(database.connect()) as connection, connection.cursor() as cursor:
+        if not cursor.execute("SHOW VARIABLES LIKE 'innodb_change_buffering'"):
+            pytest.skip("this MariaDB has no change buffer (since 11.0): no index lies this way")
         cursor.execute("SET GLOBAL innodb_change_buffering = 'all'")
         cursor.execute("SET unique_checks = 0")
         for number in range(100, 60000, 1500):

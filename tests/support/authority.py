@@ -13,6 +13,17 @@ from cryptography.x509.oid import NameOID
 from tests.support.servers import HOST
 
 DAY = timedelta(days=1)
+SIGNS = x509.KeyUsage(
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 class Authority:
@@ -23,9 +34,10 @@ class Authority:
         self._name = _named(name)
         self._key = ec.generate_private_key(ec.SECP256R1())
         self.certificate = folder / f"{name}.pem"
-        basic = x509.BasicConstraints(ca=True, path_length=None)
         made = self._begun(self._name, self._key, datetime.now(UTC) + DAY)
-        signed = made.add_extension(basic, critical=True).sign(self._key, hashes.SHA256())
+        for extension in (x509.BasicConstraints(ca=True, path_length=None), SIGNS):
+            made = made.add_extension(extension, critical=True)
+        signed = made.sign(self._key, hashes.SHA256())
         self.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
 
     def issue(
@@ -51,11 +63,16 @@ class Authority:
     def _begun(
         self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, until: datetime
     ) -> x509.CertificateBuilder:
+        # Python 3.13 and later trust no certificate that lacks the two identifiers.
+        ours, signers = key.public_key(), self._key.public_key()
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(signers)
         return (
             x509.CertificateBuilder()
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(ours), critical=False)
+            .add_extension(authority, critical=False)
             .subject_name(subject)
             .issuer_name(self._name)
-            .public_key(key.public_key())
+            .public_key(ours)
             .serial_number(x509.random_serial_number())
             .not_valid_before(until - 2 * DAY)
             .not_valid_after(until)

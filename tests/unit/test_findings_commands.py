@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -227,7 +228,7 @@ def test_every_wrong_id_is_named(state: State) -> None:
 def test_an_ambiguous_id(state: State) -> None:
     """A beginning that several findings share is refused."""
     assert state.failure is None
-    with sqlite3.connect("reconciler-state.db") as raw:
+    with closing(sqlite3.connect("reconciler-state.db")) as raw, raw:
         for number, identity in enumerate(ids(1, 2)):
             new = f"abcd{number}" + "0" * 27
             raw.execute("UPDATE findings SET id = ? WHERE id = ?", (new, identity))
@@ -248,7 +249,7 @@ def test_without_a_state(command: list[str], tmp_path: Path) -> None:
 def test_a_state_of_another_version(state: State, version: int, message: str) -> None:
     """A state of another version is said to be one, and left alone."""
     assert state.failure is None
-    with sqlite3.connect("reconciler-state.db") as raw:
+    with closing(sqlite3.connect("reconciler-state.db")) as raw, raw:
         raw.execute("UPDATE schema_version SET version = ?", (version,))
     raw.close()
     assert message in refused("list", code=3)
