@@ -2,12 +2,18 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, text
 
 from checks.base import CheckError
+
+T = TypeVar("T")
+
+_MEMORY = "checks.catalog"
+"""What a connection's `info` keeps of the catalog while a snapshot lasts."""
 
 _INTEGER_WIDTH = re.compile(r"\b((?:tiny|small|medium|big)?int)(?:eger)?(?:\s*\(\d+\))?", re.ASCII)
 _QUOTED = re.compile(r"'((?:[^']|'')*)'")
@@ -213,8 +219,29 @@ def estimated_rows(connection: Connection, table: str) -> int | None:
     return None if estimate is None else int(estimate)
 
 
+def remember(connection: Connection) -> None:
+    """Ask the database once for the columns and indexes of each table, from now on.
+
+    To be called as each snapshot begins: a table that is altered within one ends it with an error,
+    and what an earlier snapshot learnt is forgotten.
+    """
+    connection.info[_MEMORY] = {}
+
+
+def _once(connection: Connection, what: str, table: str, ask: Callable[[], T]) -> T:
+    memory: dict[tuple[str, str], Any] = connection.info.get(_MEMORY, {})
+    if (what, table) not in memory:
+        memory[what, table] = ask()
+    found: T = memory[what, table]
+    return found
+
+
 def columns(connection: Connection, table: str) -> dict[str, Column]:
     """The columns of a table in order; empty when it does not exist or may not be seen."""
+    return {**_once(connection, "columns", table, lambda: _columns(connection, table))}
+
+
+def _columns(connection: Connection, table: str) -> dict[str, Column]:
     if not _is_sqlite(connection):
         found = connection.execute(text(_MYSQL_COLUMNS), {"table": table})
         return {
@@ -229,6 +256,10 @@ def columns(connection: Connection, table: str) -> dict[str, Column]:
 
 def indexes(connection: Connection, table: str) -> list[Index]:
     """The indexes of a table, the primary key as `PRIMARY` among them."""
+    return [*_once(connection, "indexes", table, lambda: _indexes(connection, table))]
+
+
+def _indexes(connection: Connection, table: str) -> list[Index]:
     statement = _SQLITE_INDEXES if _is_sqlite(connection) else _MYSQL_INDEXES
     parts: dict[str, list[tuple[str | None, bool, bool]]] = {}
     for row in connection.execute(text(statement), {"table": table}):

@@ -57,12 +57,11 @@ def _problems_of(check: Check, place: str, schema: "_Schema") -> Iterator[Proble
 
 
 class _Schema:
-    """The tables and columns of one database, each table looked up once."""
+    """The tables and columns of one database."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._tables = catalog.objects(connection)
-        self._columns: dict[str, dict[str, catalog.Column]] = {}
 
     def missing(self, place: str, table: str, names: Iterable[str]) -> Iterator[Problem]:
         """A problem for the table if it is not there, or for each column that is not."""
@@ -70,7 +69,7 @@ class _Schema:
             suggestion = catalog.nearest(table, self._tables)
             yield Problem(place, f"the database has no table {table}{suggestion}")
             return
-        found = self._columns_of(table)
+        found = catalog.columns(self.connection, table)
         for name in names:
             if name not in found:
                 suggestion = catalog.nearest(name, found)
@@ -78,7 +77,8 @@ class _Schema:
 
     def complaints(self, table: str, facts: TableFacts) -> Iterator[tuple[str, str]]:
         """What does not fit the facts of a table, each with the field that says it."""
-        connection, found = self.connection, self._columns_of(table)
+        connection = self.connection
+        found = catalog.columns(connection, table)
         written = found.get(facts.written_at or "")
         if facts.primary_key in found and self._tables[table] != "VIEW":
             indexes = catalog.indexes(connection, table)
@@ -91,8 +91,3 @@ class _Schema:
             yield "written_at", f"{written.type} tells no time"
         if facts.pending:
             yield from (("pending", c) for c in facts.pending.complaints(connection, table))
-
-    def _columns_of(self, table: str) -> dict[str, catalog.Column]:
-        if table not in self._columns:
-            self._columns[table] = catalog.columns(self.connection, table)
-        return self._columns[table]

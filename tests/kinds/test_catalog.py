@@ -1,6 +1,7 @@
 """What the database says of its tables, columns and indexes."""
 
 import pytest
+from sqlalchemy import event
 
 from checks import catalog
 from checks.base import CheckError
@@ -97,6 +98,33 @@ def test_texts_of_other_collations_are_unlike() -> None:
     other = Column("varchar(99)", nullable=False, collation="utf8mb4_bin")
     assert catalog.unlike(one, one) is None
     assert catalog.unlike(one, other) == "utf8mb4_unicode_ci against utf8mb4_bin"
+
+
+def test_a_snapshot_asks_once_for_a_table(ledger: Ledger) -> None:
+    """Within a snapshot a table is looked up once; the next one sees what has changed."""
+    ledger.sql("CREATE TABLE t (id int PRIMARY KEY)", "CREATE TABLE other (id int)")
+    asked: list[str] = []
+
+    def look() -> tuple[list[str], list[str]]:
+        with ledger.sources.snapshot("ledger") as connection:
+            event.listen(connection, "before_cursor_execute", lambda *told: asked.append(told[2]))
+            for _ in range(3):
+                columns, indexes = (
+                    catalog.columns(connection, "t"),
+                    catalog.indexes(connection, "t"),
+                )
+                assert catalog.columns(connection, "other").keys() == {"id"}
+                columns.popitem()  # it is the caller's own
+                indexes.clear()
+            columns, indexes = catalog.columns(connection, "t"), catalog.indexes(connection, "t")
+        return list(columns), sorted(each.name for each in indexes)
+
+    assert look() == (["id"], ["PRIMARY"])
+    once = len(asked)
+    assert once <= 4  # SQLite asks for the primary key apart
+    ledger.sql("ALTER TABLE t ADD COLUMN a int", "CREATE INDEX i ON t (a)")
+    assert look() == (["id", "a"], ["PRIMARY", "i"])
+    assert len(asked) == 2 * once
 
 
 def test_indexes_are_read_whole(ledger: Ledger) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
+from checks import catalog
 from checks.base import CheckError, RunStopped
 from worker.settings import DatabaseSettings
 from worker.sources.deadline import GRACE, Deadline
@@ -64,6 +65,7 @@ class Database:
                 self._unreachable, self._was_cut = None, False
                 deadline = self._watch(connection)
                 try:
+                    catalog.remember(connection)
                     connection.exec_driver_sql(self._server.begin)
                     yield connection
                 finally:
