@@ -1,5 +1,6 @@
 """The lease, as a model and against real servers: never two holders, and a token that grows."""
 
+import math
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -11,7 +12,7 @@ from sqlalchemy import Engine, create_engine, event, select, update
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import StaticPool
 
-from tests.support.patience import wait_until
+from tests.support.patience import stretched, wait_until
 from tests.support.servers import Database
 from tests.support.states import CHECK, confirmed, run_of
 from worker.state import State
@@ -207,9 +208,10 @@ def test_a_run_from_before_another_acted_is_not_recorded(two: tuple[State, State
 def test_whoever_stops_in_a_transaction_holds_up_nobody_for_long(ledger_database: Database) -> None:
     """The server ends a transaction in which nothing happens: its lock would be in the way."""
     url = ledger_database.url
+    seconds = math.ceil(stretched(1).total_seconds())
     with (
-        closing(State(url, Lease(1, shared=True))) as stopped,
-        closing(State(url, Lease(1, shared=True))) as standby,
+        closing(State(url, Lease(seconds, shared=True))) as stopped,
+        closing(State(url, Lease(seconds, shared=True))) as standby,
     ):
         stopped.record(run_of(1))
         with closing(stopped._engine.connect()) as connection:

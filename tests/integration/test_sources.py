@@ -498,7 +498,7 @@ def test_frozen_server_in_the_handshake(victim: OwnDatabase, audit: Audit, clock
         way.break_with(Fault.SILENT, intact=10)
         with in_background(database.identify) as run:
             wait_until(lambda: way.spoilt > 0, 2, "the greeting has begun")
-            with paused(victim.server), no_hang(3):
+            with paused(victim.server), no_hang(5):
                 way.mend()  # the rest of it comes through, and no answer to the login
                 error = run.exception(patience(10))
         assert isinstance(error, CheckError)

@@ -24,6 +24,10 @@ def test_that_litters():
 """
 
 
+HEEDS_INTERRUPTS = ("env", "--default-signal=INT")
+"""Whoever starts the tests in the background has them ignore Ctrl-C, and all that they start."""
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A run of the tests that has made temporary files, in two processes, and hangs."""
@@ -33,7 +37,7 @@ def run(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
     options += ("--rootdir", tmp_path, "-c", "/dev/null")
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "RECONCILER"))}
     made = subprocess.Popen(
-        [*ENDS_WITH_US, sys.executable, "-m", "pytest", *options, tmp_path],
+        [*ENDS_WITH_US, *HEEDS_INTERRUPTS, sys.executable, "-m", "pytest", *options, tmp_path],
         cwd=CHECKOUT,
         env={**clean, "TMPDIR": str(tmp_path / "usual"), "PYTHONPATH": str(CHECKOUT)},
         stdout=subprocess.DEVNULL,

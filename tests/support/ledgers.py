@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 import pymysql
@@ -98,7 +99,8 @@ def messages(result: Result) -> list[str]:
 def sources_of(url: URL) -> Sources:
     """The worker's own way to read a database, which is called `ledger` in it."""
     text = url.render_as_string(hide_password=False)
-    return Sources({"ledger": DatabaseSettings(url=text)})
+    patient = timedelta(seconds=60)  # the most that may be configured: a busy machine is slow
+    return Sources({"ledger": DatabaseSettings(url=text, time_limit=patient)})
 
 
 def ledger_on(database: Database) -> Ledger:

@@ -342,8 +342,10 @@ def test_findings_come_and_go(running: Demo, ledger: Path) -> None:
     """Faults are found and, once mended, resolved, one after the other; SIGTERM mends the last."""
     wait_until(lambda: len(running.told("finding_resolved")) >= 2, 40, "two findings resolved")
     expected = [fault.trips[0] for fault in FAULTS]
-    assert running.told("finding_confirmed")[:2] == expected[:2]
-    assert running.told("finding_resolved")[:2] == expected[:2]
+    for change in ("finding_confirmed", "finding_resolved"):
+        # On a busy machine a fault may be over before the worker has looked twice.
+        later = iter(expected)
+        assert [each for each in running.told(change)[:2] if each not in later] == []
     wait_until(lambda: len(running.events("demo_fault_injected")) >= 3, 20, "a third fault")
     running.process.send_signal(signal.SIGTERM)
     assert exit_code(running.process, 10) == 0

@@ -91,9 +91,14 @@ def is_written_here(path: Path) -> bool:
         if not path.is_file():  # a pipe would have us wait
             return False
         with path.open("rb") as file:
-            return _application(file.readline(1024)) == MARK
+            return _is_ours(file)
     except OSError:
         return False
+
+
+def _is_ours(file: BinaryIO) -> bool:
+    file.seek(0)
+    return _application(file.readline(1024)) == MARK
 
 
 def append(path: Path, lines: list[str]) -> None:
@@ -112,6 +117,8 @@ def append(path: Path, lines: list[str]) -> None:
     text = "\n".join(lines)
     try:
         with path.open("a+b") as file:
+            if file.seek(0, os.SEEK_END) and not _is_ours(file):  # replaced since we looked
+                raise NoDemoLogError(f"{path} was not written by `reconciler demo`")
             torn = "\n" if _is_torn(file) else ""
             file.write(f"{torn}{text}\n".encode())
     except OSError:
