@@ -444,7 +444,8 @@ def test_acknowledged_while_the_worker_cannot_read_it(state: State, away: Away) 
     assert counted(state) == {"confirmed": 2, "acknowledged": 1}
     stored = rows(state._url)
     assert (stored[1]["ack_author"], stored[1]["times_seen"]) == ("ann", 3)
-    assert counted(State(state._url)) == counted(state)
+    with closing(State(state._url)) as again:
+        assert counted(again) == counted(state)
 
 
 def test_withdrawn_while_the_worker_cannot_read_it(state: State, away: Away) -> None:
