@@ -1,4 +1,4 @@
-"""Fixtures for all tests: real servers, started when first asked for; see `tests/servers.py`."""
+"""Fixtures for all tests: real servers, started when first asked for."""
 
 import gc
 from collections.abc import Callable, Iterator
