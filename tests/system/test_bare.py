@@ -43,6 +43,51 @@ def test_a_user_reads_in_one_line_what_root_has_to_install(tmp_path: Path) -> No
     assert done.stderr.splitlines()[1:] == [f"install-servers:     {script} --apt nginx nodejs"]
 
 
+APT = """\
+Dir::Etc::sourcelist "{0}/sources.list";
+Dir::Etc::sourceparts "{0}/none";
+Dir::State::Lists "{0}/lists";
+Dir::State::status "{0}/status";
+Dir::Cache "{0}/cache";
+"""
+"""An apt that has its own lists, and whose only source does not exist."""
+
+
+def test_a_failing_apt_is_reported_with_its_reason_and_changes_nothing(tmp_path: Path) -> None:
+    """The packages, what apt said and what to do; services are allowed again as they were."""
+    for name in ("lists/partial", "cache/archives/partial", "none", "sbin"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "status").touch()
+    (tmp_path / "sources.list").write_text(f"deb [trusted=yes] file:{tmp_path}/nowhere sid main\n")
+    (tmp_path / "apt.conf").write_text(APT.format(tmp_path))
+    policy = tmp_path / "sbin" / "policy-rc.d"
+    policy.write_text("#!/bin/sh\nexit 0\n")
+    policy.chmod(0o755)
+    # The machine's own folder is out of reach: nothing of it can be changed.
+    private = ("unshare", "--mount", "--propagation", "private")
+    if os.geteuid() or subprocess.run((*private, "true"), check=False).returncode:
+        pytest.skip("root alone installs packages, and needs namespaces to be tested")
+    script = CHECKOUT / "scripts" / "install-servers"
+    within = f"mount --bind {policy.parent} /usr/sbin && exec {script} --apt nginx nodejs"
+    done = subprocess.run(
+        (*private, "sh", "-c", within),
+        env=os.environ | {"APT_CONFIG": str(tmp_path / "apt.conf")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "E: Unable to locate package nginx" in done.stderr
+    last = done.stderr.splitlines()[-2:]
+    assert last == [
+        "install-servers: apt could not install nginx nodejs, for the reason above.",
+        "install-servers: Put that right and try again, or see by hand what is wrong:"
+        " apt-get update; apt-get install nginx nodejs",
+    ]
+    assert [each.name for each in policy.parent.iterdir()] == [policy.name]
+    assert policy.read_text() == "#!/bin/sh\nexit 0\n"
+
+
 def test_packages_of_npm_are_pinned_without_an_address() -> None:
     """Every package has its hash, and the lock names no registry."""
     text = (CHECKOUT / "scripts" / "grafana-schema" / "package-lock.json").read_text()
