@@ -19,7 +19,6 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.NOTPARALLEL:
 # The tests start the worker hundreds of times: it is compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help run test quick check servers faults soak bench bare image-test fmt lock clean
@@ -31,7 +30,8 @@ run: environment ## build the demo ledger and audit it until Ctrl-C
 	@exec $(BIN)/reconciler demo
 
 # Half of the tests wait for something: twice as many processes as the cores that they are meant for.
-test: check servers ## every gate: format, lint, types, imports, and the tests on real servers
+test: dev-environment ## every gate: format, lint, types, imports, and the tests on real servers
+	@$(MAKE) --jobs=2 check servers
 	@echo "== pytest"
 	@$(BIN)/pytest -n 4 --dist worksteal
 	@scripts/install-servers --status
@@ -59,6 +59,7 @@ servers: environment ## MariaDB, MySQL, Prometheus, Alertmanager, nginx, Node.js
 bench: dev-environment servers ## the checks on a ledger of ROWS=5000000 beside the usual SQL (half an hour)
 	@$(BIN)/python -m benchmarks.access_log
 	@$(BIN)/python -m benchmarks.paging
+	@$(BIN)/python -m benchmarks.neighbours
 	@$(BIN)/python -m benchmarks.run --rows $(ROWS)
 
 bare: ## TARGETS="run check", or all, on minimal Debian roots of SUITES="bookworm trixie", as USERS="user root" (root)

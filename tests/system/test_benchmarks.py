@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import access_log, usual
+from benchmarks import access_log, neighbours, usual
 from benchmarks.run import FOLLOWING, measure
 from tests.support import SHIPPED
-from tests.support.servers import Server
+from tests.support.servers import Farm, Server
 from worker import config
 
 
@@ -31,6 +31,18 @@ def test_a_benchmark_of_a_log_counts_every_line(tmp_path: Path) -> None:
     access_log.write(log, 3000)
     ways = (access_log.ours, access_log.standard, access_log.plain)
     assert [way(log) for way in ways] == [3000] * 3
+
+
+@pytest.mark.slow
+def test_a_frozen_neighbour_is_measured(server_farm: Farm) -> None:
+    """Each line compares a worker with one whose other database does not answer."""
+    outcome = neighbours.measure(server_farm, "mariadb", seconds=2)
+    for phase in (outcome.well, outcome.frozen):
+        assert len(phase.gaps) >= 2
+        assert 0 < phase.median <= max(phase.gaps)
+        assert phase.end > 0
+    names = [line.partition("  ")[0] for line in str(outcome).splitlines()]
+    assert names == ["median gap", "longest gap", "end after SIGTERM"]
 
 
 def test_every_pair_has_its_usual_sql() -> None:

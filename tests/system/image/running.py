@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.support import CHECKOUT
+from tests.support.patience import slowness
 from tests.system.image.containers import (
     IMAGE,
     LOCKED_DOWN,
@@ -118,12 +119,12 @@ def test_process_1_is_the_worker_without_any_privilege(start: Callable[..., Cont
 
 
 def test_sigterm_ends_process_1(start: Callable[..., Container]) -> None:
-    """SIGTERM ends it with code 0 within 10 s, and its last word is that it stopped."""
+    """SIGTERM ends it with code 0 within 10 s of an idle machine, and its last word is that it stopped."""
     worker = start()
     worker.wait_until_alive()
     code, seconds = worker.end()
     assert code == 0
-    assert seconds < 10
+    assert seconds < 10 * slowness()
     log = engine("logs", worker.id).stderr.splitlines()
     assert json.loads(log[-1])["event"] == "worker_stopped"
 
