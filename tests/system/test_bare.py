@@ -81,8 +81,10 @@ def test_a_failing_apt_is_reported_with_its_reason_and_changes_nothing(tmp_path:
     last = done.stderr.splitlines()[-2:]
     assert last == [
         "install-servers: apt could not install nginx nodejs, for the reason above.",
-        "install-servers: Put that right and try again, or see by hand what is wrong:"
-        " apt-get update; apt-get install nginx nodejs",
+        (
+            "install-servers: Put that right and try again, or see by hand what is wrong:"
+            " apt-get update; apt-get install nginx nodejs"
+        ),
     ]
     assert [each.name for each in policy.parent.iterdir()] == [policy.name]
     assert policy.read_text() == "#!/bin/sh\nexit 0\n"

@@ -119,7 +119,7 @@ def test_process_1_is_the_worker_without_any_privilege(start: Callable[..., Cont
 
 
 def test_sigterm_ends_process_1(start: Callable[..., Container]) -> None:
-    """SIGTERM ends it with code 0 within 10 s of an idle machine, and its last word is that it stopped."""
+    """SIGTERM ends it with code 0 in 10 s of an idle machine; its last word is that it stopped."""
     worker = start()
     worker.wait_until_alive()
     code, seconds = worker.end()
