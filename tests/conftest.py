@@ -1,6 +1,7 @@
 """Fixtures for all tests: real servers, started when first asked for."""
 
 import gc
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -105,7 +106,12 @@ settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the run a folder for its temporary files: the process that starts the others does."""
+    """Give the run a folder for its temporary files: the process that starts the others does.
+
+    What this machine sets for a worker of its own is not for those of the tests.
+    """
+    for name in [name for name in os.environ if name.startswith("RECONCILER_")]:
+        del os.environ[name]
     if not hasattr(config, "workerinput"):
         config.stash[FOLDER] = Folder()
 
