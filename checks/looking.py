@@ -8,14 +8,19 @@ hexadecimal, which means the same in every SQL mode, shell and chat.
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-
-import sqlglot
-from sqlglot import exp
+from typing import TYPE_CHECKING
 
 from checks.base import Scalar
 from checks.expression import Expression
+from checks.later import Later
 from checks.sql import START_OF_LONG, is_abridged
 from checks.template import Template
+
+if TYPE_CHECKING:
+    import sqlglot
+    from sqlglot import exp
+else:
+    sqlglot, exp = Later("sqlglot"), Later("sqlglot.expressions")
 
 Keys = Sequence[Mapping[str, Scalar]]
 

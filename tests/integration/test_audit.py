@@ -19,7 +19,7 @@ from tests.support.ledgers import on_any_server
 from tests.support.patience import patience
 from tests.support.servers import Database, Server, load_schema
 from worker import config, log, show
-from worker.cli import _exit_code
+from worker.commands.asking import exit_code
 from worker.demo import ledger as demo
 from worker.run import execute
 from worker.sources import Sources
@@ -398,7 +398,7 @@ def audited(books: Books) -> Iterator[Audited]:
         def run() -> tuple[int, dict[str, Any]]:
             runs = [execute(check, sources) for check in current.checks]
             report: dict[str, Any] = json.loads(log.dump(show.as_json(runs)))
-            return _exit_code(runs), report
+            return exit_code(runs), report
 
         yield run
 
