@@ -21,8 +21,8 @@ ALL_TALLIES = pytest.StashKey[list[Tally]]()
 FOLDER = pytest.StashKey[Folder]()
 """Where everything is that this run makes, in all of its processes."""
 
-LONGEST_FIRST = ("endurance", "faults", "system", "integration", "browser", "kinds")
-"""Folders, by how long a test there takes; every other comes after them."""
+LONGEST_FIRST = ("test_bare.py", "endurance", "faults", "system", "integration", "browser", "kinds")
+"""Folders and files, by how long a test there takes; every other comes after them."""
 
 _COUNTED = ("statements", "sessions")
 
