@@ -215,6 +215,15 @@ class Check(BaseModel, ABC):
         _ = keys
         return None
 
+    def statements(self, at: datetime, zone: tzinfo) -> Sequence[str]:
+        """What a complete run that begins `at` executes, as SQL for MySQL and MariaDB.
+
+        Without a database, so of columns that are short texts in UTF-8 or, where they hold a time,
+        DATETIME in this zone. Empty where what a run executes depends on more than that.
+        """
+        _ = at, zone
+        return ()
+
     @property
     def source_name(self) -> str:
         """The source that is read: a database, an access log or a Prometheus server."""

@@ -8,8 +8,10 @@ hexadecimal, which means the same in every SQL mode, shell and chat.
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlglot
+from sqlalchemy import ColumnElement, and_, func, or_
 from sqlglot import exp
 
 from checks.base import Scalar
@@ -125,15 +127,35 @@ def fitting(keys: Keys, build: Callable[[Keys], str]) -> str:
     return build(keys)
 
 
-def look_at_rows(table: str, primary_key: str, keys: Keys, violating: str, order: str = "") -> str:
-    """The rows of a table with these primary keys, or all that violate a condition."""
+def chosen(columns: Mapping[str, ColumnElement[Any]], keys: Keys) -> ColumnElement[bool]:
+    """Whether the columns of these names hold one of the keys."""
+    ((name, column), *more) = columns.items()
+    values = [key[name] for key in keys]
+    if len(values) > 1 and not more and all(map(_is_plain, values)):
+        return column.in_(values)
+    return or_(*(and_(*(_holds(c, key[n]) for n, c in columns.items())) for key in keys))
 
-    def build(some: Keys) -> str:
-        chosen = among({primary_key: quoted(primary_key)}, some) if some else violating
-        by = f"ORDER BY {quoted(order or primary_key)}" if some or order else ""
-        return statement("SELECT *", f"FROM {quoted(table)}", where(chosen), by)
 
-    return fitting(having(keys, (primary_key,)), build)
+_FRACTION = re.compile(r"-?\d{1,65}\.\d{1,30}", re.ASCII)
+
+
+def _is_plain(value: Scalar) -> bool:
+    """Whether equality tells whether a column holds it."""
+    return value is not None and not is_abridged(value) and not _is_fraction(value)
+
+
+def _is_fraction(value: Scalar) -> bool:
+    return isinstance(value, str) and _FRACTION.fullmatch(value) is not None
+
+
+def _holds(column: ColumnElement[Any], value: Scalar) -> ColumnElement[bool]:
+    if value is None:
+        return column.is_(None)
+    if isinstance(value, str) and is_abridged(value):  # only its start is known
+        return func.left(column, START_OF_LONG) == value[:START_OF_LONG]
+    if _is_fraction(value):  # which a server compares as a DOUBLE if the column is a DECIMAL
+        return and_(column == value, func.concat(column) == value)
+    return column == value
 
 
 def spelled(expression: Expression, side: str = "") -> str:
