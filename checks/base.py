@@ -215,6 +215,11 @@ class Check(BaseModel, ABC):
         _ = keys
         return None
 
+    def row_keys(self, evidence: Mapping[str, Any]) -> Sequence[Mapping[str, Scalar]]:
+        """Keys for `look` of single rows of a finding, where it is one of several; else none."""
+        _ = evidence
+        return ()
+
     def statements(self, at: datetime, zone: tzinfo) -> Sequence[str]:
         """What a complete run that begins `at` executes, as SQL for MySQL and MariaDB.
 

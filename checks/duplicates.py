@@ -68,7 +68,12 @@ class Duplicates(Check):
 
     def look(self, keys: Keys = ()) -> str | None:
         """The rows of some groups, or all groups with the first and the last of their rows."""
-        return fitting(having(keys, self.columns), self._look)
+        by_row = having(keys, (self.primary_key,)) if self.primary_key not in self.columns else ()
+        return fitting(by_row or having(keys, self.columns), self._look)
+
+    def row_keys(self, evidence: Mapping[str, Any]) -> Keys:
+        """The rows of a group, as far as they are listed."""
+        return [{self.primary_key: each} for each in evidence.get("row_ids", ())]
 
     def _look(self, keys: Keys) -> str:
         rows = rows_of(self.table, self.needs[self.table])
@@ -76,7 +81,8 @@ class Duplicates(Check):
         statement: Select[Any]
         if keys:
             # Of duplicates under a unique index, MySQL returns one row to a look-up along it.
-            among = chosen({n: without_index(each) for n, each in columns.items()}, keys)
+            names = {name: without_index(each) for name, each in columns.items()}
+            among = chosen(names if set(keys[0]) == set(names) else {self.primary_key: own}, keys)
             order = dict.fromkeys((*self.columns, self.primary_key))
             statement = select(literal_column("*")).select_from(rows).where(among)
             statement = statement.order_by(*(rows.c[name] for name in order))

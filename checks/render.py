@@ -7,7 +7,7 @@ function names, nothing else.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -34,6 +34,8 @@ _SEVERAL = (AliasedReturnsRows, Join, CompoundSelect)
 """What a statement has in it that reads a table twice, or another statement."""
 
 _STEP = "    "
+_WIDE = 80
+"""Characters of a line after which a list goes on in the next."""
 _TRUTHS = ("true", "false")
 
 
@@ -105,9 +107,10 @@ class _Level:
 
 def _laid_out(text: str) -> str:
     """A clause a line; conditions, and the statements within, further in."""
-    pieces = list(_pieces(text))
+    pieces = _without_same_names(_pieces(text))
     levels = [_Level("")]
     lines = [""]
+    is_listed = False
     for number, (piece, spaced) in enumerate(pieces):
         following = pieces[number + 1][0] if number + 1 < len(pieces) else ""
         level = levels[-1]
@@ -116,6 +119,9 @@ def _laid_out(text: str) -> str:
             level.breaks = _operator([each for each, _ in pieces[number + 1 :]])
         if piece == ")" and level.indent is not None:
             line = level.indent.removesuffix(_STEP)
+        if is_listed and len(lines[-1]) > _WIDE:
+            line = f"{level.indent}  "
+        is_listed = piece == "," and level.indent is not None
         if line is not None and lines[-1].strip():
             lines.append(line)
         elif spaced and lines[-1].strip():
@@ -164,6 +170,17 @@ def _operator(pieces: Sequence[str]) -> str:
         if depth == 0 and piece == "OR":
             return "OR"
     return "AND"
+
+
+def _without_same_names(pieces: Iterable[tuple[str, bool]]) -> list[tuple[str, bool]]:
+    """The pieces without any AS that calls a column what it is called already."""
+    kept: list[tuple[str, bool]] = []
+    for piece, spaced in pieces:
+        if piece.startswith("`") and [each for each, _ in kept[-2:]] == [piece, "AS"]:
+            kept.pop()
+        else:
+            kept.append((piece, spaced))
+    return kept
 
 
 def _pieces(text: str) -> Iterator[tuple[str, bool]]:

@@ -251,7 +251,12 @@ def counted(condition: ColumnElement[bool], label: str) -> ColumnElement[int]:
 
 def row_total(connection: Connection, name: str) -> int:
     """Exact rows of a table."""
-    return int(connection.scalar(select(func.count()).select_from(table(name))) or 0)
+    return int(connection.scalar(rows_in(name)) or 0)
+
+
+def rows_in(name: str) -> Select[Any]:
+    """The statement that counts the rows of a table."""
+    return select(func.count().label("rows")).select_from(table(name))
 
 
 def row_estimate(connection: Connection, name: str) -> int:

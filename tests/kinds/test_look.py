@@ -267,6 +267,17 @@ def test_hostile_values_stay_values(ledger: Ledger, mode: str, values: list[str]
 
 
 @on_servers
+def test_rows_of_duplicates_are_shown(ledger: Ledger) -> None:
+    """The rows that a finding of `duplicates` lists can be looked up by themselves."""
+    ledger.sql("CREATE TABLE t (id int PRIMARY KEY, k varchar(50))")
+    ledger.insert("t", "id, k", [(1, "a"), (2, "A"), (3, "b"), (4, "c"), (5, "c")])
+    one = check("duplicates", "t", primary_key="id", columns=["k"])
+    for finding in one.run(ledger.sources).findings:
+        rows = ledger.sql(one.look(one.row_keys(finding.evidence)) or "")
+        assert [row[0] for row in rows] == list(finding.evidence["row_ids"])  # type: ignore[arg-type]
+
+
+@on_servers
 def test_every_white_space_is_shown_as_blank(ledger: Ledger) -> None:
     """The statement for all blank keys finds every character that the check takes for space."""
     ledger.sql("CREATE TABLE t (id int PRIMARY KEY, k varchar(50))")
