@@ -256,7 +256,7 @@ def row_total(connection: Connection, name: str) -> int:
 
 def rows_in(name: str) -> Select[Any]:
     """The statement that counts the rows of a table."""
-    return select(func.count().label("rows")).select_from(table(name))
+    return select(func.count().label("number")).select_from(table(name))
 
 
 def row_estimate(connection: Connection, name: str) -> int:

@@ -85,17 +85,18 @@ def _linked(check: "Balance", keys: Keys) -> tuple[FromClause, list[Built]]:
     """Ledger rows; of those that chain also how many do not add up, and the first to break it."""
     rows = rows_of(check.ledger, check.needs[check.ledger]).alias("posted")
     by = dict(zip(check.by, (rows.c[name] for name in check.postings_by), strict=True))
-    some: Select[Any] = select(*rows.c).where(*((chosen(by, keys),) if keys else ()))
+    ids, where = rows.c[check.ledger_primary_key], [chosen(by, keys)] if keys else []
+    read = dict.fromkeys((ids, *by.values(), *(rows.c[name] for name in check.sums.values())))
     if check.chain is None:
-        return (some.subquery("some") if keys else rows), []
-    ids = rows.c[check.ledger_primary_key]
+        return (select(*read).where(*where).subquery("some") if keys else rows), []
+    before = rows.c[check.chain.before]
     previous = check.chain.previous(rows, list(by.values()), ids).label("previous")
-    linked = some.add_columns(previous).subquery("linked")
-    is_off = check.chain.is_off(linked)
-    breaks = or_(is_off, check.chain.breaks(linked.c[check.chain.before], linked.c.previous))
-    first = func.min(case((breaks, linked.c[check.ledger_primary_key])))
-    off = func.sum(case((is_off, 1), else_=0))
-    return linked, [off.label("rows_off"), first.label("first_break")]
+    off = case((check.chain.is_off(rows), 1), else_=0).label("rows_off")
+    shown = (*dict.fromkeys((*read, before)), off, previous)
+    linked = select(*shown).where(*where).subquery("linked")
+    follows_not = check.chain.breaks(linked.c[before.name], linked.c.previous)
+    first = func.min(case((or_(linked.c.rows_off == 1, follows_not), linked.c[ids.name])))
+    return linked, [func.sum(linked.c.rows_off).label("rows_off"), first.label("first_break")]
 
 
 def _first_break(entries: Subquery) -> Built:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from hypothesis import HealthCheck, example, given, reject, settings
@@ -166,7 +165,7 @@ def holding(ledger: Ledger, rows: Sequence[Row]) -> None:
             "id": number - 2,
             "code": f"{number}{row['code']}"[:80],
             "exact_code": f"{number}{row['exact_code']}"[:80],
-            "part": row["part"] + Decimal(number).scaleb(-10),
+            "part": f"{row['part']:.8f}{number:02}",
             "raw_code": f"{number}{row['raw_code']}".encode(),
         }
         moment = row["moment"].replace(microsecond=number)
