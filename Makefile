@@ -2,6 +2,9 @@
 
 PYTHON ?= python3
 ROWS ?= 5000000
+LINES ?= 10000000
+CORRUPTIONS ?= 20
+RUNS ?= 60
 KILLS ?= 200
 CONFIGS ?= 10000
 STRINGS ?= 10000
@@ -57,9 +60,9 @@ servers: environment ## MariaDB, MySQL, Prometheus, Alertmanager, nginx, Node.js
 	@scripts/fetch-wheels
 
 bench: dev-environment servers ## the checks on a ledger of ROWS=5000000 beside the usual SQL (half an hour)
-	@$(BIN)/python -m benchmarks.access_log
-	@$(BIN)/python -m benchmarks.paging
-	@$(BIN)/python -m benchmarks.neighbours
+	@$(BIN)/python -m benchmarks.access_log --lines $(LINES)
+	@$(BIN)/python -m benchmarks.paging --corruptions $(CORRUPTIONS)
+	@$(BIN)/python -m benchmarks.neighbours --seconds $(RUNS)
 	@$(BIN)/python -m benchmarks.run --rows $(ROWS)
 
 bare: ## TARGETS="run check", or all, on minimal Debian roots of SUITES="bookworm trixie", as USERS="user root" (root)

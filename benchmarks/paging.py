@@ -73,7 +73,11 @@ def measure(
     ways += [("rules", scrape, f"rules, scraped each {scrape}") for scrape in scrapes]
     for way, scrape, said in ways:
         with world(way, server, scrape, configuration(), fill) as made:
-            seen = [_seconds(made, phase) for _ in range(corruptions)]
+            seen: list[dict[str, float]] = []
+            for _ in range(corruptions):
+                if seen:
+                    _mend(made)
+                seen.append(_seconds(made, phase))
         yield Times(said, {kind: [each[kind] for each in seen] for kind in ALERTS})
 
 
@@ -95,10 +99,13 @@ def _seconds(made: World, phase: float) -> dict[str, float]:
     made.do(SPOIL)
     committed = time.time()
     told = {kind: made.person.wait(name, "firing", seconds=180) for kind, name in ALERTS.items()}
+    return {kind: _after(each.at, committed) for kind, each in told.items()}
+
+
+def _mend(made: World) -> None:
     made.do(MEND)
     for name in ALERTS.values():
         made.person.wait(name, "resolved", seconds=180)
-    return {kind: _after(each.at, committed) for kind, each in told.items()}
 
 
 def _after(at: datetime, committed: float) -> float:

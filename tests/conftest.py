@@ -1,6 +1,7 @@
 """Fixtures for all tests: real servers, started when first asked for."""
 
 import gc
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,8 +21,8 @@ ALL_TALLIES = pytest.StashKey[list[Tally]]()
 FOLDER = pytest.StashKey[Folder]()
 """Where everything is that this run makes, in all of its processes."""
 
-LONGEST_FIRST = ("endurance", "faults", "system", "integration", "browser", "kinds")
-"""Folders, by how long a test there takes; every other comes after them."""
+LONGEST_FIRST = ("test_bare.py", "endurance", "faults", "system", "integration", "browser", "kinds")
+"""Folders and files, by how long a test there takes; every other comes after them."""
 
 _COUNTED = ("statements", "sessions")
 
@@ -105,7 +106,12 @@ settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the run a folder for its temporary files: the process that starts the others does."""
+    """Give the run a folder for its temporary files: the process that starts the others does.
+
+    What this machine sets for a worker of its own is not for those of the tests.
+    """
+    for name in [name for name in os.environ if name.startswith("RECONCILER_")]:
+        del os.environ[name]
     if not hasattr(config, "workerinput"):
         config.stash[FOLDER] = Folder()
 

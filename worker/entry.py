@@ -1,16 +1,8 @@
 """Where the command `reconciler` begins."""
 
-import gc
-from importlib import import_module
+from worker.importing import imported
 
 
 def main() -> None:
-    """Import the command line and run it.
-
-    A sixth of the start went into looking for garbage among what is imported: there is none.
-    """
-    gc.disable()
-    command_line = import_module("worker.cli")
-    gc.freeze()
-    gc.enable()
-    command_line.app()
+    """Import the command line and run it."""
+    imported("worker.cli").app()

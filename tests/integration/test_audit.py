@@ -6,12 +6,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from tests.support import SHIPPED
 from tests.support.access_logs import quiet
@@ -19,7 +21,8 @@ from tests.support.ledgers import on_any_server
 from tests.support.patience import patience
 from tests.support.servers import Database, Server, load_schema
 from worker import config, log, show
-from worker.cli import _exit_code
+from worker.cli import app
+from worker.commands.asking import exit_code
 from worker.demo import ledger as demo
 from worker.run import execute
 from worker.sources import Sources
@@ -40,6 +43,8 @@ class Corruption:
     """Exactly the checks that cannot tell."""
     key: dict[str, object] | None = None
     """What one of the findings is identified by."""
+    evidence: dict[str, object] | None = None
+    """What that finding shows."""
     shows: str = ""
     """What a finding or an error says."""
 
@@ -51,6 +56,7 @@ def failing(*names: str) -> frozenset[str]:
 DROP_KEY = f"ALTER TABLE {TXN} DROP INDEX uk_idempotency_key"
 NULLABLE = f"ALTER TABLE {TXN} MODIFY idempotency_key varchar(100) NULL"
 NO_INDEX = f"{TXN}.unique_index.idempotency_key"
+(KEY_OF_7,) = (row["idempotency_key"] for row in demo.rows()[TXN] if row["transaction_id"] == 7)
 
 
 APART = f"{BALANCES}.ledger_balance"
@@ -79,6 +85,8 @@ OF_TABLES_AND_TEXTS = {
             ),
         ),
         failing=failing(f"{TXN}.duplicates.idempotency_key", NO_INDEX),
+        key={"idempotency_key": KEY_OF_7},
+        evidence={"rows": 2, "row_ids": [7, 9]},
         shows="2 rows of asset_transactions share (idempotency_key)",
     ),
     "duplicate that differs in case": Corruption(
@@ -331,30 +339,42 @@ class Books:
         self.tables = looks(self.template)
         self.restore()
 
+    def unchanged(self) -> set[str]:
+        """The tables that are as they were."""
+        there = looks(self.database)
+        return {name for name, how in self.tables.items() if how == there.get(name)}
+
     def restore(self) -> None:
         """Make what a test has changed again as it is in the template; tables, views and rows."""
         there = looks(self.database)
+        gone = [name for name, how in there.items() if how != self.tables.get(name)]
+        new = [name for name, how in self.tables.items() if how != there.get(name)]
+        if not gone + new:
+            return
         with closing(self.database.connect()) as connection, connection.cursor() as cursor:
             cursor.execute("SET foreign_key_checks = 0")
-            for table in (name for name, how in there.items() if how != self.tables.get(name)):
+            for table in gone:
                 kind = "VIEW" if there[table][0].startswith("CREATE ALGORITHM") else "TABLE"
                 cursor.execute(f"DROP {kind} {table}")
-            for table in (name for name, how in self.tables.items() if how != there.get(name)):
+            for table in new:
                 cursor.execute(self.tables[table][0])
                 cursor.execute(f"INSERT INTO {table} SELECT * FROM {self.template.name}.{table}")
-        assert looks(self.database) == self.tables
+        again = looks(self.database, {*gone, *new})
+        assert again == {name: self.tables[name] for name in new}
 
 
 NOT_DECLARED = re.compile(r" AUTO_INCREMENT=\d+| CHARACTER SET utf8mb4(?= COLLATE)")
 """What a server adds to the definition of a table as rows come, or when it is made by its text."""
 
 
-def looks(database: Database) -> dict[str, tuple[str, object]]:
-    """What each table and view of a database looks like: its definition, and a sum of its rows."""
+def looks(
+    database: Database, only: AbstractSet[str] | None = None
+) -> dict[str, tuple[str, object]]:
+    """What tables and views of a database look like: the definition, and a sum of the rows."""
     found: dict[str, tuple[str, object]] = {}
     with closing(database.connect()) as connection, connection.cursor() as cursor:
         cursor.execute("SHOW TABLES")
-        for (table,) in cursor.fetchall():
+        for table in [name for (name,) in cursor.fetchall() if only is None or name in only]:
             cursor.execute(f"SHOW CREATE TABLE {table}")
             ((_, definition, *_),) = cursor.fetchall()
             cursor.execute(f"CHECKSUM TABLE {table}")
@@ -387,52 +407,84 @@ def ledger(books: Books) -> Iterator[Database]:
 
 Audited = Callable[[], tuple[int, dict[str, Any]]]
 
+OF_ONE_TABLE = {
+    *("tables", "columns", "unique_index", "duplicates", "blank", "row_count", "key_format"),
+    *("condition", "non_negative", "stuck"),
+}
+"""Kinds of checks that read no table but their own."""
+
 
 @pytest.fixture(scope="module")
 def audited(books: Books) -> Iterator[Audited]:
-    """`audited()` is the command's exit code and what it would print, without starting it."""
+    """`audited()` is the command's exit code and what it would print, without starting it.
+
+    On MariaDB of every check. On MySQL those are left out that read nothing but a table which is
+    as it was: there they pass, as they do on the ledger in order.
+    """
     url = books.database.url.render_as_string(hide_password=False)
     current = config.load(SHIPPED, {"RECONCILER_DATABASES__LEDGER__URL": url, **quiet()})
     with closing(Sources.of(current.settings)) as sources:
 
         def run() -> tuple[int, dict[str, Any]]:
-            runs = [execute(check, sources) for check in current.checks]
+            checks = current.checks
+            if books.database.server.flavour == "mysql":
+                same = books.unchanged()
+                checks = tuple(
+                    c for c in checks if not (c.kind in OF_ONE_TABLE and c.table in same)
+                )
+            runs = [execute(check, sources) for check in checks]
             report: dict[str, Any] = json.loads(log.dump(show.as_json(runs)))
-            return _exit_code(runs), report
+            return exit_code(runs), report
 
         yield run
 
 
-Audit = Callable[..., "subprocess.CompletedProcess[str]"]
+CHECK = ("check", "--complete", "--format", "json")
+
+Audit = Callable[..., Result]
+
+
+def environment(database: Database) -> dict[str, str]:
+    """For the command line, so that it audits a database as the shipped configuration says."""
+    return quiet() | {
+        "RECONCILER_CONFIG": str(SHIPPED),
+        "RECONCILER_DATABASES__LEDGER__URL": database.url.render_as_string(hide_password=False),
+    }
 
 
 @pytest.fixture
-def audit(tmp_path: Path) -> Audit:
-    """`audit(database, *arguments)` runs the command line with the project's configuration."""
+def audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Audit:
+    """`audit(database, *arguments)` is the command line, without a process of its own."""
+    monkeypatch.chdir(tmp_path)
 
-    def run(database: Database, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        url = database.url.render_as_string(hide_password=False)
-        return subprocess.run(
-            [COMMAND, "check", "--complete", "--format", "json", *arguments],
+    def run(database: Database, *arguments: str) -> Result:
+        return CliRunner().invoke(app, [*CHECK, *arguments], env=environment(database))
+
+    return run
+
+
+def test_ledger_in_order_passes(ledger: Database, tmp_path: Path) -> None:
+    """On the ledger in order every check passes, every row is examined, and the exit code is 0.
+
+    An account that may only read is enough for that.
+    """
+    spoil(
+        ledger,
+        f"CREATE USER '{ledger.name}'@'%' IDENTIFIED BY 'Vers3hen%40'",
+        f"GRANT SELECT, SHOW VIEW ON {ledger.name}.* TO '{ledger.name}'@'%'",
+    )
+    try:
+        done = subprocess.run(
+            [COMMAND, *CHECK],
             cwd=tmp_path,  # nothing may depend on where it is run
-            env=os.environ
-            | quiet(tmp_path)
-            | {
-                "RECONCILER_CONFIG": str(SHIPPED),
-                "RECONCILER_DATABASES__LEDGER__URL": url,
-            },
+            env=os.environ | environment(ReadOnly(server=ledger.server, name=ledger.name)),
             capture_output=True,
             text=True,
             timeout=patience(60),
             check=False,
         )
-
-    return run
-
-
-def test_ledger_in_order_passes(ledger: Database, audit: Audit) -> None:
-    """On the ledger in order every check passes, every row is examined, and the exit code is 0."""
-    done = audit(ledger)
+    finally:
+        spoil(ledger, f"DROP USER '{ledger.name}'@'%'")
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads(done.stdout)
     assert report["outcome"] == "pass"
@@ -443,21 +495,6 @@ def test_ledger_in_order_passes(ledger: Database, audit: Audit) -> None:
     assert counts == counts | {TXN: 252, BALANCES: 11, "accounts": 14, "item_instances": 163}
     (items,) = (each for each in report["checks"] if each["name"].endswith("locked_with_locks"))
     assert items["measures"]["locked"] == 42
-
-
-def test_audit_writes_nothing(ledger: Database, audit: Audit) -> None:
-    """An account that may only read is enough for the audit."""
-    spoil(
-        ledger,
-        f"CREATE USER '{ledger.name}'@'%' IDENTIFIED BY 'Vers3hen%40'",
-        f"GRANT SELECT, SHOW VIEW ON {ledger.name}.* TO '{ledger.name}'@'%'",
-    )
-    try:
-        reader = ReadOnly(server=ledger.server, name=ledger.name)
-        done = audit(reader)
-    finally:
-        spoil(ledger, f"DROP USER '{ledger.name}'@'%'")
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 class ReadOnly(Database):
@@ -496,7 +533,9 @@ def assert_told(corruption: Corruption, code: int, report: dict[str, Any]) -> No
             assert f"table {each['table']} does not exist" in each["error"]
     findings = [finding for each in checks for finding in each["findings"]]
     if corruption.key is not None:
-        assert corruption.key in [finding["key"] for finding in findings]
+        told = [finding for finding in findings if finding["key"] == corruption.key]
+        assert told != []
+        assert corruption.evidence in (None, *(finding["evidence"] for finding in told))
     assert corruption.shows in " ".join(finding["message"] for finding in findings)
 
 
@@ -504,23 +543,12 @@ def names_with(outcome: str, checks: list[dict[str, Any]]) -> set[str]:
     return {each["name"] for each in checks if each["outcome"] == outcome}
 
 
-def test_duplicate_is_told_by_key_and_rows(ledger: Database, audit: Audit) -> None:
-    """A duplicate's finding names the key that is there twice and the ids of both rows."""
-    spoil(ledger, *CORRUPTIONS["duplicate under a dropped index"].spoil)
-    done = audit(ledger, f"{TXN}.duplicates.*")
-    (check,) = json.loads(done.stdout)["checks"]
-    (finding,) = check["findings"]
-    kept = next(row for row in demo.rows()[TXN] if row["transaction_id"] == 7)
-    assert finding["key"] == {"idempotency_key": kept["idempotency_key"]}
-    assert finding["evidence"] == {"rows": 2, "row_ids": [7, 9]}
-
-
 @on_any_server
 def test_unanswered_question_is_exit_code_3(ledger: Database, audit: Audit) -> None:
     """When no violation is known and a check could not tell, the exit code is 3 and not 0."""
     spoil(ledger, "DROP TABLE lottery_draws")
     done = audit(ledger, "lottery_draws.row_count", f"{TXN}.*")
-    assert done.returncode == 3
+    assert done.exit_code == 3
     assert json.loads(done.stdout)["outcome"] == "error"
 
 
@@ -528,7 +556,7 @@ def test_unanswered_question_is_exit_code_3(ledger: Database, audit: Audit) -> N
 def test_absent_database_is_exit_code_3(server: Server, audit: Audit) -> None:
     """When the database is not there, every check of it says so and the exit code is 3."""
     done = audit(Database(server=server, name="test_absent"))
-    assert done.returncode == 3
+    assert done.exit_code == 3
     checks = json.loads(done.stdout)["checks"]
     assert {each["outcome"] for each in checks if each["source"] == "ledger"} == {"error"}
 
@@ -537,7 +565,7 @@ def test_absent_database_is_exit_code_3(server: Server, audit: Audit) -> None:
 def test_unknown_check_is_exit_code_2(server: Server, audit: Audit) -> None:
     """A check that nobody declared is a mistake of usage: exit code 2, and the nearest name."""
     done = audit(Database(server=server, name="test_absent"), "accounts.row_counts")
-    assert done.returncode == 2
+    assert done.exit_code == 2
     message = "no check is named accounts.row_counts; the nearest existing name is"
     assert f"{message} accounts.row_count" in done.stderr
 
@@ -546,6 +574,6 @@ def test_unknown_check_is_exit_code_2(server: Server, audit: Audit) -> None:
 def test_mended_ledger_passes_again(ledger: Database, audit: Audit) -> None:
     """Once a corruption is mended, the audit passes again."""
     spoil(ledger, f"UPDATE {BALANCES} SET frozen_amount = -5 WHERE balance_id = 4")
-    assert audit(ledger, f"{BALANCES}.*").returncode == 1
+    assert audit(ledger, f"{BALANCES}.*").exit_code == 1
     spoil(ledger, f"UPDATE {BALANCES} SET frozen_amount = 0 WHERE balance_id = 4")
-    assert audit(ledger, f"{BALANCES}.*").returncode == 0
+    assert audit(ledger, f"{BALANCES}.*").exit_code == 0

@@ -272,6 +272,10 @@ def fold_of(backend: str) -> Fold:
     return lambda value: value.rstrip(" ").casefold() if isinstance(value, str) else value
 
 
+WRITTEN = "as it is written"
+"""Names, in a row as it is compared, the row as it is written: of that its key is composed."""
+
+
 @dataclass(frozen=True)
 class View:
     """Books as one database sees them."""
@@ -280,8 +284,11 @@ class View:
     fold: Fold
 
     def of(self, table: str) -> list[Row]:
-        """The rows of a table, texts as they are compared."""
-        return [{n: self.fold(v) for n, v in row.items()} for row in self.books.rows[table]]
+        """The rows of a table, texts as they are compared; what is written stands under WRITTEN."""
+        return [
+            {n: self.fold(v) for n, v in row.items()} | {WRITTEN: row}
+            for row in self.books.rows[table]
+        ]
 
     def owners(self, entry: Row) -> list[Any]:
         """The users of the accounts of a ledger row: one, or none where the account is missing."""
@@ -343,7 +350,7 @@ class Posted:
                 yield key(**{own: name}), problem
 
     def _problem(self, view: View, rows: list[Row]) -> str | None:
-        derived = self.key_of(rows[0])
+        derived = self.key_of(rows[0][WRITTEN])
         if derived is not None and len(derived) > LONGEST_KEY:
             return "key_too_long"
         entries = [] if derived is None else self._entries(view, derived)
@@ -360,7 +367,7 @@ class Posted:
         return [e for e in entries if e["idempotency_key"] == view.fold(derived)]
 
     def _unwarranted(self, view: View) -> Iterable[Wrong]:
-        rows = [(view.fold(self.key_of(row)), row) for row in view.of(self.table)]
+        rows = [(view.fold(self.key_of(row[WRITTEN])), row) for row in view.of(self.table)]
         for entry in view.of("asset_transactions"):
             name = entry["idempotency_key"]
             giving = [row for derived, row in rows if name is not None and derived == name]

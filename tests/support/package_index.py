@@ -3,7 +3,7 @@
 import re
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -15,17 +15,27 @@ NEWER = "99999"
 """The release that is newer than any other."""
 
 
+def normal(name: str) -> str:
+    """The name of a package as an index writes it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def name_of(wheel: Path) -> str:
+    """The name of the package that a wheel holds, as an index writes it."""
+    return normal(wheel.name.split("-")[0])
+
+
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Keep requests out of the tests' output."""
 
 
 @contextmanager
-def serving(wheels: list[Path], folder: Path) -> Iterator[str]:
+def serving(wheels: Iterable[Path], folder: Path) -> Iterator[str]:
     """The address of an index (PEP 503) of these files and a newer release of each package."""
     for wheel in wheels:
         distribution = wheel.name.split("-")[0]
-        page = folder / "simple" / re.sub(r"[-_.]+", "-", distribution).lower()
+        page = folder / "simple" / name_of(wheel)
         page.mkdir(parents=True)
         (page / wheel.name).symlink_to(wheel)
         _write_newer(page, distribution)
@@ -40,6 +50,16 @@ def serving(wheels: list[Path], folder: Path) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def without_content(wheel: Path, folder: Path) -> Path:
+    """A file of the same name with the metadata of a wheel and nothing else, in this folder."""
+    hollow = folder / wheel.name
+    with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(hollow, "w") as copy:
+        for each in whole.namelist():
+            if re.fullmatch(r"[^/]+\.dist-info/(METADATA|WHEEL|RECORD)", each):
+                copy.writestr(each, whole.read(each))
+    return hollow
 
 
 def _write_newer(folder: Path, distribution: str) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from tests.support.servers import HOST
 
@@ -47,6 +46,9 @@ class Fault(StrEnum):
     TRICKLE = "trickle"
 
 
+_ESTABLISHED = 1
+"""The state of a connection, as Linux has it in `tcp_info`."""
+
 _TAKES_NONE = {Fault.REFUSED, Fault.CUT, Fault.GARBAGE}
 
 
@@ -69,11 +71,14 @@ class Proxy:
         """How many blocks have met a fault on their way."""
         self.accepted = 0
         """How many connections have come."""
+        self.most_open = 0
+        """The most that clients held open at a time; each counts, however soon it ends."""
         self._intact: int | None = None
         """Bytes of each answer that a fault lets through; None where it spoils everything."""
         self._target = target
         self._garbage = garbage or itertools.cycle(GARBAGE)
         self._links: set[Link] = set()
+        self._clients: list[socket.socket] = []
         self._ended = False
         self._listener = _listener(0)
         self.port: int = self._listener.getsockname()[1]
@@ -122,6 +127,8 @@ class Proxy:
             except OSError:
                 return
             self.accepted += 1
+            self._clients = [each for each in self._clients if _is_open(each)] + [client]
+            self.most_open = max(self.most_open, len(self._clients))
             threading.Thread(target=self._serve, args=[client], daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
@@ -205,12 +212,12 @@ def proxy(target: int, garbage: Iterator[bytes] | None = None) -> Iterator[Proxy
         made.close()
 
 
-def connections_to(port: int) -> int:
-    """How many connections this machine holds open, or is opening, to one of its own ports."""
-    lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
-    fields = [line.split() for line in lines]
-    # Remote address and state, in hexadecimal: 01 is established, 02 wants to be.
-    return sum(each[2].endswith(f":{port:04X}") and each[3] in ("01", "02") for each in fields)
+def _is_open(connection: socket.socket) -> bool:
+    """Whether neither side has ended it: the kernel knows at once, and whoever reads it later."""
+    try:
+        return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _ESTABLISHED
+    except OSError:  # it is closed
+        return False
 
 
 def _listener(port: int) -> socket.socket:

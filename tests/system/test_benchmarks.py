@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import access_log, neighbours, usual
-from benchmarks.run import FOLLOWING, measure
+from benchmarks import access_log, neighbours, run, usual
 from tests.support import SHIPPED
 from tests.support.servers import Farm, Server
 from worker import config
@@ -14,14 +13,17 @@ from worker import config
 
 @pytest.mark.slow
 def test_a_small_benchmark_finishes(
-    throwaway_server: Callable[..., Server], capsys: pytest.CaptureFixture[str]
+    throwaway_server: Callable[..., Server],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Every check passes on the generated ledger, and each line of the table is there."""
+    monkeypatch.setattr(run, "NEWS_TURNS", 1)
     server = throwaway_server("mariadb")
-    lines = list(measure(server, rows=20_000, turns=1, watch=3))
+    lines = list(run.measure(server, rows=20_000, turns=1, watch=3))
     assert "checks finds fault with 20,000 ledger rows" in capsys.readouterr().out
     questions = [line.question.partition(";")[0] for line in lines]
-    for wanted in (*usual.PAIRS, *(f"incremental {kind}" for kind in FOLLOWING)):
+    for wanted in (*usual.PAIRS, *(f"incremental {kind}" for kind in run.FOLLOWING)):
         assert wanted in questions
 
 

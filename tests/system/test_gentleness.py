@@ -289,45 +289,48 @@ def ledger(tmp_path: Path) -> str:
     return "sqlite:///ledger.db"
 
 
-def test_the_file_pauses_and_each_check_runs_once_after(tmp_path: Path, ledger: str) -> None:
-    """While the file is there nothing runs, the worker is well, and says why on page and API."""
-    text = config(ledger, schedule='pause_file = "pause"')
-    with working(tmp_path, text) as worker:
+def test_a_file_and_signals_pause_a_worker(tmp_path: Path, ledger: str) -> None:
+    """Each keeps every check from running for as long as it says, and SIGTERM is heard."""
+    with working(tmp_path, config(ledger, schedule='pause_file = "pause"')) as worker:
         wait_until(lambda: bool(worker.events("worker_ready")), 20, "it is ready")
-        (tmp_path / "pause").write_text("<b>migration</b> 42\nmore\n", encoding="utf-8")
-        worker.wait_for(1, "paused", reason="file")
-        wait_until_it_stands(worker, 1.6)
-        assert worker.get("/livez").text == "alive\n"
-        assert worker.get("/readyz").text == "paused: file\n"
-        assert worker.get("/readyz").status_code == 200
-        assert "&lt;b&gt;migration&lt;/b&gt; 42" in worker.get("/").text
-        (told,) = worker.get("/api/v1/status").json()["paused"]
-        assert (told["reason"], told["why"]) == ("file", "<b>migration</b> 42")
-        assert worker.samples("scheduler_missed_runs_total") == []
-        (tmp_path / "pause").unlink()
-        worker.wait_for(0, "paused", reason="file")
-        before = runs(worker)
-        wait_until(lambda: runs(worker) > before, 10, "it goes on")
-        (resumed,) = worker.events("worker_resumed")
-        assert resumed["seconds"] >= 1.6
-
-
-def test_signals_pause_and_go_on(tmp_path: Path, ledger: str) -> None:
-    """SIGUSR1 pauses, a reload does not end that, SIGUSR2 does; SIGTERM ends a paused worker."""
-    with working(tmp_path, config(ledger)) as worker:
-        wait_until(lambda: bool(worker.events("worker_ready")), 20, "it is ready")
-        worker.process.send_signal(signal.SIGUSR1)
-        worker.wait_for(1, "paused", reason="signal")
-        worker.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: bool(worker.events("config_reloaded")), 10, "it reloads")
-        wait_until_it_stands(worker, 1.6)
-        assert worker.value("paused", reason="signal") == 1
-        before = runs(worker)
-        worker.process.send_signal(signal.SIGUSR2)
-        wait_until(lambda: runs(worker) > before, 10, "it goes on")
-        worker.process.send_signal(signal.SIGUSR1)
-        worker.wait_for(1, "paused", reason="signal")
+        the_file_pauses_and_each_check_runs_once_after(worker, tmp_path / "pause")
+        signals_pause_and_go_on(worker)
         assert worker.end() == 0
+
+
+def the_file_pauses_and_each_check_runs_once_after(worker: Worker, file: Path) -> None:
+    """While the file is there nothing runs, the worker is well, and says why on page and API."""
+    file.write_text("<b>migration</b> 42\nmore\n", encoding="utf-8")
+    worker.wait_for(1, "paused", reason="file")
+    wait_until_it_stands(worker, 1.6)
+    assert worker.get("/livez").text == "alive\n"
+    assert worker.get("/readyz").text == "paused: file\n"
+    assert worker.get("/readyz").status_code == 200
+    assert "&lt;b&gt;migration&lt;/b&gt; 42" in worker.get("/").text
+    (told,) = worker.get("/api/v1/status").json()["paused"]
+    assert (told["reason"], told["why"]) == ("file", "<b>migration</b> 42")
+    assert worker.samples("scheduler_missed_runs_total") == []
+    file.unlink()
+    worker.wait_for(0, "paused", reason="file")
+    before = runs(worker)
+    wait_until(lambda: runs(worker) > before, 10, "it goes on")
+    (resumed,) = worker.events("worker_resumed")
+    assert resumed["seconds"] >= 1.6
+
+
+def signals_pause_and_go_on(worker: Worker) -> None:
+    """SIGUSR1 pauses, a reload does not end that, SIGUSR2 does; then it is paused again."""
+    worker.process.send_signal(signal.SIGUSR1)
+    worker.wait_for(1, "paused", reason="signal")
+    worker.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: bool(worker.events("config_reloaded")), 10, "it reloads")
+    wait_until_it_stands(worker, 1.6)
+    assert worker.value("paused", reason="signal") == 1
+    before = runs(worker)
+    worker.process.send_signal(signal.SIGUSR2)
+    wait_until(lambda: runs(worker) > before, 10, "it goes on")
+    worker.process.send_signal(signal.SIGUSR1)
+    worker.wait_for(1, "paused", reason="signal")
 
 
 def test_a_worker_that_starts_in_maintenance_waits(tmp_path: Path, ledger: str) -> None:

@@ -19,7 +19,6 @@ from tests.support.workers import Worker
 
 PACKAGES = ("checks", "worker")
 WHEELS = CHECKOUT / ".cache" / "wheels"  # by scripts/fetch-wheels
-PIP = next((CHECKOUT / "scripts").glob("pip-*.whl"))
 # Variables that would lead Python or pip back to the checkout, or to another place.
 _FOREIGN = (
     *("PYTHON", "RECONCILER_", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER"),
@@ -112,8 +111,8 @@ def test_the_installed_package_works_without_the_checkout(wheel: Path, tmp_path:
         f"--requirement {CHECKOUT}/requirements.lock\n{wheel} --hash=sha256:{digest}\n"
     )
     run(
-        *(python, PIP / "pip", "--disable-pip-version-check", "install", "--quiet", "--no-compile"),
-        *("--no-index", "--find-links", WHEELS),
+        *(sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"),
+        *("install", "--quiet", "--no-compile", "--no-index", "--find-links", WHEELS),
         *("--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement", wanted),
         folder=folder,
     )

@@ -5,7 +5,7 @@ All of it is real: workers as processes, the state and the ledger on a server, a
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import make_url
@@ -34,13 +34,6 @@ LONG = 60.0
 """Seconds of a lease for which no test waits."""
 
 
-@pytest.fixture
-def made(mariadb: Server) -> Iterator[Replicas]:
-    """A state and a ledger on MariaDB."""
-    with replicas(database(mariadb).url, database(mariadb), lease()) as both:
-        yield both
-
-
 def pair(made: Replicas) -> tuple[Worker, Worker]:
     """A leader that has told of a duplicate, and a standby."""
     leader = made.start()
@@ -58,9 +51,25 @@ def told_once(made: Replicas) -> None:
     assert made.person.statuses(DUPLICATES) == ["firing"]
 
 
-def test_the_leader_is_killed_and_the_other_takes_over(made: Replicas) -> None:
+def test_the_leader_goes_and_so_does_the_server_of_the_state(
+    mariadb: Server, throwaway_server: Callable[..., Server]
+) -> None:
+    """The leader is killed, its successor stopped, and then the state is away: one acts in the end.
+
+    The person is paged once, whatever happens.
+    """
+    server = throwaway_server("mariadb")
+    with replicas(database(server).url, database(mariadb), lease()) as made:
+        leader, standby = pair(made)
+        the_leader_is_killed(made, leader, standby)
+        waiting = made.start()
+        waits(waiting)
+        the_leader_is_stopped(made, standby, waiting)
+        the_server_is_away(made, server, waiting, standby)
+
+
+def the_leader_is_killed(made: Replicas, leader: Worker, standby: Worker) -> None:
     """After kill -9 the standby acts within a lease and a renewal, and pages nobody anew."""
-    leader, standby = pair(made)
     (waiting,) = standby.events("lease_waiting")
     assert waiting["holder"]
     assert standby.events("check_run") == []
@@ -74,9 +83,8 @@ def test_the_leader_is_killed_and_the_other_takes_over(made: Replicas) -> None:
     assert acquired["token"] == standby.value("state_lease_token") == 2
 
 
-def test_a_stopped_leader_writes_nothing_when_it_goes_on(made: Replicas) -> None:
+def the_leader_is_stopped(made: Replicas, leader: Worker, standby: Worker) -> None:
     """SIGSTOP beyond the lease, takeover, SIGCONT: the old leader changes and tells nothing."""
-    leader, standby = pair(made)
     os.kill(leader.process.pid, signal.SIGSTOP)
     standby.wait_for(1, "leader", 40)  # it may have been stopped in the midst of a transaction
     before = len(leader.events("check_run"))
@@ -87,12 +95,30 @@ def test_a_stopped_leader_writes_nothing_when_it_goes_on(made: Replicas) -> None
     runs = len(standby.events("check_run"))
     wait_until(lambda: len(standby.events("check_run")) >= runs + 2, 20, "the other goes on")
     assert len(leader.events("check_run")) == before
-    assert made.holder() == (str(standby.process.pid), 2)
+    assert made.holder() == (str(standby.process.pid), 3)
     told_once(made)
     ended_of_the_old = [
         each for each in leader.events("alert_delivered") if each["status"] != "firing"
     ]
     assert ended_of_the_old == []
+
+
+def the_server_is_away(made: Replicas, server: Server, leader: Worker, standby: Worker) -> None:
+    """Without it both wait once the lease has run out; with it again exactly one acts."""
+    server.stop()
+    wait_until(lambda: bool(leader.events("state_unavailable")), 15, "it is noticed")
+    waits(leader)
+    waits(standby)
+    assert leader.get("/livez").status_code == 200
+    server.start()
+    both = (leader, standby)
+
+    def acting() -> int:
+        return sum(each.value("leader") == 1 for each in both)
+
+    wait_until(lambda: acting() == 1, 30, "one acts again")
+    told_once(made)
+    assert acting() == 1
 
 
 def says_what_it_is(standby: Worker) -> None:
@@ -115,29 +141,6 @@ def test_an_orderly_end_hands_over_at_once(mariadb: Server) -> None:
         assert leader.end() == 0
         standby.wait_for(1, "leader", 1 + TURN)
         told_once(made)
-
-
-def test_the_server_of_the_state_is_away(
-    mariadb: Server, throwaway_server: Callable[..., Server]
-) -> None:
-    """Without it both wait once the lease has run out; with it again exactly one acts."""
-    server = throwaway_server("mariadb")
-    with replicas(database(server).url, database(mariadb), lease()) as made:
-        leader, standby = pair(made)
-        server.stop()
-        wait_until(lambda: bool(leader.events("state_unavailable")), 15, "it is noticed")
-        waits(leader)
-        waits(standby)
-        assert leader.get("/livez").status_code == 200
-        server.start()
-        both = (leader, standby)
-
-        def acting() -> int:
-            return sum(each.value("leader") == 1 for each in both)
-
-        wait_until(lambda: acting() == 1, 30, "one acts again")
-        told_once(made)
-        assert acting() == 1
 
 
 def test_two_on_one_file(mariadb: Server, tmp_path_factory: pytest.TempPathFactory) -> None:

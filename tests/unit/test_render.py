@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Select, and_, case, exists, func, literal_column, or_, select, union_all
 
-from checks.render import literal, render
+from checks.layout import literal
+from checks.render import render
 from checks.sql import only_white_space, rows_of
 from tests.support.ledgers import check
 

@@ -6,16 +6,18 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from checks.base import CheckError
+from checks.later import Later
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = Later("httpx")
 
 LARGEST = 4 << 20
 """Bytes of an answer. A larger one is an error, not cut."""
-
-_FAULTS = (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError, CheckError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Exchange:
         outcome: Reply | CheckError = CheckError("the request was given up")
         try:
             outcome = self._read(seconds)
-        except _FAULTS as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError, CheckError) as error:
             outcome = _explained(error, seconds)
         finally:
             self._settle(outcome)

@@ -2,16 +2,21 @@
 
 import ipaddress
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import httpx
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from checks.later import Later
 from checks.types import parse_duration
 from worker.cron import cron
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = Later("httpx")
 
 
 class Table(BaseModel):

@@ -3,17 +3,22 @@
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-import httpx
 from pydantic import Field, PrivateAttr, model_validator
 from sqlalchemy import URL
 
+from checks.later import Later
 from checks.traffic.formats import LineFormat
 from checks.types import Duration
 from worker.settings.base import Table, WebAddress, parse_url
 from worker.settings.gentle import BackOff
 from worker.settings.transport import TlsMode, TlsTable, is_loopback
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = Later("httpx")
 
 LONGEST_SNAPSHOT = timedelta(seconds=60)
 """A snapshot that lives longer holds back purge and DDL on the audited server."""

@@ -4,12 +4,17 @@ import re
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import AfterValidator, Field, PrivateAttr, StringConstraints, ValidationError
 
+from checks.later import Later
 from worker.settings.base import Table
+
+if TYPE_CHECKING:
+    from worker.settings import strict_yaml
+else:
+    strict_yaml = Later("worker.settings.strict_yaml")
 
 LARGEST = 1 << 20
 """Bytes of the file."""
@@ -169,22 +174,12 @@ class WebFile(Table):
         return [path, *(path.parent / each for each in named if each)]
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses what would be read silently as something else: a key that is there twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - as PyYAML has it
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if len(set(keys)) < len(keys):
-            raise yaml.MarkedYAMLError(problem="a key is there twice", problem_mark=node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 def _document(path: Path) -> Any:
     text = _text(path)
     try:
-        document = yaml.load(text, _Loader)  # noqa: S506 - it is a SafeLoader
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
-        raise WebFileError(f"file {path}: not YAML{_where(error)}") from None
+        document = strict_yaml.read(text)
+    except strict_yaml.NotYamlError as error:
+        raise WebFileError(f"file {path}: not YAML{error}") from None
     return {} if document is None else document
 
 
@@ -197,13 +192,6 @@ def _text(path: Path) -> bytes:
     if len(text) > LARGEST:
         raise WebFileError(f"file {path} is larger than {LARGEST} bytes")
     return text
-
-
-def _where(error: Exception) -> str:
-    """The line of a mistake, without the text around it: that may be a hash."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return f" (line {error.problem_mark.line + 1}: {error.problem})"
-    return ""
 
 
 def _told(mistake: Mapping[str, Any]) -> str:

@@ -72,8 +72,9 @@ def align_all(
     before = _checks_with_alerts(connection)
     theirs = alerts.c.alertmanager.in_(list(policy.alertmanagers))
     connection.execute(delete(alerts).where(~theirs))
-    for check in configured.values():
-        align(connection, policy, check, at)
+    if policy.alertmanagers:  # else nothing is stored any more, and nothing is wanted
+        for check in configured.values():
+            align(connection, policy, check, at)
     for name in before - configured.keys():
         _end(connection, _stored(connection, name).values(), at)
     return before | _checks_with_alerts(connection)

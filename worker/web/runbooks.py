@@ -4,10 +4,17 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from markupsafe import Markup
+
+from checks.later import Later
+
+if TYPE_CHECKING:
+    import markdown_it
+    from markdown_it.token import Token
+else:
+    markdown_it = Later("markdown_it")
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _TITLE = re.compile(r"^# +(.+)$", re.MULTILINE)
@@ -39,8 +46,8 @@ def html(name: str) -> Markup | None:
     return _html(name) if name in titles() else None
 
 
-def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+def _parser() -> "markdown_it.MarkdownIt":
+    parser = markdown_it.MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     parser.core.ruler.push("links", lambda state: _lead(state.tokens))
     # What is wider than the screen scrolls by itself, by keyboard, too.
     scrolls = '<div class="scroll" role="region" aria-label="{}" tabindex="0">'
@@ -52,12 +59,12 @@ def _parser() -> MarkdownIt:
     return parser
 
 
-def _fence(_renderer: object, tokens: Sequence[Token], index: int, *_: object) -> str:
+def _fence(_renderer: object, tokens: Sequence["Token"], index: int, *_: object) -> str:
     shown = Markup.escape(tokens[index].content)
     return f'<pre tabindex="0" role="region" aria-label="Code"><code>{shown}</code></pre>\n'
 
 
-def _lead(tokens: Sequence[Token]) -> None:
+def _lead(tokens: Sequence["Token"]) -> None:
     """Let links between runbooks lead to their pages; what is not served is only text."""
     for token in tokens:
         if token.type == "th_open":

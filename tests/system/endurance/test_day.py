@@ -2,7 +2,7 @@
 
 The worker is killed DAY_KILLS times (3 by default), in the midst of DAY_LINES lines. By hand:
 
-    DAY_KILLS=100 DAY_LINES=2000000 DAY_SEED=7 .venv/bin/pytest -s tests/endurance/test_day.py
+    DAY_KILLS=50 DAY_LINES=2000000 DAY_SEED=7 .venv/bin/pytest -s tests/system/endurance/test_day.py
 """
 
 import gzip

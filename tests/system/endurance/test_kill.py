@@ -3,7 +3,7 @@
 It is killed KILLS times (3 by default) at random moments, while wrong rows are being written,
 findings are acknowledged and a real Alertmanager is told. By hand:
 
-    KILLS=200 KILL_SEED=7 .venv/bin/pytest -s tests/endurance/test_kill.py
+    KILLS=200 KILL_SEED=7 .venv/bin/pytest -s tests/system/endurance/test_kill.py
 """
 
 import json
@@ -185,6 +185,7 @@ def test_nothing_is_lost_by_kills(database: Database, audited: str, tmp_path: Pa
                 if KILLS < MANY or rng.randrange(2):
                     while_dead += colleague.acknowledge()
         stopped = datetime.now(UTC)
+        audit.environment["RECONCILER_SCHEDULE__EVERY"] = "3s"  # it is not killed, and waits
         with audit.running() as life:
             up.append(life.seconds_until_up())
             audit.let_settle(life, stopped)

@@ -20,7 +20,7 @@ from tests.system.endurance.writer import Writer
 HISTORY = 400
 """Events of the time before."""
 
-DEBTS = 2
+DEBTS = 1
 """What a writer leaves unpaid; an older debt is paid, so that some findings are mended."""
 
 

@@ -251,6 +251,6 @@ def _two_rounds(audit: Audit, life: Life) -> None:
 
     def ran() -> bool:
         runs = [run["check"] for run in life.events("check_run")[began:]]
-        return all(runs.count(name) >= 2 for name in audit.names)
+        return all(runs.count(name) >= 2 for name in audit.reading_rows)
 
-    wait_until(ran, 60, "every check ran twice")
+    wait_until(ran, 60, "every check of rows ran twice")

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.support.patience import slowness, wait_until
-from tests.support.proxy import FETCHED, Fault, Proxy, connections_to, proxy
+from tests.support.proxy import FETCHED, Fault, Proxy, proxy
 from tests.support.servers import Database, Server
 from tests.support.workers import Worker
 from tests.system.faults.ledgers import (
@@ -58,8 +58,6 @@ class Story:
     """Seconds from the beginning of a fault until both checks said `error`."""
     recovered_after: dict[str, float] = field(default_factory=dict)
     """Seconds from its end until both said what is in the data."""
-    connections: dict[str, int] = field(default_factory=dict)
-    """The most at a time."""
     longest_query: float = 0.0
     """Seconds, as the server tells."""
     slowness: float = 1.0
@@ -97,14 +95,10 @@ class Story:
         return took()
 
     def watch(self, stop: threading.Event) -> None:
-        """Look at connections and queries until told to stop."""
+        """Look at the queries on the server until told to stop."""
         anyone = next(iter(self.databases.values()))
         while not stop.wait(0.2):
             self.slowness = max(self.slowness, slowness())
-            for name, each in self.proxies.items():
-                self.connections[name] = max(
-                    self.connections.get(name, 0), connections_to(each.port)
-                )
             rows = do(
                 anyone,
                 "SELECT COALESCE(MAX(time), 0) FROM information_schema.processlist"
@@ -177,7 +171,7 @@ def test_fault(story: Story, name: str) -> None:
     """The checks say error in time and recover in time, over three connections at most."""
     assert story.failed_after[name] < ERROR_WITHIN * story.slowness
     assert story.recovered_after[name] < RECOVERS_WITHIN * story.slowness
-    assert 1 <= story.connections[name] <= 3
+    assert 1 <= story.proxies[name].most_open <= 3
 
 
 def test_nothing_wrong_is_said(story: Story) -> None:

@@ -28,7 +28,12 @@ from worker.state import (
 from worker.state.tables import Row
 from worker.terminal import ConfigPath, Exit, Format, chosen, errors, fail, load
 
-app = typer.Typer(help="Look findings up, and acknowledge them.", no_args_is_help=True)
+app = typer.Typer(
+    name="findings",
+    help="Look findings up, and acknowledge them.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 UNRESOLVED = tuple(each for each in FindingState if each is not FindingState.RESOLVED)
 LONGEST_AUTHOR = 100

@@ -19,10 +19,13 @@ from worker.log import dump
 from worker.sources.access_log import read_file
 from worker.terminal import ConfigPath, Exit, Format, fail, load
 
+app = typer.Typer(add_completion=False)
+
 WIDTH = 400
 """Columns of a table in a pipe: names are whole there."""
 
 
+@app.command()
 def traffic(
     files: Annotated[
         list[Path], typer.Argument(help="Log files, compressed ones (gzip) too.", metavar="FILE")

@@ -1,0 +1,1 @@
+"""The commands, a module each: one is imported when it is called."""
