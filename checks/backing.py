@@ -13,6 +13,7 @@ from sqlalchemy import (
     RowMapping,
     Select,
     Subquery,
+    and_,
     case,
     func,
     literal,
@@ -34,9 +35,9 @@ from checks.base import (
     Sources,
     Window,
 )
-from checks.explaining import look
 from checks.expression import Expression, FarExpression
-from checks.looking import Keys
+from checks.looking import LONGEST_NAME, MOST_ROWS, Keys, chosen, fitting, having
+from checks.render import render
 from checks.sql import as_bytes, labelled, numbered, rows_of, scalar, shown
 from checks.types import Columns, Identifier, Severity
 
@@ -126,8 +127,41 @@ class Backing(Check):
                     yield f"{place} cannot be compared with {holder.table}.{name}: {reason}"
 
     def look(self, keys: Keys = ()) -> str | None:
-        """The sums of both sides for each owner."""
-        return look(self, keys)
+        """The sums of both sides for each owner: of some, or of all for whom they differ."""
+        owner = tuple(part.source for part in self.by)
+        for names in (owner, (*owner, "held_in"), (*owner, *self.joined_by)):
+            if found := having(keys, names):
+                return fitting(found, lambda some: self._sums_of(names, some))  # noqa: B023
+        return self._sums_of((), ())
+
+    def _sums_of(self, names: Sequence[str], keys: Keys) -> str:
+        """The sums of the owners of some keys of these names; without keys of all that are off."""
+        entries = self._entries(keys)
+        groups, sums, held_in = self._groups(entries), self._sums(entries), self._held_in(entries)
+        sources = (*(part.source for part in self.by), *self.joined_by)
+        columns = (*numbered(entries, "by"), *numbered(entries, "joined"))
+        called = dict(zip(sources, columns, strict=True)) | {"held_in": held_in}
+        if not keys:
+            which = _differ(sums)
+        elif "held_in" in names:
+            which = chosen({name: called[name] for name in names}, keys)
+        else:
+            is_own = func.coalesce(entries.c.apart, 0) == 0
+            which = and_(chosen({name: called[name] for name in names}, keys), is_own)
+        amounts = (self.amount, *(f"in_{table}" for table in self.sides[1:]))
+        shown = (
+            *(called[part.source].label(part.source[:LONGEST_NAME]) for part in self.by),
+            held_in.label("held_in"),
+            *numbered(entries, "joined"),
+            *(each.label(name[:LONGEST_NAME]) for each, name in zip(sums, amounts, strict=True)),
+        )
+        # Not WHERE: MySQL writes that into the statement within, in a way that not every SQL mode
+        # takes back when there is a quote in a value.
+        return render(select(*shown).group_by(*groups).having(which).limit(MOST_ROWS))
+
+    def _held_in(self, entries: Subquery) -> Built:
+        """The table of the amounts of no known owner."""
+        return case(*((entries.c.apart == n, name) for n, name in enumerate(self.sides)))
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Sum both sides for each owner, in one statement, and compare."""
@@ -162,14 +196,20 @@ class Backing(Check):
         table, _, column = part.columns[0].rpartition(".")
         return found[table or self.table].get(column)
 
-    def _entries(self) -> Subquery:
+    def _entries(self, keys: Keys = ()) -> Subquery:
         """Every amount that counts, with its owner (`by_n`) and the number of its table (`side`).
 
-        Where the owner is not known, `apart` and `joined_n` keep amounts from being added up.
+        Where the owner is not known, `apart` and `joined_n` keep amounts from being added up. With
+        keys only those of some owners.
         """
-        return union_all(self._own(), *(self._held(each) for each in self.holders)).subquery("e")
+        held = (self._held(each, keys) for each in self.holders)
+        return union_all(self._own(keys), *held).subquery("e")
 
-    def _own(self) -> Select[Any]:
+    def _among(self, owner: Sequence[Built], keys: Keys) -> tuple[ColumnElement[bool], ...]:
+        names = (part.source for part in self.by)
+        return (chosen(dict(zip(names, owner, strict=True)), keys),) if keys else ()
+
+    def _own(self, keys: Keys) -> Select[Any]:
         rows = rows_of(self.table, self.needs[self.table]).alias("own")
         source, column = joining.join(rows, self.through, self.needs, outer=True)
         owner = [part.over(column) for part in self.by]
@@ -177,14 +217,15 @@ class Backing(Check):
         return (
             self._entry(owner, 0, amount, [rows.c[name] for name in names])
             .select_from(source)
-            .where(amount != 0)
+            .where(amount != 0, *self._among(owner, keys))
         )
 
-    def _held(self, holder: Holder) -> Select[Any]:
+    def _held(self, holder: Holder, keys: Keys) -> Select[Any]:
         rows = rows_of(holder.table, self.needs[holder.table])
         owner, side = [rows.c[name] for name in holder.by], self.sides.index(holder.table)
         joined = [null() for _ in self.joined_by]
-        return self._entry(owner, side, rows.c[holder.amount], joined).where(holder.when.on(rows))
+        entry = self._entry(owner, side, rows.c[holder.amount], joined)
+        return entry.where(holder.when.on(rows), *self._among(owner, keys))
 
     def _entry(
         self, owner: Sequence[Built], side: int, amount: Built, joined: Sequence[Built]
@@ -200,21 +241,27 @@ class Backing(Check):
 
     def _unequal(self, entries: Subquery, found: Found) -> Select[Any]:
         """The owners whose two sides differ, each with the sum of each table's amounts."""
-        owner = numbered(entries, "by")
-        groups = (*owner, entries.c.apart, *numbered(entries, "joined"))
-        sums = [
-            func.sum(case((entries.c.side == side, entries.c.amount), else_=0))
-            for side in range(len(self.sides))
-        ]
+        owner, groups, sums = numbered(entries, "by"), self._groups(entries), self._sums(entries)
         spelled = [
             self._spelled(each, part, found) for each, part in zip(owner, self.by, strict=True)
         ]
         return (
             select(*labelled("key", spelled), *groups[len(owner) :], *labelled("sum", sums))
             .group_by(*groups)
-            .having(sums[0] != reduce(add, sums[1:]))
+            .having(_differ(sums))
             .order_by(*groups)
         )
+
+    def _groups(self, entries: Subquery) -> tuple[Built, ...]:
+        """What tells one owner from another."""
+        return (*numbered(entries, "by"), entries.c.apart, *numbered(entries, "joined"))
+
+    def _sums(self, entries: Subquery) -> list[Built]:
+        """The sum of each table's amounts."""
+        return [
+            func.sum(case((entries.c.side == side, entries.c.amount), else_=0))
+            for side in range(len(self.sides))
+        ]
 
     def _spelled(self, column: Built, part: FarExpression, found: Found) -> Built:
         """One of the spellings that the collation takes for equal, always the same."""
@@ -247,3 +294,8 @@ class Backing(Check):
         elif group["apart"] == 0:
             key |= {name: scalar(group[f"joined_{n}"]) for n, name in enumerate(self.joined_by)}
         return key
+
+
+def _differ(sums: Sequence[Built]) -> ColumnElement[bool]:
+    """Whether an amount is not what is held."""
+    return sums[0] != reduce(add, sums[1:])

@@ -210,10 +210,24 @@ class Check(BaseModel, ABC):
 
         With keys of findings it shows these; keys of another sort than the first are left out.
         Without any it shows the first of all violations, `settle` aside and `since` as the
-        configuration writes it. None where no statement can tell.
+        configuration writes it; of `stuck` all rows in the state. None where no statement can tell.
         """
         _ = keys
         return None
+
+    def row_keys(self, evidence: Mapping[str, Any]) -> Sequence[Mapping[str, Scalar]]:
+        """Keys for `look` of single rows of a finding, where it is one of several; else none."""
+        _ = evidence
+        return ()
+
+    def statements(self, at: datetime, zone: tzinfo) -> Sequence[str]:
+        """What a complete run that begins `at` executes, as SQL for MySQL and MariaDB.
+
+        Without a database, so of columns that are short texts in UTF-8 or, where they hold a time,
+        DATETIME in this zone. Empty where what a run executes depends on more than that.
+        """
+        _ = at, zone
+        return ()
 
     @property
     def source_name(self) -> str:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator
 
 from checks import catalog
 from checks.base import EVERYTHING, Check, Finding, Result, Sources, Window
-from checks.looking import Keys, among, having, in_catalog
+from checks.looking import Keys, having, in_catalog
 from checks.types import Identifier
 
 _DECLARATION = re.compile(
@@ -45,9 +45,10 @@ class Columns(Check):
         """What the catalog says of the columns."""
         names = [str(key["column"]) for key in having(keys, ("table", "column"))]
         wanted = [name for name in (*self.columns, *self.retired_columns) if name in names]
-        chosen = among({"column": "column_name"}, [{"column": n} for n in wanted]) if wanted else ""
-        shown = "column_name, column_type, is_nullable, column_default, collation_name"
-        return in_catalog("columns", shown, self.table, "ORDER BY ordinal_position", chosen)
+        among = {"column_name": wanted} if wanted else {}
+        shown = ("column_name", "column_type", "is_nullable", "column_default", "collation_name")
+        order = ("ordinal_position",)
+        return in_catalog("columns", shown, self.table, order=order, among=among)
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Compare the declarations with the catalog, column by column."""

@@ -15,6 +15,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    literal_column,
     or_,
     select,
 )
@@ -32,17 +33,8 @@ from checks.base import (
     Window,
 )
 from checks.grouping import candidates, goes_by_hash, index_order, may_repeat, shortened
-from checks.looking import (
-    Keys,
-    among,
-    fitting,
-    having,
-    listed,
-    quoted,
-    statement,
-    whatever_the_index,
-    where,
-)
+from checks.looking import MOST_ROWS, Keys, chosen, fitting, having
+from checks.render import render
 from checks.sql import as_bytes, row_estimate, rows_of, scalar, shown, without_index
 from checks.types import Columns, Identifier, Severity
 
@@ -76,24 +68,29 @@ class Duplicates(Check):
 
     def look(self, keys: Keys = ()) -> str | None:
         """The rows of some groups, or all groups with the first and the last of their rows."""
-        return fitting(having(keys, self.columns), self._look)
+        by_row = having(keys, (self.primary_key,)) if self.primary_key not in self.columns else ()
+        return fitting(by_row or having(keys, self.columns), self._look)
+
+    def row_keys(self, evidence: Mapping[str, Any]) -> Keys:
+        """The rows of a group, as far as they are listed."""
+        return [{self.primary_key: each} for each in evidence.get("row_ids", ())]
 
     def _look(self, keys: Keys) -> str:
-        names = {name: quoted(name) for name in self.columns}
-        by = listed(self.columns)
+        rows = rows_of(self.table, self.needs[self.table])
+        columns, own = {name: rows.c[name] for name in self.columns}, rows.c[self.primary_key]
+        statement: Select[Any]
         if keys:
-            chosen = where(among(names, keys, spell=whatever_the_index))
-            order = f"ORDER BY {listed(dict.fromkeys((*self.columns, self.primary_key)))}"
-            return statement("SELECT *", f"FROM {quoted(self.table)}", chosen, order)
-        filled = [f"{name} IS NOT NULL" for name in names.values()]
-        own = quoted(self.primary_key)
-        return statement(
-            f"SELECT {by}, COUNT(*) AS `rows`, MIN({own}) AS `first`, MAX({own}) AS `last`",
-            f"FROM {quoted(self.table)}",
-            where(f"({' OR '.join(filled)})" if self.nulls == "equal" else " AND ".join(filled)),
-            f"GROUP BY {by}",
-            "HAVING COUNT(*) > 1",
-        )
+            # Of duplicates under a unique index, MySQL returns one row to a look-up along it.
+            names = {name: without_index(each) for name, each in columns.items()}
+            among = chosen(names if set(keys[0]) == set(names) else {self.primary_key: own}, keys)
+            order = dict.fromkeys((*self.columns, self.primary_key))
+            statement = select(literal_column("*")).select_from(rows).where(among)
+            statement = statement.order_by(*(rows.c[name] for name in order))
+        else:
+            ends = (func.min(own).label("first"), func.max(own).label("last"))
+            shown = (*columns.values(), func.count().label("rows"), *ends)
+            statement = self._repeated(rows, list(columns.values()), *shown)
+        return render(statement.limit(MOST_ROWS))
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Group all rows by key; describe the groups with most rows by their row ids.

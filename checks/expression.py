@@ -57,11 +57,6 @@ class Expression:
         takes_over = isinstance(self._tree, exp.Column | exp.Coalesce)
         return takes_over and any(column(name).is_long for name in self.columns)
 
-    @property
-    def tree(self) -> "exp.Expr":
-        """What was parsed, for those who spell it anew."""
-        return self._tree.copy()
-
     def __repr__(self) -> str:
         return f"Expression({self.source!r})"
 

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
-from sqlalchemy import ColumnElement, Connection, TableClause, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, TableClause, and_, func, select
 
 from checks import catalog, moments
 from checks.base import EVERYTHING, SAMPLE, Check, CheckError, Finding, Result, Sources, Window
 from checks.looking import Keys
-from checks.requesting import NO_PATH, SHOWN_DIGEST, look
+from checks.requesting import NO_PATH, SHOWN_DIGEST, differ, look
 from checks.sql import as_bytes, counted, rows_of, scalar, shown
 from checks.traffic.routes import template
 from checks.types import Duration, Identifier, Ratio, Slug
@@ -223,12 +223,12 @@ class IdempotencyRequests(Check):
         repeated = repeated.having(func.count() > 1)
         if not seen.connection.execute(repeated.limit(1)).first():
             return 0
-        path, request = rows.c[self.path], rows.c[self.hash]
-        two = or_(func.min(path) != func.max(path), func.min(request) != func.max(request))
         # Of the spellings that the database takes for one key, always the same.
         named = shown(func.min(as_bytes(columns[0])), seen.found[self.key]).label("key")
         scope = (shown(rows.c[name], seen.found[name]) for name in self.scope)
-        reused = repeated.having(two).with_only_columns(named, *scope, func.count().label("rows"))
+        reused = repeated.having(differ(self, rows)).with_only_columns(
+            named, *scope, func.count().label("rows")
+        )
         found = seen.connection.execute(reused.order_by(named).limit(SAMPLE + 1)).all()
         seen.findings += [self._reused(*row) for row in found[:SAMPLE]]
         if len(found) <= SAMPLE:

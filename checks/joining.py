@@ -29,10 +29,18 @@ class Lookup:
 
 
 def join(
-    rows: FromClause, through: Through, needs: Mapping[str, Iterable[str]], *, outer: bool
+    rows: FromClause,
+    through: Through,
+    needs: Mapping[str, Iterable[str]],
+    *,
+    outer: bool,
+    source: FromClause | None = None,
 ) -> tuple[FromClause, Lookup]:
-    """Rows with the tables joined to them, and how to name the columns of all."""
-    source = rows
+    """Rows with the tables joined to them, and how to name the columns of all.
+
+    `source` is what the tables are joined to where the rows are but a part of it.
+    """
+    source = rows if source is None else source
     sides: dict[str, FromClause] = {"": rows}
     for table, on in through.items():
         other = sides[table] = rows_of(table, needs[table]).alias(f"far_{table}")

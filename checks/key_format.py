@@ -5,36 +5,36 @@ from dataclasses import replace
 from typing import Any, Literal, Self
 
 from pydantic import model_validator
-from sqlalchemy import ColumnElement, Connection, TableClause, and_, false, func, not_, or_, select
-
-from checks import catalog, moments
-from checks.base import (
-    EVERYTHING,
-    SAMPLE,
-    Check,
-    CheckError,
-    Finding,
-    Result,
-    Scalar,
-    Sources,
-    Window,
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    TableClause,
+    and_,
+    false,
+    func,
+    not_,
+    or_,
+    select,
 )
+
+from checks import catalog
+from checks.base import EVERYTHING, SAMPLE, Finding, Result, Scalar, Sources, Window
 from checks.expression import Expression
-from checks.key_pattern import Patterns, is_blank, legible, longest, obeys
-from checks.looking import Keys, begun, both, constant, look_at_rows, quoted, spelled
+from checks.key_pattern import Patterns, is_blank, longest, obeys
 from checks.moments import Since
-from checks.sql import among, row_estimate, rows_of, sample_rows
+from checks.row_check import RowCheck, View
+from checks.sql import among, row_estimate
 from checks.types import Identifier
 from checks.window import Followed, Reading, cursor_complaints
 
+Built = ColumnElement[Any]
 
-class KeyFormat(Check):
+
+class KeyFormat(RowCheck):
     """Whether every value of a key column that is more than white space obeys one of the rules."""
 
-    model_config = Check.model_config | {"arbitrary_types_allowed": True}
-
     kind: Literal["key_format"] = "key_format"
-    primary_key: Identifier
     column: Identifier
     patterns: Patterns
     """Rules such as `lottery_draw_{int}_{int}_{int}`; see `checks.key_pattern`."""
@@ -59,11 +59,10 @@ class KeyFormat(Check):
         return f"{self.column}: {' or '.join(each.source for each in self.patterns)}"
 
     @property
-    def needs(self) -> Mapping[str, tuple[str, ...]]:
-        """The key column, the primary key by which findings name rows, and what chooses rows."""
+    def reads_columns(self) -> tuple[str, ...]:
+        """The key column, and what chooses rows."""
         times = filter(None, (self.cursor, self.written_at))
-        chosen = self.when.columns if self.when else ()
-        return {self.table: tuple(dict.fromkeys((self.primary_key, self.column, *times, *chosen)))}
+        return (self.column, *times, *(self.when.columns if self.when else ()))
 
     def complaints(self, connection: Connection) -> Iterator[str]:
         """A cursor that cannot be followed, a condition that never holds, keys that do not fit."""
@@ -72,79 +71,67 @@ class KeyFormat(Check):
         if self.when:
             yield from self.when.complaints(connection, self.table)
         found = catalog.columns(connection, self.table)
-        yield from self._doubts(found)
-        yield from self._too_long(found)
+        yield from self.doubts(found)
+        yield from self._too_long(found[self.column])
 
-    def _doubts(self, found: Mapping[str, catalog.Column]) -> Iterator[str]:
+    def doubts(self, found: Mapping[str, catalog.Column]) -> Iterator[str]:
         """What would make an answer wrong."""
         if self.since and self.written_at and not found[self.written_at].is_moment:
             yield f"{self.table}.{self.written_at} is {found[self.written_at].type}, and no time"
 
-    def _too_long(self, found: Mapping[str, catalog.Column]) -> Iterator[str]:
-        limit, most = found[self.column].longest, longest(self.patterns)
+    def _too_long(self, column: catalog.Column) -> Iterator[str]:
+        limit, most = column.longest, longest(self.patterns)
         if limit is not None and (most is None or most > limit):
             may = "of any length" if most is None else f"of {most} characters"
             yield f"the rule allows keys {may}, {self.table}.{self.column} holds {limit}"
 
-    def look(self, keys: Keys = ()) -> str | None:
-        """The rows whose key breaks the rules."""
-        key = f"CONVERT({quoted(self.column)} USING utf8mb4) COLLATE utf8mb4_bin"
-        wrong = [
-            f"{key} NOT REGEXP {constant(legible(self.patterns))}",
-            f"{key} NOT REGEXP '^[[:space:]]*$'",
-            spelled(self.when) if self.when else "",
-            begun(self.written_at, self.since),
-        ]
-        return look_at_rows(self.table, self.primary_key, keys, both(*wrong))
-
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Count and sample the rows that break the rules, of the new and of those known to."""
-        names = self.needs[self.table]
         with sources.snapshot(self.database) as connection:
-            found = catalog.require(connection, self.table, names)
-            if complaint := next(self._doubts(found), None):
-                raise CheckError(complaint, permanent=True)
+            view = self.view(connection, window)
             key = (self.primary_key,)
             followed = Followed(self.table, self.cursor, self.written_at, key=key)
             reading = followed.read(connection, window, "near")
-            rows = rows_of(self.table, names)
-            read = self._read(rows, reading, window)
-            wrong = and_(read, self._wrong(rows, found, window))
-            counted = select(func.count()).select_from(rows).where(wrong)
-            violations = int(connection.scalar(counted) or 0)
-            findings = sample_rows(
-                connection, rows, wrong, self._describe, violations=violations, found=found
-            )
-            examined = self._examined(connection, rows, reading)
+            read = self._read(view.rows, reading, window)
+            violations = int(connection.scalar(self._number(view, *read)) or 0)
+            findings = self.findings(connection, view, violations, *read)
+            examined = self._examined(connection, view.rows, reading)
         goes_on = reading.left is not None and violations <= SAMPLE
         return Result(
             examined,
             violations,
             tuple(map(self._with_key_only, findings)),
-            notes=(*filter(None, (reading.note,)), *self._too_long(found)),
+            notes=(*filter(None, (reading.note,)), *self._too_long(view.described(self.column))),
             complete=reading.begin is None,
             cursor={"near": reading.left} if goes_on else None,
         )
 
-    def _read(self, rows: TableClause, reading: Reading, window: Window) -> ColumnElement[bool]:
+    def counts(self, view: View) -> Select[Any]:
+        """The statement that counts them in a complete run."""
+        return self._number(view)
+
+    def _number(self, view: View, *read: ColumnElement[bool]) -> Select[Any]:
+        return select(func.count()).select_from(view.rows).where(*read, self.violates(view))
+
+    def _read(
+        self, rows: TableClause, reading: Reading, window: Window
+    ) -> tuple[ColumnElement[bool], ...]:
         """The rows of the window, and those known to be wrong."""
         if reading.begin is None or self.cursor is None:
-            return reading.covers(None)
+            return ()
         known = [(key[self.primary_key],) for key in window.known if self.primary_key in key]
         again = among([rows.c[self.primary_key]], known) if known else false()
-        return or_(reading.covers(rows.c[self.cursor]), again)
+        return (or_(reading.covers(rows.c[self.cursor]), again),)
 
-    def _wrong(
-        self, rows: TableClause, found: Mapping[str, catalog.Column], window: Window
-    ) -> ColumnElement[bool]:
-        key: ColumnElement[Any] = rows.c[self.column]
+    def violates(self, view: View) -> ColumnElement[bool]:
+        """The key is more than white space and obeys none of the rules, and is to obey one."""
+        key: Built = view.rows.c[self.column]
         wrong = [key.is_not(None), not_(obeys(key, self.patterns)), not_(is_blank(key))]
         if self.when:
-            wrong.append(self.when.holds_for(rows))
+            wrong.append(self.when.holds_for(view.rows))
         if self.since and self.written_at:
-            described, time = found[self.written_at], rows.c[self.written_at]
             # A row without a time may be a new one.
-            begun = time >= moments.written(self.since, described, window.zone)
+            begun = view.rows.c[self.written_at] >= view.written(self.since, self.written_at)
             wrong.append(func.coalesce(begun, True))
         return and_(*wrong)
 
@@ -158,5 +145,7 @@ class KeyFormat(Check):
         shown = {self.column: finding.evidence.get(self.column)}
         return replace(finding, evidence=shown if self.column != self.primary_key else {})
 
-    def _describe(self, _seen: dict[str, Scalar]) -> str:
+    def describe(self, seen: dict[str, Scalar], view: View) -> str:
+        """The column."""
+        _ = seen, view
         return f"{self.table}.{self.column} is not written as the rule says"

@@ -203,19 +203,17 @@ Patterns = Annotated[tuple[KeyPattern, ...], BeforeValidator(_listed), Field(min
 
 
 def regex_of(patterns: Sequence[KeyPattern]) -> str:
-    """The regular expression of a key that obeys one of these rules."""
-    return _whole("|".join(each.regex for each in patterns))
+    """The regular expression of a key that obeys one of these rules.
+
+    Where it can be without a backslash: SQL modes differ in what one means in a text.
+    """
+    return _whole("|".join(_ESCAPED.sub(r"[\1]", each.regex) for each in patterns))
 
 
 def _whole(regex: str) -> str:
     # Not $: it is also true before a last line feed. Each dialect has its own word for the end.
-    return rf"\A(?:{regex})(?![\s\S])"
-
-
-def legible(patterns: Sequence[KeyPattern]) -> str:
-    """The same for people, and where it can be without a backslash, which SQL modes differ in."""
-    regex = "|".join(_ESCAPED.sub(r"[\1]", each.regex) for each in patterns)
-    return f"(?s)^(?:{regex})(?!.)"
+    # The flags whatever a server's own are: . is any character, ^ the beginning and no other line.
+    return f"(?s-m:^(?:{regex})(?!.))"
 
 
 def longest(patterns: Sequence[KeyPattern]) -> int | None:

@@ -63,9 +63,20 @@ def in_scope(
     # Not asked where it cannot be: it would keep an index on the column from being used.
     timeless = column.is_(None) if described.nullable else false()
     judged = or_(timeless, ~young) if settle else true()
-    if since is None:
-        return judged
-    return and_(judged, or_(timeless, column >= written(since, described, zone)))
+    return judged if since is None else and_(judged, not_before(column, since, described, zone))
+
+
+def not_before(
+    column: Built, since: datetime, described: catalog.Column | None = None, zone: tzinfo = UTC
+) -> ColumnElement[bool]:
+    """Whether a row has no time, or one that is not before the cut-over.
+
+    Without a description of the column the cut-over is taken as it was written.
+    """
+    if described is None:
+        return or_(column.is_(None), column >= since.replace(tzinfo=None).isoformat(" "))
+    timeless = column.is_(None) if described.nullable else false()
+    return or_(timeless, column >= written(since, described, zone))
 
 
 def longer_ago(

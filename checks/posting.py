@@ -21,9 +21,8 @@ from sqlalchemy import (
 
 from checks import catalog
 from checks.expression import Expression, FarExpression
-from checks.looking import derived, quoted, spelled, where
 from checks.pairing import Built, Catalog, Far, Key, Moment, NearSide, Only, Pairing
-from checks.sql import among, labelled
+from checks.sql import among, labelled, numbered
 from checks.template import Template, as_number
 from checks.types import Identifier
 from checks.window import Reading
@@ -118,25 +117,38 @@ class Posting(Pairing):
         """The business row."""
         return "business"
 
-    def expecting(self) -> str:
-        """A row for which `required_when` holds."""
-        return spelled(self.required_when, "business") if self.required_when else ""
-
-    def allowing(self) -> str:
-        """A row for which one of the two conditions holds."""
-        if not self.allowed_when or not self.required_when:
-            return self.expecting()
-        return f"({self.expecting()} OR {spelled(self.allowed_when, 'business')})"
-
-    def naming(self) -> str:
-        """Equality of the derived key."""
-        key = quoted(f"ledger.{self.ledger_key_column}")
-        return f"{key} = {derived(self.ledger_key, 'business')}"
-
     def near_side(self) -> NearSide:
         """Business rows one by one or, where sums are compared, by derived key."""
-        rows = super().near_side()
-        return _by_key(self, rows) if self.sum else rows
+        if not self.sum:
+            return super().near_side()
+        rows = self.near_rows().alias(self.near_role)
+        columns = self.key_columns(rows)
+        least, most, sums = self._ends(rows)
+        shown = (
+            *columns,
+            func.count().label("rows"),
+            *labelled("least", least),
+            *labelled("most", most),
+            *labelled("sum", sums),
+        )
+        of_key = select(*shown).where(self.expects(rows)).group_by(*columns)
+        if self.since and self.written_at:
+            begun = self.not_before(rows, self.written_at)
+            of_key = of_key.having(_holds_for_all(begun) == 1)
+        groups = of_key.subquery(self.near_role)
+        pairs = zip(numbered(groups, "least"), numbered(groups, "most"), strict=True)
+        return NearSide(groups, (), (*pairs, *((each,) for each in numbered(groups, "sum"))))
+
+    def _ends(self, rows: FromClause) -> tuple[list[Built], list[Built], list[Built]]:
+        """Of the rows of one key: the least and the most of what is equal, and the sums."""
+        equal = [each.over(rows.c.__getitem__) for each in self.equal]
+        sums: list[Built] = [func.sum(each.over(rows.c.__getitem__)) for each in self.sum]
+        # NULL, and so unlike the least, when only some of the rows have a value.
+        most: list[Built] = [
+            case((func.count(each) == func.count(), func.max(each))) for each in equal
+        ]
+        least: list[Built] = [func.min(each) for each in equal]
+        return least, most, sums
 
     def keys(self, rows: FromClause) -> list[Built]:
         """The derived key."""
@@ -151,7 +163,7 @@ class Posting(Pairing):
             rows.c[name] == (part if described[name].is_text else as_number(part))
             for name, part in parts
         )
-        return and_(*same, self.ledger_key.on(rows) == key)
+        return and_(*same, self.naming(far, rows))
 
     def near(self, moment: Moment, only: Only, *, marked: bool = False) -> FromClause:
         """Business rows one by one or, where sums are compared, by derived key."""
@@ -159,18 +171,14 @@ class Posting(Pairing):
             return super().near(moment, only, marked=marked)
         rows = self.near_rows()
         columns = self.key_columns(rows)
-        equal = [each.on(rows) for each in self.equal]
-        sums = [func.sum(each.on(rows)) for each in self.sum]
+        least, most, sums = self._ends(rows)
         judged = _holds_for_all(self.judged(moment, rows))
         found = (
             select(
                 *labelled("key", columns),
                 *labelled("name", self.keys(rows)),
-                *labelled("value", [*(func.min(each) for each in equal), *sums]),
-                # NULL, and so unlike what MIN gives, when only some of the rows have a value.
-                *labelled(
-                    "also", [case((func.count(e) == func.count(), func.max(e))) for e in equal]
-                ),
+                *labelled("value", [*least, *sums]),
+                *labelled("also", most),
             )
             .where(self.expects(rows), only(rows))
             .group_by(*columns)
@@ -273,26 +281,3 @@ def _unreadable(template: Template, number: int, column: catalog.Column) -> str 
 def _holds_for_all(condition: ColumnElement[bool]) -> ColumnElement[int]:
     """1 where a condition holds for every row of a group, else 0."""
     return func.min(case((condition, 1), else_=0))
-
-
-def _by_key(check: Posting, rows: NearSide) -> NearSide:
-    """Sums over the business rows of each derived key, and the least and the most of the rest."""
-    columns = ", ".join(quoted(f"business.{name}") for name in check.key_names)
-    shown = [columns, "COUNT(*) AS `rows`"]
-    ends: list[tuple[str, ...]] = []
-    for number, (value,) in enumerate(rows.ends):
-        shown.append(f"MIN({value}) AS least_{number}")
-        # NULL, and so unlike the least, when only some of the rows have a value.
-        shown.append(f"IF(COUNT({value}) = COUNT(*), MAX({value}), NULL) AS most_{number}")
-        ends.append((f"business.least_{number}", f"business.most_{number}"))
-    for number, each in enumerate(check.sum):
-        shown.append(f"SUM({spelled(each, 'business')}) AS sum_{number}")
-        ends.append((f"business.sum_{number}",))
-    expecting, judged = rows.conditions
-    source = [
-        f"FROM (SELECT {', '.join(shown)} {rows.source}",
-        where(expecting),
-        f"GROUP BY {columns}",
-        f"HAVING MIN({judged}) = 1" if judged else "",
-    ]
-    return NearSide("\n  ".join(filter(None, source)) + ") AS business", (), tuple(ends))

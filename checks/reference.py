@@ -19,9 +19,8 @@ from sqlalchemy import (
 )
 
 from checks import catalog
-from checks.base import Evidence, Finding
+from checks.base import Evidence, Finding, Scalar
 from checks.expression import Expression, FarExpression
-from checks.looking import quoted, spelled
 from checks.pairing import Built, Catalog, Direction, Far, Key, Moment, Only, Pairing
 from checks.sql import ALL_ROWS, among, numbered, scalar
 from checks.types import Columns, Identifier
@@ -92,22 +91,14 @@ class Reference(Pairing):
         """The child of the parent."""
         return "child"
 
-    def expecting(self) -> str:
-        """A row that names a parent, or has to."""
-        names = " AND ".join(f"{quoted(f'child.{name}')} IS NOT NULL" for name in self.columns)
-        if self.required_when is None:
-            return names
-        return f"(({names}) OR {spelled(self.required_when, 'child')})"
-
-    def naming(self) -> str:
-        """Equality of the columns."""
-        pairs = zip(self.far.key, self.columns, strict=True)
-        return " AND ".join(f"{quoted(f'parent.{a}')} = {quoted(f'child.{b}')}" for a, b in pairs)
-
     def shared_names(self) -> dict[str, str]:
         """What is shared, by the parent's names."""
         pairs = zip(self.far.key, self.columns, strict=True) if self.one_to_one else ()
-        return {f"{self.parent}.{one}": quoted(f"child.{other}") for one, other in pairs}
+        return {f"{self.parent}.{one}": other for one, other in pairs}
+
+    def row_keys(self, evidence: Mapping[str, Any]) -> Sequence[Mapping[str, Scalar]]:
+        """The first and the last of the rows that name the same parent."""
+        return [{self.primary_key: each} for each in evidence.get("row_ids", ())]
 
     @property
     def near_key_columns(self) -> tuple[str, ...]:
@@ -117,11 +108,6 @@ class Reference(Pairing):
     def keys(self, rows: FromClause) -> list[Built]:
         """The referring columns."""
         return [rows.c[name] for name in self.columns]
-
-    def named_by(self, far: FromClause, rows: FromClause, _found: Catalog) -> ColumnElement[bool]:
-        """Equality of the columns."""
-        pairs = zip(self.far.key, self.columns, strict=True)
-        return and_(*(far.c[one] == rows.c[other] for one, other in pairs))
 
     def near(self, moment: Moment, only: Only, *, marked: bool = False) -> FromClause:
         """Children one by one; where they are only counted, once for all that say the same."""

@@ -1,15 +1,34 @@
 """SQL with which a person looks at the requests that `idempotency_requests` tells of."""
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    and_,
+    cast,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    true,
+    union_all,
+)
 
 from checks import looking
-from checks.looking import Keys, among, constant, listed, literal, quoted, statement, where
+from checks.looking import MOST_ROWS, Keys, chosen
+from checks.render import render
+from checks.sql import as_unicode, rows_of, without_index
 from checks.traffic.routes import ID
 from checks.traffic.seen import OTHER
 
 if TYPE_CHECKING:
     from checks.idempotency_requests import IdempotencyRequests
+
+Row = ColumnElement[Any]
 
 NO_PATH = "(none)"
 """What requests without a path are told under."""
@@ -32,63 +51,66 @@ def look(check: "IdempotencyRequests", keys: Keys) -> str:
     return _counts(check)
 
 
+def differ(check: "IdempotencyRequests", rows: Any) -> ColumnElement[bool]:
+    """Whether the requests of one key are more than one request."""
+    path, request = rows.c[check.path], rows.c[check.hash]
+    return or_(func.min(path) != func.max(path), func.min(request) != func.max(request))
+
+
 def _of_keys(check: "IdempotencyRequests", keys: Keys) -> str:
-    names = {"key_sha256": _digest(check)} | {name: quoted(name) for name in check.scope}
-    key = quoted(check.key)
+    inside, rows = (rows_of(check.table, check.needs[check.table]) for _ in range(2))
+    names = {"key_sha256": _digest(inside.c[check.key])}
+    names |= {name: inside.c[name] for name in check.scope}
     # Of all spellings that the database takes for one key, the finding knows only one.
-    same = f"SELECT {key} FROM {quoted(check.table)} {where(among(names, keys))}"
-    return statement(
-        "SELECT *",
-        f"FROM {quoted(check.table)}",
-        where(f"{looking.whatever_the_index(key)} IN ({same})"),
-        f"ORDER BY {listed(dict.fromkeys((*check.scope, check.key, check.primary_key)))}",
-    )
+    same = select(inside.c[check.key]).where(chosen(names, keys))
+    everything: Select[Any] = select(literal_column("*")).select_from(rows)
+    order = dict.fromkeys((*check.scope, check.key, check.primary_key))
+    found = everything.where(without_index(rows.c[check.key]).in_(same))
+    return render(found.order_by(*(rows.c[name] for name in order)).limit(MOST_ROWS))
 
 
 def _of_paths(check: "IdempotencyRequests", status: str, keys: Keys) -> str:
-    paths = " OR ".join(_on_path(quoted(check.path), str(key["path"])) for key in keys)
-    return statement(
-        "SELECT *",
-        f"FROM {quoted(check.table)}",
-        where(f"{quoted(check.status)} = {constant(status)}", f"({paths})"),
-        f"ORDER BY {quoted(check.written_at)} DESC",
-    )
+    rows = rows_of(check.table, check.needs[check.table])
+    paths = or_(*(_on_path(rows.c[check.path], str(key["path"])) for key in keys))
+    found: Select[Any] = select(literal_column("*")).select_from(rows)
+    found = found.where(rows.c[check.status] == status, paths)
+    return render(found.order_by(rows.c[check.written_at].desc()).limit(MOST_ROWS))
 
 
-def _on_path(column: str, path: str) -> str:
+def _on_path(column: Row, path: str) -> ColumnElement[bool]:
     """Whether a path is one that is told as this, with any query behind it."""
     if path == NO_PATH:
-        return f"{column} IS NULL"
+        return column.is_(None)
     if path == OTHER:  # too many of them to say which
-        return "TRUE"
+        return true()
     pattern = "%".join(_SPECIAL.sub(r"!\g<0>", part) for part in path.split(ID))
-    return " OR ".join(
-        f"{column} LIKE {literal(each)} ESCAPE '!'" for each in (pattern, f"{pattern}?%")
-    )
+    return or_(*(column.like(each, escape="!") for each in (pattern, f"{pattern}?%")))
 
 
 def _counts(check: "IdempotencyRequests") -> str:
-    table, time = quoted(check.table), quoted(check.written_at)
-    key, path, request = map(quoted, (check.key, check.path, check.hash))
-    by = listed((check.key, *check.scope))
-    counts = f"COUNT(*) AS requests, MIN({time}) AS oldest, MAX({time}) AS latest"
-    of_keys = statement(
-        f"SELECT 'key_reuse' AS problem, MIN({_digest(check)}) AS what, {counts}",
-        f"FROM {table}",
-        where(f"{key} IS NOT NULL"),
-        f"GROUP BY {by}",
-        f"HAVING MIN({path}) <> MAX({path}) OR MIN({request}) <> MAX({request})",
+    rows = rows_of(check.table, check.needs[check.table])
+    key, path, status = rows.c[check.key], rows.c[check.path], rows.c[check.status]
+    time: Row = rows.c[check.written_at]
+    counts = (
+        func.count().label("requests"),
+        func.min(time).label("oldest"),
+        func.max(time).label("latest"),
     )
-    statuses = ", ".join(map(constant, (check.failed, check.processing)))
-    of_paths = statement(
-        f"SELECT CAST({quoted(check.status)} AS CHAR), CAST({path} AS CHAR), {counts}",
-        f"FROM {table}",
-        where(f"{quoted(check.status)} IN ({statuses})"),
-        f"GROUP BY {listed((check.status, check.path))}",
-        "ORDER BY requests DESC",
+    of_keys = (
+        select(literal("key_reuse").label("problem"), func.min(_digest(key)).label("what"), *counts)
+        .where(key.is_not(None))
+        .group_by(key, *(rows.c[name] for name in check.scope))
+        .having(and_(func.count() > 1, differ(check, rows)))
     )
-    return statement(f"({of_keys})\nUNION ALL\n({of_paths})")
+    of_paths = (
+        select(cast(status, String()), cast(path, String()), *counts)
+        .where(status.in_((check.failed, check.processing)))
+        .group_by(status, path)
+        .order_by(func.count().desc())
+    )
+    both = (each.limit(MOST_ROWS) for each in (of_keys, of_paths))
+    return render(union_all(*both).limit(MOST_ROWS))
 
 
-def _digest(check: "IdempotencyRequests") -> str:
-    return f"LEFT(SHA2(CONVERT({quoted(check.key)} USING utf8mb4), 256), {SHOWN_DIGEST})"
+def _digest(key: Row) -> Row:
+    return func.left(func.sha2(as_unicode(key), 256), SHOWN_DIGEST)

@@ -6,8 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from checks import catalog
 from checks.base import EVERYTHING, Check, Finding, Result, Sources, Window
-from checks.looking import Keys, quoted
-from checks.sql import row_total
+from checks.looking import Keys
+from checks.render import render
+from checks.sql import row_total, rows_in
 
 Rows = Annotated[int, Field(ge=0)]
 
@@ -42,7 +43,7 @@ class RowCount(RowBounds, Check):
     def look(self, keys: Keys = ()) -> str | None:
         """How many rows there are."""
         _ = keys
-        return f"SELECT COUNT(*)\nFROM {quoted(self.table)}"
+        return render(rows_in(self.table))
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Count the rows. The catalog's own figure is an estimate and is not used."""

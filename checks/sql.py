@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -30,7 +30,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import Grouping
 from sqlalchemy.sql.functions import FunctionElement
 
-from checks.base import SAMPLE, Finding, Scalar
+from checks.base import SAMPLE, Scalar
 from checks.catalog import Column, estimated_rows
 
 WHITE_SPACE = (
@@ -251,7 +251,12 @@ def counted(condition: ColumnElement[bool], label: str) -> ColumnElement[int]:
 
 def row_total(connection: Connection, name: str) -> int:
     """Exact rows of a table."""
-    return int(connection.scalar(select(func.count()).select_from(table(name))) or 0)
+    return int(connection.scalar(rows_in(name)) or 0)
+
+
+def rows_in(name: str) -> Select[Any]:
+    """The statement that counts the rows of a table."""
+    return select(func.count().label("number")).select_from(table(name))
 
 
 def row_estimate(connection: Connection, name: str) -> int:
@@ -263,30 +268,13 @@ def row_estimate(connection: Connection, name: str) -> int:
     return estimate if estimate and estimate > COUNTED_ROWS else row_total(connection, name)
 
 
-def sample_rows(
-    connection: Connection,
-    rows: TableClause,
-    where: ColumnElement[bool],
-    describe: Callable[[dict[str, Scalar]], str],
-    *,
-    violations: int,
-    found: Mapping[str, Column],
-    magnitude: Callable[[dict[str, Scalar]], int] = lambda _: 1,
-) -> tuple[Finding, ...]:
-    """The first `SAMPLE` of so many violating rows, in primary-key order, each as a finding.
+def sample_of(
+    rows: TableClause, where: Iterable[ColumnElement[bool]], found: Mapping[str, Column] | None
+) -> Select[Any]:
+    """Reads the first `SAMPLE` of some rows in the order of the first column, the primary key.
 
-    The first column of `rows` is its primary key and the key; the others are the evidence.
-    `found` is what the catalog says of them: long values are cut before they are fetched.
+    `found` is what the catalog says of the columns, if it was asked: long values are cut before
+    they are fetched.
     """
-    if violations == 0:
-        return ()
-    primary_key = rows.c[0]
-    values = (shown(each, found[each.name]).label(each.name) for each in rows.c)
-    statement = select(*values).where(where).order_by(primary_key).limit(SAMPLE)
-    findings = []
-    for row in connection.execute(statement).mappings():
-        seen = {name: scalar(value) for name, value in row.items()}
-        message, size = describe(seen), magnitude(seen)
-        key = {primary_key.name: seen.pop(primary_key.name)}
-        findings.append(Finding(key, message, seen, size))
-    return tuple(findings)
+    values = (shown(c, found[c.name]).label(c.name) if found else c for c in rows.c)
+    return select(*values).where(*where).order_by(rows.c[0]).limit(SAMPLE)

@@ -1,50 +1,24 @@
 """`stuck`: no row stays in a passing state for longer than it may."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, tzinfo
+from dataclasses import replace
+from datetime import UTC
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, TableClause, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from checks import catalog, moments
-from checks.base import (
-    EVERYTHING,
-    Check,
-    CheckError,
-    Finding,
-    Result,
-    Scalar,
-    Sources,
-    Window,
-)
+from checks.base import EVERYTHING, Finding, Result, Scalar, Sources, Window
 from checks.expression import Expression
-from checks.looking import Keys, look_at_rows, spelled
-from checks.sql import counted, rows_of, sample_rows
+from checks.row_check import RowCheck, View
+from checks.sql import counted
 from checks.types import Duration, Identifier
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """When a run looks, by the database's own time, and how a column would write that."""
-
-    at: datetime
-    column: catalog.Column
-    zone: tzinfo
-
-    def seconds_since(self, value: object) -> int | None:
-        """How long ago a value of the column was; none for NULL and for what is no time."""
-        moment = moments.read(value, self.column, self.zone)
-        return None if moment is None else int((self.at - moment).total_seconds())
-
-
-class Stuck(Check):
+class Stuck(RowCheck):
     """Whether every row that is in a passing state has not been in it for too long."""
 
-    model_config = Check.model_config | {"arbitrary_types_allowed": True}
-
     kind: Literal["stuck"] = "stuck"
-    primary_key: Identifier
     when: Expression
     """The passing state, so put that an index serves it: `status = 'processing'`."""
     entered_at: Identifier
@@ -57,69 +31,64 @@ class Stuck(Check):
         return f"{self.when.source}: {self.longer_than.total_seconds():g} s at most"
 
     @property
-    def needs(self) -> Mapping[str, tuple[str, ...]]:
-        """The columns of the state and its time, and the primary key that findings name."""
-        names = (self.primary_key, self.entered_at, *self.when.columns)
-        return {self.table: tuple(dict.fromkeys(names))}
+    def reads_columns(self) -> tuple[str, ...]:
+        """The time of the state, and its columns."""
+        return (self.entered_at, *self.when.columns)
+
+    @property
+    def first_shown(self) -> str | None:
+        """Those first that are in the state for longest."""
+        return self.entered_at
 
     def complaints(self, connection: Connection) -> Iterator[str]:
         """A column that holds no time, and a state that never is."""
-        yield from self._complaints(catalog.columns(connection, self.table))
+        yield from self.doubts(catalog.columns(connection, self.table))
         yield from self.when.complaints(connection, self.table)
 
-    def look(self, keys: Keys = ()) -> str | None:
-        """The rows in the state, those first that are in it for longest."""
-        passing = spelled(self.when)
-        return look_at_rows(self.table, self.primary_key, keys, passing, order=self.entered_at)
-
-    def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
-        """Look at every row in the state, whatever was read before: the old ones count."""
-        names = self.needs[self.table]
-        with sources.snapshot(self.database) as connection:
-            found = catalog.require(connection, self.table, names)
-            if complaint := next(self._complaints(found), None):
-                raise CheckError(complaint, permanent=True)
-            clock = Clock(moments.now(connection), found[self.entered_at], window.zone)
-            rows = rows_of(self.table, names)
-            passing, late = self.when.on(rows), self._late(rows, clock)
-            counts = (func.count(), counted(late, "late"), func.min(rows.c[self.entered_at]))
-            examined, violations, oldest = connection.execute(select(*counts).where(passing)).one()
-            findings = sample_rows(
-                connection,
-                rows,
-                and_(passing, late),
-                lambda seen: self._describe(seen, clock),
-                violations=int(violations),
-                found=found,
-            )
-        seconds = clock.seconds_since(oldest)
-        measures = {"passing": int(examined)}
-        if seconds is not None:
-            measures["oldest_seconds"] = max(seconds, 0)
-        return Result(
-            int(examined), int(violations), tuple(map(self._with_limit, findings)), measures
-        )
-
-    def _complaints(self, found: Mapping[str, catalog.Column]) -> Iterator[str]:
+    def doubts(self, found: Mapping[str, catalog.Column]) -> Iterator[str]:
+        """A column that holds no time."""
         if not found[self.entered_at].is_moment:
             yield f"entered_at {self.entered_at} is {found[self.entered_at].type}, and no time"
 
-    def _late(self, rows: TableClause, clock: Clock) -> ColumnElement[bool]:
+    def violates(self, view: View) -> ColumnElement[bool]:
+        """The row is in the state, and in a run for too long."""
+        passing = self.when.on(view.rows)
+        return passing if view.at is None else and_(passing, self._late(view))
+
+    def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
+        """Look at every row in the state, whatever was read before: the old ones count."""
+        with sources.snapshot(self.database) as connection:
+            view = replace(self.view(connection, window), at=moments.now(connection))
+            examined, violations, oldest = connection.execute(self.counts(view)).one()
+            findings = self.findings(connection, view, int(violations))
+        measures = {"passing": int(examined)}
+        if (seconds := view.seconds_since(oldest, self.entered_at)) is not None:
+            measures["oldest_seconds"] = max(seconds, 0)
+        told = tuple(map(self._with_limit, findings))
+        return Result(int(examined), int(violations), told, measures)
+
+    def counts(self, view: View) -> Select[Any]:
+        """The rows in the state, those of them that are late, and since when the oldest is."""
+        oldest: ColumnElement[Any] = func.min(view.rows.c[self.entered_at])
+        numbers = (func.count(), counted(self._late(view), "late"), oldest)
+        return select(*numbers).where(self.when.on(view.rows))
+
+    def _late(self, view: View) -> ColumnElement[bool]:
         """Whether a row is in the state for too long, or nobody can tell since when.
 
         A time that lies further ahead than a row may wait tells nothing, and to wait until it has
         passed could take for ever.
         """
-        column: ColumnElement[Any] = rows.c[self.entered_at]
-        ahead = moments.written(clock.at + self.longer_than, clock.column, clock.zone)
-        return or_(
-            moments.longer_ago(column, clock.column, clock.zone, clock.at, self.longer_than),
-            column > ahead,
-        )
+        column: ColumnElement[Any] = view.rows.c[self.entered_at]
+        described, zone = view.described(self.entered_at), view.zone or UTC
+        ahead = moments.written(view.now + self.longer_than, described, zone)
+        late = moments.longer_ago(column, described, zone, view.now, self.longer_than)
+        return or_(late, column > ahead)
 
-    def _describe(self, seen: Mapping[str, Scalar], clock: Clock) -> str:
+    def describe(self, seen: dict[str, Scalar], view: View) -> str:
+        """Since when."""
         entered, limit = seen[self.entered_at], int(self.longer_than.total_seconds())
-        seconds = clock.seconds_since(entered)
+        seconds = view.seconds_since(entered, self.entered_at)
         how_long = f"over {limit} s" if seconds is None or seconds >= 0 else "in the future"
         since = "an unknown time" if entered is None else f"{entered} ({how_long})"
         return f"{self.table}: {self.when.source} since {since}"

@@ -46,7 +46,6 @@ _OPERATORS: dict[type[exp.Expr], Callable[[Built, Built], Built]] = {
     exp.Add: lambda a, b: cast(a, _EXACT) + cast(b, _EXACT),
     exp.Sub: lambda a, b: cast(a, _EXACT) - cast(b, _EXACT),
     exp.Mul: lambda a, b: cast(a, _EXACT) * cast(b, _EXACT),
-    exp.Like: lambda a, b: a.like(b),
 }
 
 
@@ -81,13 +80,18 @@ def build(node: exp.Expr, column: Callable[[str], Built]) -> Built:
         return build(part, column)
 
     if isinstance(node, exp.Column) and not node.args.get("db"):
-        return column(name(node))
-    if operator := _OPERATORS.get(type(node)):
-        return Grouping(operator(inner(node.this), inner(node.expression)))
-    if builder := _BUILDERS.get(type(node)):
+        built = column(name(node))
+    elif operator := _OPERATORS.get(type(node)):
+        built = Grouping(operator(inner(node.this), inner(node.expression)))
+    elif builder := _BUILDERS.get(type(node)):
         # The text's own precedence: SQLAlchemy would leave out parentheses that it needs.
-        return builder(node, inner) if type(node) in _ATOMS else Grouping(builder(node, inner))
-    raise ValueError(f"not allowed in a condition: {node.sql(dialect='mysql')}")
+        built = builder(node, inner)
+        built = built if type(node) in _ATOMS else Grouping(built)
+    else:
+        raise ValueError(f"not allowed in a condition: {node.sql(dialect='mysql')}")
+    if any(value and argument not in _ARGUMENTS for argument, value in node.args.items()):
+        raise ValueError(f"not allowed in a condition: {node.sql(dialect='mysql')}")
+    return built
 
 
 def _literal(node: exp.Expr, _build: Build) -> Built:
@@ -110,6 +114,11 @@ def _in(node: exp.Expr, build: Build) -> Built:
     return build(node.this).in_([build(each) for each in node.expressions])
 
 
+def _like(node: exp.Expr, build: Build) -> Built:
+    like = build(node.this).like(build(node.expression))
+    return not_(Grouping(like)) if node.args.get("negate") else like
+
+
 def _function(node: exp.Expr, build: Build) -> Built:
     if node.name.lower() != "non_empty_array":
         raise ValueError(f"not allowed in a condition: {node.sql(dialect='mysql')}")
@@ -117,6 +126,11 @@ def _function(node: exp.Expr, build: Build) -> Built:
         raise ValueError("non_empty_array takes one column")
     return non_empty_array(build(node.expressions[0]))
 
+
+_ARGUMENTS = frozenset(
+    {"this", "expression", "expressions", "low", "high", "negate", "table", "db", "is_string"}
+)
+"""What the builders read of a parsed node. A parser that learns more must not go unnoticed."""
 
 _ATOMS = (exp.Literal, exp.Boolean, exp.Null, exp.Coalesce, exp.Anonymous)
 """What needs no parentheses around it."""
@@ -130,6 +144,7 @@ _BUILDERS: dict[type[exp.Expr], Callable[[exp.Expr, Build], Built]] = {
     exp.Neg: lambda node, build: -cast(build(node.this), _EXACT),
     exp.Is: _is,
     exp.In: _in,
+    exp.Like: _like,
     exp.Between: lambda node, build: build(node.this).between(
         build(node.args["low"]), build(node.args["high"])
     ),

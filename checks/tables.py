@@ -19,7 +19,7 @@ class Tables(Check):
     def look(self, keys: Keys = ()) -> str | None:
         """What the catalog says of the table."""
         _ = keys
-        return in_catalog("tables", "table_name, table_type, create_time", self.table)
+        return in_catalog("tables", ("table_name", "table_type", "create_time"), self.table)
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Look the name up among all tables and views of the database."""

@@ -29,9 +29,8 @@ class UniqueIndex(Check):
     def look(self, keys: Keys = ()) -> str | None:
         """The indexes of the table."""
         _ = keys
-        shown = "index_name, non_unique, seq_in_index, column_name, sub_part"
-        order = "ORDER BY index_name, seq_in_index"
-        return in_catalog("statistics", shown, self.table, order)
+        shown = ("index_name", "non_unique", "seq_in_index", "column_name", "sub_part")
+        return in_catalog("statistics", shown, self.table, order=("index_name", "seq_in_index"))
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Read every index of the table whole and look for one that proves the key."""

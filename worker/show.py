@@ -4,7 +4,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -30,6 +30,23 @@ LONGEST_MESSAGE = 100
 def as_json(runs: list[Run]) -> dict[str, Any]:
     """What `check --format json` prints."""
     return {"outcome": overall(runs), "checks": [run_as_json(each) for each in runs]}
+
+
+def as_sql(checks: Iterable[Check], zone: tzinfo) -> str:
+    """What `check --show-sql` prints: a script for MySQL and MariaDB."""
+    at = datetime.now(UTC)
+    return "\n\n".join(_as_sql(each, at, zone) for each in checks)
+
+
+def _as_sql(check: Check, at: datetime, zone: tzinfo) -> str:
+    runs, look = check.statements(at, zone), check.look()
+    parts = [f"-- {check.name} ({check.kind})"]
+    if runs:
+        parts += ["-- A complete run executes:", *(f"{each};" for each in runs)]
+    elif look:
+        parts.append("-- What a run executes depends on the types and indexes that it finds.")
+    parts += ["-- To look with:", f"{look};"] if look else ["-- It asks no database."]
+    return "\n".join(parts)
 
 
 def run_as_json(each: Run) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from checks.base import Check
 from checks.types import Severity
+from worker.inspection import look
 from worker.pause import Pause
 from worker.privacy import Mask
 from worker.run import Outcome, Run
@@ -235,7 +236,7 @@ def detail(known: Known, state: State, name: str, findings: int) -> Detail | Non
             listed,
             record.unlisted(memory).get(name, 0),
             shown(known, resolved),
-            _look(check, known.mask, rows),
+            look(check, known.mask, map(_raw, rows)),
         )
 
     return state.read(read)
@@ -292,11 +293,8 @@ def _status(
     return Status.FAIL if run["outcome"] == Outcome.FAIL else Status.ERROR
 
 
-def _look(check: Check, mask: Mask, rows: Iterable[Row]) -> str | None:
-    """By key where no key is personal, else for all violations."""
-    keys = [json.loads(row["key"]) for row in rows]
-    personal = any(mask.is_personal(name) for key in keys for name in key)
-    return check.look(() if personal else keys)
+def _raw(row: Row) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    return json.loads(row["key"]), json.loads(row["evidence"])
 
 
 def _masked(finding: dict[str, Any], mask: Mask) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Whether the ledger rows of a group follow on one another."""
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import (
     ColumnElement,
@@ -47,6 +49,14 @@ class Chain(BaseModel):
         """Whether a row does not add up in itself; what is unknown does not."""
         before, change = cast(rows.c[self.before], _EXACT), cast(rows.c[self.change], _EXACT)
         return func.coalesce(rows.c[self.after] != before + change, true())
+
+    def previous(self, rows: FromClause, groups: Sequence[Built], ids: Built) -> Built:
+        """What the row before it in its group left; NULL for the first."""
+        return func.lag(rows.c[self.after]).over(partition_by=groups, order_by=ids)
+
+    def breaks(self, before: Built, previous: Built) -> ColumnElement[bool]:
+        """Whether a row does not follow on the one before it; the first of all follows on 0."""
+        return before != func.coalesce(previous, 0)
 
     def holds(self, rows: FromClause, side: Side) -> Built:
         """Whether the rows of a group chain, told by two lists in the order of their ids.

@@ -109,13 +109,14 @@ class Ledger:
         The first row of all follows on 0. Only of groups with one balance row: the others chain
         row by row, and the ledger does not say which.
         """
+        assert self.chain  # noqa: S101 - asked for only where there is one
         links = self.links(part, narrow=narrow)
         groups = numbered(links, "by")
         # The breaks first, of which there are hardly any: to join every row with its balance
         # takes five times as long.
         breaks = (
             select(*groups, func.min(links.c.id).label("first_id"))
-            .where(links.c.before != func.coalesce(links.c.previous, 0))
+            .where(self.chain.breaks(links.c.before, links.c.previous))
             .group_by(*groups)
             .subquery("breaks")
         )
@@ -160,7 +161,7 @@ class Ledger:
         rows = self.postings.rows(chain.before, chain.change, chain.after)
         source, condition = part(rows)
         groups, ids = self.postings.groups(rows, narrow=narrow), rows.c[self.postings.primary_key]
-        previous = func.lag(rows.c[chain.after]).over(partition_by=groups, order_by=ids)
+        previous = chain.previous(rows, groups, ids)
         return (
             select(
                 *labelled("by", groups),

@@ -33,7 +33,7 @@ from checks.base import (
 )
 from checks.expression import Expression, FarExpression
 from checks.joining import Through, needed, refuse_unjoined
-from checks.looking import Keys, begun, quoted, spelled
+from checks.looking import Keys
 from checks.moments import Settle, Since
 from checks.pairing.findings import far_findings, near_findings
 from checks.pairing.looking import look
@@ -84,9 +84,15 @@ class Pairing(Check):
     def keys(self, rows: FromClause) -> list[Built]:
         """What a near row's far row has in `far.key`."""
 
-    @abstractmethod
+    def naming(self, far: FromClause, rows: FromClause) -> ColumnElement[bool]:
+        """Whether a far row is named by a near row."""
+        names = zip(self.far.key, self.keys(rows), strict=True)
+        return and_(*(far.c[one] == other for one, other in names))
+
     def named_by(self, far: FromClause, rows: FromClause, found: Catalog) -> ColumnElement[bool]:
-        """Whether a far row is named by a near row, so put that an index of the latter serves."""
+        """The same, so put that an index of the near side serves."""
+        _ = found
+        return self.naming(far, rows)
 
     @abstractmethod
     def problem(self, row: RowMapping, found: Catalog) -> tuple[str, str]:
@@ -105,26 +111,18 @@ class Pairing(Check):
     def near_role(self) -> str:
         """What the near side is called in SQL for people."""
 
-    @abstractmethod
-    def expecting(self) -> str:
-        """`expects`, as SQL for people; nothing where every row has to."""
-
-    @abstractmethod
-    def naming(self) -> str:
-        """Whether a near row names a far row, as SQL for people."""
-
-    def allowing(self) -> str:
-        """`allows`, as SQL for people; nothing where every row may."""
-        return ""
-
     def near_side(self) -> NearSide:
-        """The near side as SQL for people."""
-        near = self.near_role
-        return NearSide(
-            f"FROM {quoted(self.table)} AS {near}",
-            (self.expecting(), begun(self.written_at, self.since, near)),
-            tuple((spelled(each, near),) for each in self.equal),
-        )
+        """The near side as people look at it."""
+        rows = self.near_rows().alias(self.near_role)
+        conditions = (self.expects(rows), self.not_before(rows, self.written_at))
+        ends = tuple((each.over(rows.c.__getitem__),) for each in self.equal)
+        return NearSide(rows, conditions, ends)
+
+    def not_before(self, rows: FromClause, column: str | None) -> ColumnElement[bool]:
+        """Whether a row of either side is not older than `since` as it was written."""
+        if column is None or self.since is None:
+            return true()
+        return moments.not_before(rows.c[column], self.since)
 
     def shared_names(self) -> dict[str, str]:
         """The names in the key of a finding of rows that share a far row, and their columns."""

@@ -1,148 +1,153 @@
-"""SQL with which a person looks at findings of `reference` and `posting`: both sides of each."""
+"""SQL with which a person looks at findings of `reference` and `posting`: both sides of each.
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+It is made of the conditions that a run executes, in the usual shape: NOT EXISTS.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import (
+    CompoundSelect,
+    FromClause,
+    Select,
+    String,
+    cast,
+    exists,
+    func,
+    literal,
+    literal_column,
+    select,
+    union_all,
+)
 
 from checks import looking
-from checks.expression import FarExpression
-from checks.looking import Keys, among, begun, joins, quoted, spelled, statement, where
+from checks.joining import join
+from checks.looking import MOST_ROWS, Keys, chosen
+from checks.pairing.sides import Built
+from checks.pairing.statements import wanted
+from checks.render import render
+from checks.sql import rows_of, without_index
 
 if TYPE_CHECKING:
     from checks.pairing.check import Pairing
 
 
+Build = Callable[[Keys], Select[Any] | CompoundSelect[Any]]
+
+_ONE: Built = literal_column("1")
+
+
 def look(check: "Pairing", keys: Keys) -> str:
     """The rows of both sides for some findings, or all near and far rows that have no other."""
-    if own := looking.having(keys, check.key_names):
-        return looking.fitting(own, lambda some: _beside_far(check, some))
-    far = {check.far_key_name: quoted(f"{check.far.role}.{check.far.primary_key}")}
-    if other := looking.having(keys, far) if check.reverse else ():
-        return looking.fitting(other, lambda some: _beside_near(check, far, some))
-    shared = check.shared_names()
-    if other := looking.having(keys, shared):
-        return looking.fitting(other, lambda some: _sharing(check, shared, some))
+    for names, build in _ways(check):
+        if found := looking.having(keys, names):
+            return looking.fitting(found, lambda some: render(build(some).limit(MOST_ROWS)))  # noqa: B023
     return _all(check)
 
 
-def _beside_far(check: "Pairing", keys: Keys) -> str:
-    near, far = check.near_role, check.far.role
-    names = {name: quoted(f"{near}.{name}") for name in check.key_names}
-    return statement(
-        _shown(check, near, far),
-        f"FROM {quoted(check.table)} AS {near}",
-        f"LEFT JOIN {quoted(check.far.table)} AS {far} ON {check.naming()}",
-        *joins(check.through, far, "LEFT JOIN"),
-        where(among(names, keys)),
-    )
+def _ways(check: "Pairing") -> Iterator[tuple[Iterable[str], Build]]:
+    """The names in the keys of findings of each sort, and the statement for some such keys."""
+    near, far = check.near_rows().alias(check.near_role), _far(check)
+    own: dict[str, Built] = {name: near.c[name] for name in check.key_names}
+    other: dict[str, Built] = {check.far_key_name: far.c[check.far.primary_key]}
+    names = check.shared_names()
+    shared: dict[str, Built] = {n: without_index(near.c[column]) for n, column in names.items()}
+    pair = near.join(far, check.naming(far, near), isouter=True)
+    back = far.join(near, check.naming(far, near), isouter=True)
+    whole = (_whole(near), _whole(far))
+
+    def sharing(some: Keys) -> Select[Any]:
+        return select(*whole).select_from(pair).where(chosen(shared, some))
+
+    def named_by_several_or_none(some: Keys) -> CompoundSelect[Any]:
+        is_alone = near.c[check.primary_key].is_(None)
+        alone = select(*whole).select_from(back).where(chosen(other, some), is_alone)
+        return union_all(sharing(some), alone)
+
+    yield own, lambda some: _beside(check, near, far, pair).where(chosen(own, some))
+    if shared and check.reverse and shared.keys() == other.keys():
+        yield shared, named_by_several_or_none
+    elif shared:
+        yield shared, sharing
+    if check.reverse:
+        yield other, lambda some: _beside(check, far, near, back).where(chosen(other, some))
 
 
-def _beside_near(check: "Pairing", names: dict[str, str], keys: Keys) -> str:
-    near, far = check.near_role, check.far.role
-    return statement(
-        _shown(check, far, near),
-        f"FROM {quoted(check.far.table)} AS {far}",
-        f"LEFT JOIN {quoted(check.table)} AS {near} ON {check.naming()}",
-        *joins(check.through, far, "LEFT JOIN"),
-        where(among(names, keys)),
-    )
+def _far(check: "Pairing") -> FromClause:
+    return rows_of(check.far.table, check.needs[check.far.table]).alias(check.far.role)
 
 
-def _sharing(check: "Pairing", names: dict[str, str], keys: Keys) -> str:
-    near, far = check.near_role, check.far.role
-    return statement(
-        f"SELECT {near}.*, {far}.*",
-        f"FROM {quoted(check.table)} AS {near}",
-        f"LEFT JOIN {quoted(check.far.table)} AS {far} ON {check.naming()}",
-        where(among(names, keys, spell=looking.whatever_the_index)),
-    )
-
-
-def _shown(check: "Pairing", one: str, other: str) -> str:
+def _beside(check: "Pairing", one: FromClause, other: FromClause, pair: FromClause) -> Select[Any]:
     """All of both sides, and the columns of joined tables that are compared."""
+    far = one if one.description == check.far.role else other
+    source, column = join(far, check.through, check.needs, outer=True, source=pair)
     named = (name for each in check.far_values for name in each.columns if "." in name)
-    joined = [f"{quoted(f'far_{name}')} AS `{name}`" for name in dict.fromkeys(named)]
-    return f"SELECT {', '.join((f'{one}.*', f'{other}.*', *joined))}"
+    joined = [column(name).label(name) for name in dict.fromkeys(named)]
+    return select(_whole(one), _whole(other), *joined).select_from(source)
+
+
+def _whole(rows: FromClause) -> Built:
+    return literal_column(f"{rows.description}.*")
 
 
 def _all(check: "Pairing") -> str:
     """Near rows without a right far row; where more is asked, also far rows without a near one."""
-    ways = [_without_far(check), *([_without_near(check)] if check.reverse else [])]
-    shared = _shared(check)
-    if len(ways) == 1 and not shared:
-        return statement(*_without_far(check, f"{check.near_role}.*"))
-    listings = (f"({statement(*way)})" for way in (*ways, *([shared] if shared else [])))
-    return statement("\nUNION ALL\n".join(listings))
+    if not check.reverse and not check.shared_names():
+        return render(_without_far(check).limit(MOST_ROWS))
+    ways = [_without_far(check, told=True)]
+    if check.reverse:
+        ways.append(_without_near(check))
+    if check.shared_names():
+        ways.append(_shared(check))
+    return render(union_all(*(each.limit(MOST_ROWS) for each in ways)).limit(MOST_ROWS))
 
 
-def _told(problem: str, columns: Sequence[str]) -> str:
+def _told(problem: str, *columns: Built) -> tuple[Built, Built]:
     """A problem and what names the row, as a text, since the ways differ in the type of it."""
-    name = f"CONCAT_WS(', ', {', '.join(columns)})" if len(columns) > 1 else columns[0]
-    return f"'{problem}' AS problem, CAST({name} AS CHAR) AS id"
+    name = func.concat_ws(", ", *columns) if len(columns) > 1 else columns[0]
+    return literal(problem).label("problem"), cast(name, String()).label("id")
 
 
-def _without_far(check: "Pairing", shown: str = "") -> list[str]:
-    near, far = check.near_role, check.far.role
-    key = [quoted(f"{near}.{name}") for name in check.key_names]
-    own = check.near_side()
-    same = [
-        f"{spelled(theirs, far)} <=> {end}"
-        for theirs, ends in zip(check.far_values, own.ends, strict=True)
+def _without_far(check: "Pairing", *, told: bool = False) -> Select[Any]:
+    """Near rows, or groups of them, without a far row that is right in everything."""
+    near, far = check.near_side(), _far(check)
+    source, column = join(far, check.through, check.needs, outer=False)
+    same = (
+        end.is_not_distinct_from(theirs.over(column))
+        for theirs, ends in zip(check.far_values, near.ends, strict=True)
         for end in ends
-    ]
-    right = where(check.naming(), _when(check), *same)
-    inside = (
-        f"SELECT 1 FROM {quoted(check.far.table)} AS {far}",
-        *joins(check.through, far, "JOIN"),
-        right,
     )
-    return [
-        f"SELECT {shown or _told(f'{near} without its {far}', key)}",
-        own.source,
-        where(*own.conditions, _no(inside)),
-    ]
+    right = select(_ONE).select_from(source)
+    right = right.where(check.naming(far, near.rows), wanted(check, column), *same)
+    key = (near.rows.c[name] for name in check.key_names)
+    problem = f"{check.near_role} without its {check.far.role}"
+    shown = _told(problem, *key) if told else (_whole(near.rows),)
+    return select(*shown).select_from(near.rows).where(*near.conditions, ~exists(right))
 
 
-def _without_near(check: "Pairing") -> list[str]:
-    near, far = check.near_role, check.far
-    key = quoted(f"{far.role}.{far.primary_key}")
-    outer = (
-        joins(check.through, far.role, "LEFT JOIN") if far.when and far.when.is_qualified else []
+def _without_near(check: "Pairing") -> Select[Any]:
+    """Far rows that no near row names which may."""
+    near, far = check.near_rows().alias(check.near_role), _far(check)
+    source, column = join(far, check.through, check.needs, outer=True)
+    if not check.far.when or not check.far.when.is_qualified:
+        source = far
+    named = select(_ONE).select_from(near)
+    named = named.where(check.naming(far, near), check.allows(near))
+    problem = f"{check.far.role} without its {check.near_role}"
+    begun = check.not_before(far, check.far.written_at)
+    shown = _told(problem, far.c[check.far.primary_key])
+    return select(*shown).select_from(source).where(wanted(check, column), begun, ~exists(named))
+
+
+def _shared(check: "Pairing") -> Select[Any]:
+    """The far rows that several near rows name."""
+    near = check.near_rows().alias(check.near_role)
+    columns = [near.c[column] for column in check.shared_names().values()]
+    filled = (each.is_not(None) for each in columns)
+    return (
+        select(*_told(f"{check.far.role} of several", *columns))
+        .select_from(near)
+        .where(*filled, check.not_before(near, check.written_at))
+        .group_by(*columns)
+        .having(func.count() > 1)
     )
-    inside = (
-        f"SELECT 1 FROM {quoted(check.table)} AS {near}",
-        where(check.naming(), check.allowing()),
-    )
-    return [
-        f"SELECT {_told(f'{far.role} without its {near}', [key])}",
-        f"FROM {quoted(far.table)} AS {far.role}",
-        *outer,
-        where(
-            _when(check),
-            begun(far.written_at, check.since, far.role),
-            _no(inside),
-        ),
-    ]
-
-
-def _no(parts: Sequence[str]) -> str:
-    return "NOT EXISTS (" + "\n".join(filter(None, parts)).replace("\n", "\n    ") + ")"
-
-
-def _shared(check: "Pairing") -> list[str]:
-    near = check.near_role
-    columns = list(check.shared_names().values())
-    if not columns:
-        return []
-    filled = (f"{column} IS NOT NULL" for column in columns)
-    return [
-        f"SELECT {_told(f'{check.far.role} of several', columns)}",
-        f"FROM {quoted(check.table)} AS {near}",
-        where(*filled, begun(check.written_at, check.since, near)),
-        f"GROUP BY {', '.join(columns)}",
-        "HAVING COUNT(*) > 1",
-    ]
-
-
-def _when(check: "Pairing") -> str:
-    when: FarExpression | None = check.far.when
-    return spelled(when, check.far.role) if when else ""

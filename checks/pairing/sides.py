@@ -38,13 +38,13 @@ class Far:
 
 @dataclass(frozen=True, slots=True)
 class NearSide:
-    """The near side as SQL for people."""
+    """The near side as people look at it."""
 
-    source: str
-    """A FROM clause, with the alias `near_role`."""
-    conditions: tuple[str, ...]
+    rows: FromClause
+    """Rows, or groups of them, called `near_role`."""
+    conditions: tuple[ColumnElement[bool], ...]
     """Which rows have to have a far row."""
-    ends: tuple[tuple[str, ...], ...]
+    ends: tuple[tuple[Built, ...], ...]
     """The near ends of each thing that is compared; several where rows are grouped."""
 
 

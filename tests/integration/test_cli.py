@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlglot
 from typer.testing import CliRunner, Result
 
 from tests.support import SHIPPED
@@ -72,6 +73,20 @@ def checked(*arguments: str) -> tuple[int, dict[str, Any]]:
     result = reconciler("check", *arguments, "--format", "json")
     answer: dict[str, Any] = json.loads(result.stdout)
     return result.exit_code, answer
+
+
+def test_sql_is_shown_without_a_database(ledger: Path) -> None:
+    """`--show-sql` prints a script of what a run executes and what to look with; it runs none."""
+    ledger.unlink()
+    name = "account_asset_balances.non_negative"
+    result = reconciler("check", name, "lottery_draws.duplicates.*", "--show-sql")
+    assert result.exit_code == 0
+    own, other = result.stdout.split("\n\n")
+    assert own.splitlines()[:2] == [f"-- {name} (non_negative)", "-- A complete run executes:"]
+    assert own.count("WHERE `available_amount` < 0\n  OR `frozen_amount` < 0\n") == 2
+    assert "-- What a run executes depends on" in other
+    assert [len(sqlglot.parse(each, read="mysql")) for each in (own, other)] == [3, 1]
+    assert reconciler("check", name, "--show-sql", "--format", "json").exit_code == 2
 
 
 @pytest.mark.usefixtures("ledger")

@@ -28,6 +28,7 @@ REFUSED = [
     ("non_empty_array('[]')", "non_empty_array takes one column"),
     ("non_empty_array(a, b)", "non_empty_array takes one column"),
     ("a IS b", "IS takes NULL, TRUE or FALSE"),
+    ("a BETWEEN SYMMETRIC 2 AND 1", "not allowed in a condition"),
     ("a AS b", "not allowed in a condition"),
     ("a = 1; DROP TABLE t", "not allowed in a condition"),
     ("DROP TABLE t", "not allowed in a condition"),
@@ -74,6 +75,12 @@ COMPARED = st.one_of(
     st.builds("{} {} NULL".format, SUMS, st.sampled_from(["IS", "IS NOT"])),
     st.builds("{} {} ({}, {})".format, SUMS, st.sampled_from(["IN", "NOT IN"]), SUMS, SUMS),
     st.builds("{} BETWEEN {} AND {}".format, SUMS, NUMBERS, SUMS),
+    st.builds(
+        "{} {} {}".format,
+        st.sampled_from(COLUMNS),
+        st.sampled_from(["LIKE", "NOT LIKE"]),
+        st.sampled_from(["'%2'", "'_'", "'1%'", "b"]),
+    ),
 )
 CONDITIONS = st.recursive(
     COMPARED,

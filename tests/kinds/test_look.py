@@ -267,10 +267,45 @@ def test_hostile_values_stay_values(ledger: Ledger, mode: str, values: list[str]
 
 
 @on_servers
+def test_what_no_bigint_holds_is_shown(ledger: Ledger) -> None:
+    """Differences of unsigned columns and sums beyond 64 bits are looked at as they are checked."""
+    ledger.sql(
+        "CREATE TABLE t (id bigint PRIMARY KEY, came bigint unsigned, went bigint unsigned)",
+        "CREATE TABLE u (id bigint PRIMARY KEY, left_over bigint)",
+    )
+    ledger.insert("t", "id, came, went", [(1, 2, 5), (2, 5, 2), (3, 2**64 - 1, 2**64 - 1)])
+    ledger.insert("u", "id, left_over", [(1, 3), (2, 3), (3, 0)])
+    pair = {"columns": ["id"], "parent": "u", "parent_primary_key": "id", "settle": "0s"}
+    for one, wrong in (
+        (check("condition", "t", primary_key="id", expression="came - went >= 0"), [1]),
+        (check("condition", "t", primary_key="id", expression="came + went < 99"), [3]),
+        (
+            check("reference", "t", primary_key="id", **pair, equal={"came - went": "left_over"}),
+            [1],
+        ),
+    ):
+        assert [finding.key["id"] for finding in one.run(ledger.sources).findings] == wrong
+        for keys in ([], [{"id": number} for number in wrong]):
+            assert [row[0] for row in ledger.sql(one.look(keys) or "")] == wrong
+
+
+@on_servers
+def test_rows_of_duplicates_are_shown(ledger: Ledger) -> None:
+    """The rows that a finding of `duplicates` lists can be looked up by themselves."""
+    ledger.sql("CREATE TABLE t (id int PRIMARY KEY, k varchar(50))")
+    ledger.insert("t", "id, k", [(1, "a"), (2, "A"), (3, "b"), (4, "c"), (5, "c")])
+    one = check("duplicates", "t", primary_key="id", columns=["k"])
+    for finding in one.run(ledger.sources).findings:
+        rows = ledger.sql(one.look(one.row_keys(finding.evidence)) or "")
+        assert [row[0] for row in rows] == list(finding.evidence["row_ids"])  # type: ignore[arg-type]
+
+
+@on_servers
 def test_every_white_space_is_shown_as_blank(ledger: Ledger) -> None:
     """The statement for all blank keys finds every character that the check takes for space."""
     ledger.sql("CREATE TABLE t (id int PRIMARY KEY, k varchar(50))")
-    ledger.insert("t", "id, k", enumerate((None, "", *WHITE_SPACE, WHITE_SPACE, "\u200b", "x ")))
+    visible = ("\u180e", "\u200b", "x ")
+    ledger.insert("t", "id, k", enumerate((None, "", *WHITE_SPACE, WHITE_SPACE, *visible)))
     one = check("blank", "t", primary_key="id", column="k")
     assert ledger.sql(one.look() or "") == ledger.sql("SELECT * FROM t WHERE id < 28")
     assert ledger.run("blank", "t", primary_key="id", column="k").violations == 28

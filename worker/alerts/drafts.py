@@ -7,6 +7,7 @@ from typing import Any
 from checks.base import Check
 from checks.types import Severity
 from worker.alerts.names import alert_of
+from worker.inspection import look
 from worker.log import dump, harmless
 from worker.privacy import Mask
 from worker.settings import Settings
@@ -50,24 +51,16 @@ class Drafts:
             "description": "\n".join(_line(finding) for finding in findings),
             "count": str(confirmed),
             "keys": dump([finding["key"] for finding in findings]),
-            "sql": self._look(check, findings) or "",
+            "sql": look(check, self._mask, (each["raw"] for each in findings)) or "",
             "runbook_url": f"{self._page}/runbooks/{name}",
             "page": f"{self._page}/checks/{check.name}",
         }
         return Draft(_said(labels), _said(annotations))
 
     def _masked(self, row: Row) -> Mapping[str, Any]:
-        raw = json.loads(row["key"])
-        key, evidence, message = self._mask.finding(
-            raw, json.loads(row["evidence"]), row["message"]
-        )
+        raw = json.loads(row["key"]), json.loads(row["evidence"])
+        key, evidence, message = self._mask.finding(*raw, row["message"])
         return {"key": key, "evidence": evidence, "message": message, "raw": raw}
-
-    def _look(self, check: Check, findings: Iterable[Mapping[str, Any]]) -> str | None:
-        """The statement to look with: by key where no key is personal, else for all of them."""
-        keys = [finding["raw"] for finding in findings]
-        open_ = not any(self._mask.is_personal(name) for key in keys for name in key)
-        return check.look(keys if open_ else ())
 
 
 def _summary(check: Check, confirmed: int, findings: Iterable[Mapping[str, Any]]) -> str:

@@ -13,7 +13,7 @@ from worker.commands.asking import exit_code, opened, progress_bar
 from worker.config import Config
 from worker.run import execute
 from worker.state import NoStateError, StateError, record, visit
-from worker.terminal import ConfigPath, Format, chosen, errors, load
+from worker.terminal import ConfigPath, Exit, Format, chosen, errors, fail, load
 from worker.windows import everything
 
 app = typer.Typer(add_completion=False)
@@ -30,10 +30,18 @@ def check(
         bool, typer.Option("--complete", help="Read everything, not only what is new.")
     ] = False,
     output: Annotated[Format, typer.Option("--format")] = Format.TABLE,
+    show_sql: Annotated[
+        bool, typer.Option("--show-sql", help="Print the SQL of the checks, and run none.")
+    ] = False,
 ) -> None:
     """Run checks once, now. Exit code: 0 all pass, 1 violations, 2 usage, 3 could not tell."""
     current = load(config_path)
     asked = chosen(current, names or [])
+    if show_sql:
+        if output is Format.JSON:
+            fail(Exit.USAGE, "--show-sql prints SQL, not json")
+        typer.echo(show.as_sql(asked, everything(current.settings).zone))
+        return
     windows = _windows(current, asked, complete=complete)
     with opened(current) as sources, progress_bar() as progress:
         task = progress.add_task("checks", total=len(asked))
