@@ -32,11 +32,11 @@ help: ## this list
 run: environment ## build the demo ledger and audit it until Ctrl-C
 	@exec $(BIN)/reconciler demo
 
-# Half of the tests wait for something: twice as many processes as the cores that they are meant for.
+# Two thirds of the tests' time is waiting: three times as many processes as the cores that they are meant for.
 test: dev-environment ## every gate: format, lint, types, imports, and the tests on real servers
 	@$(MAKE) --jobs=2 check servers
 	@echo "== pytest"
-	@$(BIN)/pytest -n 4 --dist worksteal
+	@$(BIN)/pytest -n 6 --dist worksteal
 	@scripts/install-servers --status
 
 quick: check ## check, and the tests that need no server: under two minutes
