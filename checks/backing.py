@@ -253,7 +253,7 @@ class Backing(Check):
         )
 
     def _groups(self, entries: Subquery) -> tuple[Built, ...]:
-        """What tells one owner from another."""
+        """What makes two owners different."""
         return (*numbered(entries, "by"), entries.c.apart, *numbered(entries, "joined"))
 
     def _sums(self, entries: Subquery) -> list[Built]:

@@ -210,7 +210,7 @@ class Check(BaseModel, ABC):
 
         With keys of findings it shows these; keys of another sort than the first are left out.
         Without any it shows the first of all violations, `settle` aside and `since` as the
-        configuration writes it; of `stuck` all rows in the state. None where no statement can tell.
+        configuration writes it; of `stuck` all rows in the state. None where no SQL can show them.
         """
         _ = keys
         return None

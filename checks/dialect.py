@@ -38,4 +38,4 @@ class Readable(MySQLDialect):
     preparer = _Preparer
     supports_statement_cache = False
     qualifies = True
-    """Whether a column is told together with its table: of a statement with several."""
+    """Whether columns are written with their table: in a statement with several."""

@@ -56,7 +56,7 @@ _FRACTION = re.compile(r"-?\d{1,65}\.\d{1,30}", re.ASCII)
 
 
 def _is_plain(value: Scalar) -> bool:
-    """Whether equality tells whether a column holds it."""
+    """Whether an equality finds the rows that hold it, and no others."""
     return value is not None and not is_abridged(value) and not _is_fraction(value)
 
 

@@ -1,4 +1,4 @@
-"""The syntax of conditions: their text parsed, and what is allowed of it built anew."""
+"""The syntax of conditions: texts parsed, and what is allowed of them built as expressions."""
 
 from collections.abc import Callable
 from typing import Any

@@ -11,7 +11,7 @@ Fields = Mapping[str, Any]
 
 
 def look(check: Check, mask: Mask, findings: Iterable[tuple[Fields, Fields]]) -> str | None:
-    """The statement for findings, each a key and an evidence; None where no SQL can tell.
+    """The statement for findings, each a key and an evidence; None where no SQL can show them.
 
     By key where no key is personal, else by the rows that the evidence lists, the first ones of
     each finding first, where their keys are not; else for all violations of the check.
