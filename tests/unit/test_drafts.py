@@ -86,6 +86,17 @@ def test_the_identity_is_the_check(state: State) -> None:
     }
 
 
+def test_sql_is_whole_or_left_out(state: State) -> None:
+    """A statement that does not fit would be cut, and might show other rows: the page has it."""
+    columns = tuple(f"available_amount_of_account_{number:03}" for number in range(200))
+    wide = NEGATIVE.model_copy(update={"columns": columns})
+    masked = Finding({"phone": "1"}, "balances: negative", dict.fromkeys(columns, -1))
+    draft = drafted(state, wide.model_copy(update={"primary_key": "phone"}), masked)
+    assert draft.annotations["sql"] == (
+        f"-- too long for an alert: see {PAGE}/checks/balances.non_negative"
+    )
+
+
 def test_it_says_what_where_and_how_to_go_on(state: State) -> None:
     """A person who was woken finds the number, the rows, the SQL, the runbook and the page."""
     said = drafted(state, NEGATIVE, negative(3), negative(4)).annotations

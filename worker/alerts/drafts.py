@@ -38,6 +38,7 @@ class Drafts:
             return None
         findings = [self._masked(row) for row in told]
         name = alert_of(check.kind)
+        page = f"{self._page}/checks/{check.name}"
         labels = {
             **self._labels,
             "alertname": name,
@@ -51,9 +52,9 @@ class Drafts:
             "description": "\n".join(_line(finding) for finding in findings),
             "count": str(confirmed),
             "keys": dump([finding["key"] for finding in findings]),
-            "sql": look(check, self._mask, (each["raw"] for each in findings)) or "",
+            "sql": _whole(look(check, self._mask, (each["raw"] for each in findings)) or "", page),
             "runbook_url": f"{self._page}/runbooks/{name}",
-            "page": f"{self._page}/checks/{check.name}",
+            "page": page,
         }
         return Draft(_said(labels), _said(annotations))
 
@@ -78,6 +79,11 @@ def _line(finding: Mapping[str, Any]) -> str:
 def _said(texts: Mapping[str, str]) -> dict[str, str]:
     """What has a value; Alertmanager takes an empty label for none."""
     return {name: _cut(text) for name, text in texts.items() if text}
+
+
+def _whole(sql: str, page: str) -> str:
+    """The statement, or where it stands: a part of one might run, and show other rows."""
+    return sql if len(sql) <= LONGEST else f"-- too long for an alert: see {page}"
 
 
 def _cut(text: str) -> str:
