@@ -76,7 +76,8 @@ class Worker:
         whole = new[: new.rfind(b"\n") + 1]
         spoken = ("  http://", "  https://", "Built the demo", "Wrote config.toml")
         logged = [line for line in whole.decode().splitlines() if not line.startswith(spoken)]
-        assert [line for line in logged if not line.startswith("{")] == []
+        strange = [line for line in logged if not line.startswith("{")]
+        assert strange == [], strange
         self._read += len(whole)
         self._lines += [json.loads(line) for line in logged]
         return [*self._lines]

@@ -84,7 +84,9 @@ class Clock:
 
     def set(self, to: str) -> None:
         """An offset as `+3600`, or a moment in UTC as `@2026-10-25 00:59:55`."""
-        self._file.write_text(to + "\n")
+        new = self._file.with_suffix(".new")
+        new.write_text(to + "\n")
+        new.replace(self._file)  # it is read all the time: never half of it
 
 
 @pytest.fixture(scope="module")
