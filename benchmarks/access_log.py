@@ -19,10 +19,10 @@ from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
-from checks import any_check
-from checks.base import Cursor, Window
+from checks.contract import Cursor, Window
+from checks.registry import any_check
 from tests.support.traffic import day
-from worker.settings import AccessLogSettings
+from worker.config import AccessLogSettings
 from worker.sources import Sources
 
 GOAL = 150_000

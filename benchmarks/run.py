@@ -26,13 +26,13 @@ from sqlalchemy import URL
 
 from benchmarks import usual
 from benchmarks.ledger import Ledger, make, run
-from checks.base import Check, CheckError, Result
+from checks.contract import Check, CheckError, Result
 from tests.support import CHECKOUT, SHIPPED
 from tests.support.servers import Database, Farm, Flavour, Server
 from worker import config
 from worker.config import Config
 from worker.sources import Sources
-from worker.windows import everything
+from worker.state.read_scope import everything
 
 Way = Callable[[], object]
 

@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from worker import config, log
+from worker import config
+from worker.app import Worker
 from worker.config import Config
-from worker.service import Worker
+from worker.telemetry import log
 
 LONGEST_GOODBYE = 9.0
 """Seconds from SIGTERM until the process ends even if a thread of it hangs."""

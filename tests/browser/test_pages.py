@@ -23,7 +23,7 @@ from tests.support.site import (
     whole,
 )
 from worker.status import AlertmanagerStatus
-from worker.visible import visible
+from worker.text.printable import visible
 from worker.web import runbooks
 
 CHECKS = (KEYS, ROWS, USERS, TRAFFIC)

@@ -20,7 +20,7 @@ from tests.chart.rendering import (
 )
 from tests.support import asking
 from worker import config
-from worker.settings import HttpSettings
+from worker.config import HttpSettings
 from worker.web import Web
 
 

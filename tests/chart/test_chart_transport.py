@@ -18,7 +18,7 @@ from tests.chart.rendering import (
     values,
 )
 from worker import config
-from worker.settings.web_file import WebFile
+from worker.config.web_config import WebFile
 
 WEB = "http.webConfig.existingSecret=audit-web"
 

@@ -20,12 +20,14 @@ from tests.support.access_logs import quiet
 from tests.support.ledgers import on_any_server
 from tests.support.patience import patience
 from tests.support.servers import Database, Server, load_schema
-from worker import config, log, show
-from worker.cli import app
-from worker.commands.asking import exit_code
+from worker import config
+from worker.cli import printing
+from worker.cli.asking import exit_code
+from worker.cli.main import app
 from worker.demo import ledger as demo
-from worker.run import execute
+from worker.scheduling.execute import execute
 from worker.sources import Sources
+from worker.telemetry import log
 
 COMMAND = Path(sys.executable).with_name("reconciler")
 LOCK = '[{"lock_id": "x"}]'
@@ -433,7 +435,7 @@ def audited(books: Books) -> Iterator[Audited]:
                     c for c in checks if not (c.kind in OF_ONE_TABLE and c.table in same)
                 )
             runs = [execute(check, sources) for check in checks]
-            report: dict[str, Any] = json.loads(log.dump(show.as_json(runs)))
+            report: dict[str, Any] = json.loads(log.dump(printing.as_json(runs)))
             return exit_code(runs), report
 
         yield run

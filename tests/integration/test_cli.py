@@ -14,12 +14,12 @@ from typer.testing import CliRunner, Result
 from tests.support import SHIPPED
 from tests.support.servers import Database, load_schema
 from worker import config
-from worker.cli import app
+from worker.cli.main import app
 from worker.demo import ledger as demo
-from worker.run import execute
+from worker.scheduling.execute import execute
 from worker.sources import Sources
 from worker.state import State
-from worker.windows import everything
+from worker.state.read_scope import everything
 
 FIELDS = {
     *(

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from checks import any_check
-from checks.base import CheckError, Finding, Result
-from checks.traffic.seen import CODES, OTHER
+from checks.contract import CheckError, Finding, Result
+from checks.http_log.counts import CODES, OTHER
+from checks.registry import any_check
 from tests.support.patience import wait_until
 from tests.support.prometheus import Labels, PrometheusServer, Shop, prometheus, shop
-from worker.run import Outcome, execute
-from worker.settings import PrometheusSettings
+from worker.config import PrometheusSettings
+from worker.scheduling.execute import Outcome, execute
 from worker.sources import Sources
 
 REUSE, PROCESSING, RACE, DUPLICATE, REPLAY = CODES

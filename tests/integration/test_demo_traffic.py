@@ -16,13 +16,13 @@ import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from checks.traffic.formats import LineFormat, Request
+from checks.http_log.formats import LineFormat, Request
 from tests.support import ENDS_WITH_US, SHIPPED
 from tests.support.access_logs import whole
 from tests.support.patience import exit_code, wait_until
 from tests.support.workers import RECONCILER
 from worker import config
-from worker.cli import app
+from worker.cli.main import app
 from worker.demo import traffic
 from worker.demo.application import READS, WRITES, Application
 from worker.demo.ledger import BEIJING

@@ -16,25 +16,24 @@ from hypothesis import strategies as st
 from sqlalchemy import make_url
 from typer.testing import CliRunner
 
-from checks.base import Check, Cursor
-from checks.conflict_rate import ConflictRate
-from checks.row_count import RowCount
-from checks.traffic.seen import Seen
+from checks.contract import Check, Cursor
+from checks.http_log.counts import Seen
+from checks.kinds.conflict_rate.check import ConflictRate
+from checks.kinds.row_count import RowCount
 from tests.support.access_logs import sampling
 from tests.support.patience import wait_until
 from tests.support.states import CHECK as ORDERS
 from tests.support.states import changes, run_of
 from tests.support.workers import Worker
 from worker import config
-from worker.cli import app
-from worker.config import Config, ConfigError
+from worker.cli.main import app
+from worker.config import Config, ConfigError, Settings
 from worker.demo import ledger
-from worker.run import Outcome, Run, execute
-from worker.schedule import Scheduler
-from worker.settings import Settings
+from worker.scheduling.execute import Outcome, Run, execute
+from worker.scheduling.scheduler import Scheduler
 from worker.sources import Sources
 from worker.state import Change, State
-from worker.windows import Windows
+from worker.state.read_scope import Windows
 
 DAY = timedelta(days=1)
 CURSOR = {"place": {"offset": 7}, "tally": {}, "routes": []}

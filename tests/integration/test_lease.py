@@ -17,7 +17,7 @@ from tests.support.servers import Database
 from tests.support.states import CHECK, confirmed, run_of
 from worker.state import State
 from worker.state.lease import Lease, LeaseLostError
-from worker.state.tables import findings, leases, metadata, runs
+from worker.state.schema import findings, leases, metadata, runs
 
 SECONDS = 10.0
 START = 1_800_000_000.0

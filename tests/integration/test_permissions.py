@@ -7,16 +7,16 @@ from contextlib import closing, contextmanager
 import pytest
 from sqlalchemy import URL
 
-from checks.base import Check, CheckError
+from checks.contract import Check, CheckError
 from tests.support import CHECKOUT, SHIPPED
 from tests.support.access_logs import quiet
 from tests.support.servers import Database, Server, load_schema
 from tests.support.states import run_of
-from worker import config, schema
-from worker.config import Config
+from worker import config
+from worker.cli import schema_check
+from worker.config import Config, StateSettings
 from worker.demo import ledger as demo
-from worker.run import Outcome, execute
-from worker.settings import StateSettings
+from worker.scheduling.execute import Outcome, execute
 from worker.sources import Sources
 from worker.state import Lease, State
 
@@ -124,7 +124,7 @@ def test_the_grants_suffice(account: Account, grants: list[str]) -> None:
     account.say(*grants)
     with account.audit() as (current, sources):
         assert complaints(sources, list(current.checks)) == {}
-        assert schema.compare(current, sources) == []
+        assert schema_check.compare(current, sources) == []
         assert sources.identify("ledger").writable == ()
 
 
@@ -146,7 +146,7 @@ def test_without_its_only_grant_every_check_is_an_error(account: Account) -> Non
         assert str(account.url.username) in error
         assert str(account.url.database) in error
         with pytest.raises(CheckError, match="Access denied"):
-            schema.compare(current, sources)
+            schema_check.compare(current, sources)
 
 
 def test_each_grant_on_a_table_is_needed(account: Account) -> None:
@@ -162,7 +162,7 @@ def test_each_grant_on_a_table_is_needed(account: Account) -> None:
             assert f"{table[1]}.row_count" in said
             assert all(table[1] in each for each in said.values()), said
     with account.without(BY_TABLE[0]), account.audit() as (current, sources):
-        missing = [str(each) for each in schema.compare(current, sources)]
+        missing = [str(each) for each in schema_check.compare(current, sources)]
         assert any("no table asset_transactions" in each for each in missing)
 
 

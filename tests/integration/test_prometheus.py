@@ -17,13 +17,13 @@ from urllib.parse import parse_qs
 import pytest
 from pydantic import ValidationError
 
-from checks.base import Answer, CheckError, RunStopped
+from checks.contract import Answer, CheckError, RunStopped
 from tests.support.monitoring import PASSWORD, USER
 from tests.support.patience import no_hang, patience, wait_until
 from tests.support.prometheus import PrometheusServer, prometheus, serving
 from tests.support.servers import HOST, _free_port
 from worker.client.exchange import LARGEST
-from worker.settings import PrometheusSettings
+from worker.config import PrometheusSettings
 from worker.sources.prometheus import MOST_SERIES, Prometheus
 
 Ask = Callable[..., Prometheus]

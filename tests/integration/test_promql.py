@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from checks.base import Answer, CheckError
-from checks.traffic.promql import Queries, _doubts, _fewer, ask
-from checks.traffic.seen import OTHER, Counts, Route, Seen
+from checks.contract import Answer, CheckError
+from checks.http_log.counts import OTHER, Counts, Route, Seen
+from checks.kinds.conflict_rate.promql import Queries, _doubts, _fewer, ask
 from tests.support.patience import wait_until
 from tests.support.prometheus import Labels, PrometheusServer, Shop, prometheus, shop
 from tests.support.servers import HOST, _free_port
-from worker.settings import PrometheusSettings
+from worker.config import PrometheusSettings
 from worker.sources.prometheus import Prometheus
 
 ORDERS, DRAWS, PAGE = "/orders", "/draws", "/page"

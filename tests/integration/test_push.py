@@ -16,8 +16,8 @@ import structlog
 from sqlalchemy import make_url
 from structlog.testing import capture_logs
 
-from checks.base import Check, Finding
-from checks.non_negative import NonNegative
+from checks.contract import Check, Finding
+from checks.kinds.non_negative import NonNegative
 from checks.types import Severity
 from tests.support.alertmanager import AlertmanagerServer, Receiver, alertmanager, receiver
 from tests.support.monitoring import PASSWORD, USER
@@ -25,13 +25,13 @@ from tests.support.patience import no_hang, wait_until
 from tests.support.prometheus import serving
 from tests.support.servers import HOST
 from tests.support.states import CHECK, run_of
-from worker.alerts.drafts import Drafts
-from worker.alerts.push import BATCH, Push
-from worker.privacy import Mask
-from worker.settings import AlertmanagerSettings, AlertsSettings, Settings
+from worker.alerts.alertmanager import BATCH, Push
+from worker.alerts.payload import Drafts
+from worker.config import AlertmanagerSettings, AlertsSettings, Settings
 from worker.state import State
 from worker.state.outbox import Draft
-from worker.state.tables import Row
+from worker.state.schema import Row
+from worker.text.redact import Mask
 
 SOON = AlertsSettings(
     push=(Severity.CRITICAL,),

@@ -9,15 +9,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from checks.base import Cursor
-from checks.traffic.formats import LineFormat, Request
+from checks.contract import Cursor
+from checks.http_log.formats import LineFormat, Request
 from tests.support import web_servers
 from tests.support.access_logs import whole
 from tests.support.patience import patience, wait_until
 from tests.support.servers import HOST
 from tests.support.traffic_lines import FORMATS
 from tests.support.web_servers import REASON, WebServer
-from worker.settings import AccessLogSettings
+from worker.config import AccessLogSettings
 from worker.sources.access_log import AccessLog
 
 Told = tuple[str, str, int]

@@ -16,20 +16,20 @@ from pydantic import ValidationError
 from typer.testing import CliRunner, Result
 
 import worker.report
-from checks import KINDS
+from checks.registry import KINDS
 from checks.types import Severity
 from tests.support import SHIPPED
 from tests.support.access_logs import quiet
 from tests.support.servers import Database, load_schema
 from worker import config
-from worker.cli import app
+from worker.cli.main import app
 from worker.demo import ledger as demo
 from worker.report import Format, Language, Report, collect, render
 from worker.report.escape import Markdown, code, text
 from worker.report.texts import Texts
-from worker.run import Outcome
+from worker.scheduling.execute import Outcome
 from worker.sources import Sources
-from worker.visible import visible
+from worker.text.printable import visible
 
 AUDITED = {
     "asset_transactions": 252,

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from checks import KINDS
+from checks.registry import KINDS
 from tests.support import CHECKOUT, asking
 from tests.support.prometheus import prometheus
 from worker.alerts.names import alert_of
-from worker.metrics import Metrics
+from worker.telemetry.metrics import Metrics
 
 RULES = CHECKOUT / "helm" / "files" / "rules.yml"
 RUNBOOKS = CHECKOUT / "worker" / "runbooks"

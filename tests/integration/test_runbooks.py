@@ -13,7 +13,7 @@ from typer.main import get_command
 from tests.support import CHECKOUT, SHIPPED
 from tests.support.servers import Database, load_schema
 from worker import config
-from worker.cli import app
+from worker.cli.main import app
 
 RUNBOOKS = sorted((CHECKOUT / "worker" / "runbooks").glob("*.md"))
 HEADINGS = ["Meaning", "Impact", "Diagnosis", "Mending", "Silence or acknowledge"]

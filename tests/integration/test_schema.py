@@ -7,8 +7,8 @@ import pytest
 
 from tests.support.servers import Database
 from worker import config
+from worker.cli.schema_check import compare
 from worker.config import Config
-from worker.schema import compare
 from worker.sources import Sources
 
 FACTS = """

@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 from sqlalchemy import URL, Connection, text
 
-from checks.base import CheckError, RunStopped
+from checks.contract import CheckError, RunStopped
 from tests.conftest import _require
 from tests.support.patience import no_hang, patience, stretched, wait_until
 from tests.support.proxy import FETCHED, Fault, proxy
 from tests.support.servers import Database as OwnDatabase
 from tests.support.servers import Farm, Flavour, Server
 from tests.support.statements import ATTEMPT
-from worker.settings import DatabaseSettings
+from worker.config import DatabaseSettings
 from worker.sources import Database
 from worker.sources.mysql import LOCK_WAIT, _without_values, writing_privileges
 

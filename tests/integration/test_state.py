@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, make_url
 
-from checks.base import EVERYTHING, Finding
+from checks.contract import EVERYTHING, Finding
 from tests.support.servers import Database
 from tests.support.states import (
     CHECK,
@@ -28,8 +28,8 @@ from tests.support.states import (
     withdraw,
 )
 from tests.unit.test_outbox import Telling
-from worker.run import Outcome, Scope
-from worker.state import Change, State, StateError, finding_id, record, store, tables
+from worker.scheduling.execute import Outcome, Scope
+from worker.state import Change, State, StateError, finding_id, runs, schema, store
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def _retry_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_runs_are_bounded(state: State, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the latest runs of a check are kept."""
-    monkeypatch.setattr(record, "RUNS_KEPT", 3)
+    monkeypatch.setattr(runs, "RUNS_KEPT", 3)
     for _ in range(10):
         state.record(run_of(1))
     with closing(sqlite3.connect(path)) as raw, raw:
@@ -403,7 +403,7 @@ def test_both_scopes_are_remembered(state: State) -> None:
 
 def test_many_failed_runs_forget_nothing(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that is away for long takes neither the last answer nor what was unlisted."""
-    monkeypatch.setattr(record, "RUNS_KEPT", 3)
+    monkeypatch.setattr(runs, "RUNS_KEPT", 3)
     state.record(run_of(1, violations=9))
     for _ in range(5):
         state.record(failed_run())
@@ -497,13 +497,13 @@ def test_the_shadow_is_the_same_as_the_database(state: State) -> None:
     acknowledge(state._url, 1)
     state.record(run_of(1, 2, 4, cursor={"id": 4}))
     with state._engine.begin() as stored, state._memory.begin() as memory:
-        for table in tables.KEPT:
+        for table in schema.KEPT:
             every = table.select().order_by(*table.primary_key.columns)
             assert memory.execute(every).all() == stored.execute(every).all() != []
 
 
 def test_what_no_utf8_can_hold_is_spelled_out(state: State, path: Path) -> None:
-    """A lone surrogate, wherever a check may bring it, costs no run its record."""
+    """A lone surrogate, wherever a check may bring it, costs no run its runs."""
     finding = Finding({"k\ud800": "v\ud801"}, "m\ud802", {"e\ud803": "w\ud804"})
     state.record(run_of(finding))
     state.record(replace(failed_run(), error="e\ud805"))

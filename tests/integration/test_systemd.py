@@ -12,8 +12,8 @@ from tests.support import CHECKOUT, SHIPPED
 from tests.support.access_logs import quiet
 from tests.support.workers import RECONCILER
 from worker import config
+from worker.cli.common import Exit
 from worker.process import LONGEST_GOODBYE
-from worker.terminal import Exit
 
 UNIT = CHECKOUT / "deploy" / "systemd" / "reconciler.service"
 ANALYZE = shutil.which("systemd-analyze")

@@ -13,14 +13,14 @@ import pymysql
 import pytest
 from pydantic import ValidationError
 
-from checks.base import CheckError
+from checks.contract import CheckError
 from tests.conftest import _require
 from tests.support.authority import DAY, Authority
 from tests.support.patience import join, wait_until
 from tests.support.servers import HOST, Farm, Flavour, Server
-from worker import transport
-from worker.settings import DatabaseSettings, StateSettings
-from worker.settings.transport import is_loopback
+from worker.client import mysql
+from worker.config import DatabaseSettings, StateSettings
+from worker.config.tls import is_loopback
 from worker.sources import Database, Identity
 from worker.state import State
 
@@ -235,8 +235,8 @@ def test_a_connection_without_a_cipher_is_refused(secure: Secure) -> None:
     def careless(url: Any, _tls: object) -> Any:
         return pymysql.connect(host=url.host, port=url.port, user="root", ssl_disabled=True)
 
-    with pytest.raises(transport.TransportError, match="no cipher although"):
-        transport.connect(settings, careless)
+    with pytest.raises(mysql.TransportError, match="no cipher although"):
+        mysql.connect(settings, careless)
 
 
 @contextmanager
@@ -329,7 +329,7 @@ def test_a_refused_login_is_tried_with_the_file_read_anew(secure: Secure, tmp_pa
         finally:
             file.write_text(f"{CANARY}\n")
 
-    transport.connect(settings, login).close()
+    mysql.connect(settings, login).close()
     assert tried == ["of yesterday", CANARY]
 
 

@@ -20,8 +20,8 @@ from tests.support.authority import Authority
 from tests.support.patience import join, patience, wait_until
 from tests.support.prometheus import prometheus
 from tests.support.workers import RECONCILER, Worker
-from worker.settings import HttpSettings
-from worker.settings.web_file import WebFile, WebFileError
+from worker.config import HttpSettings
+from worker.config.web_config import WebFile, WebFileError
 from worker.web import Web
 from worker.web import login as login_module
 

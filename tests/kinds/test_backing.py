@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from pydantic import ValidationError
 
-from checks.base import SAMPLE, CheckError, Result
+from checks.contract import SAMPLE, CheckError, Result
 from tests.support.ledgers import Ledger, check, keys, messages, on_any, on_servers
 
 LOWEST, HIGHEST = -(2**63), 2**63 - 1

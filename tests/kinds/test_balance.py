@@ -12,10 +12,11 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import Connection, literal
 
-from checks import balance, catalog
-from checks.balancing import comparison, hot, sides
-from checks.balancing.comparison import Seen
-from checks.base import EVERYTHING, SAMPLE, CheckError, Finding, Result, Scalar, Sources, Window
+from checks.contract import EVERYTHING, SAMPLE, CheckError, Finding, Result, Scalar, Sources, Window
+from checks.kinds.balance import check as balance
+from checks.kinds.balance import comparison, running_totals, sides
+from checks.kinds.balance.comparison import Seen
+from checks.sql import catalog
 from tests.support.ledgers import (
     Backend,
     Ledger,
@@ -1203,7 +1204,7 @@ class Hot:
 @pytest.fixture
 def busy(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> Hot:
     """Account 1 is kept, account 2 has as many rows as are not many."""
-    monkeypatch.setattr(hot, "MANY_POSTINGS", 2)
+    monkeypatch.setattr(running_totals, "MANY_POSTINGS", 2)
     bank.post(1, "P", 5, 6, hold=3)
     bank.hold(1, "P", 11, 3)
     bank.post(2, "P", 1)
@@ -1395,8 +1396,8 @@ def test_what_is_kept_wrongly_makes_no_false_finding(busy: Hot) -> None:
 @on_any
 def test_number_of_kept_groups_is_bounded(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     """No more than so many groups are kept; the others are added up, and as right."""
-    monkeypatch.setattr(hot, "MANY_POSTINGS", 1)
-    monkeypatch.setattr(hot, "MOST_KEPT", 3)
+    monkeypatch.setattr(running_totals, "MANY_POSTINGS", 1)
+    monkeypatch.setattr(running_totals, "MOST_KEPT", 3)
     totals = dict.fromkeys(range(6), 0)
     for account in totals:
         bank.hold(account, "P", 0)
@@ -1437,7 +1438,7 @@ def test_without_a_chain_sums_are_kept(busy: Hot) -> None:
 @on_any
 def test_late_rows_come_into_kept_sums(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row that appears behind those already seen, within the overlap, is in the sums."""
-    monkeypatch.setattr(hot, "MANY_POSTINGS", 1)
+    monkeypatch.setattr(running_totals, "MANY_POSTINGS", 1)
     with set_clock() as clock:
         result = _late(bank, clock)
     assert result.violations == 0
@@ -1482,7 +1483,7 @@ def test_new_rows_of_a_kept_group_may_be_spelled_otherwise(
     founded: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A kept group sees its new rows however its asset is spelled in them."""
-    monkeypatch.setattr(hot, "MANY_POSTINGS", 1)
+    monkeypatch.setattr(running_totals, "MANY_POSTINGS", 1)
     bank = founded
     bank.open(asset=CASELESS)
     bank.post(1, "points", 5, 6)

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checks import balance, catalog
-from checks.balancing import hot
-from checks.base import Check, Result, Window
+from checks.contract import Check, Result, Window
+from checks.kinds.balance import check as balance
+from checks.kinds.balance import running_totals
+from checks.sql import catalog
 from tests.support.ledgers import Ledger, check
 from tests.support.runs import NOON, Clock, set_clock, window_after
 
@@ -268,8 +269,8 @@ def small(
     """Let pages be short, and groups be large, long before they are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(balance, "PAGE_ROWS", page_rows)
-        patch.setattr(hot, "MANY_POSTINGS", many)
-        patch.setattr(hot, "MOST_KEPT", most)
+        patch.setattr(running_totals, "MANY_POSTINGS", many)
+        patch.setattr(running_totals, "MOST_KEPT", most)
         estimated = catalog.estimated_rows
 
         def exact(connection: Any, table: str) -> int | None:

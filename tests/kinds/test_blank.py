@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from checks.base import EVERYTHING, SAMPLE, CheckError, Result
-from checks.blank import Blank
-from checks.render import render
-from checks.sql import WHITE_SPACE
+from checks.contract import EVERYTHING, SAMPLE, CheckError, Result
+from checks.kinds.blank import Blank
+from checks.sql.render import render
+from checks.sql.statements import WHITE_SPACE
 from tests.support.ledgers import Ledger, check, keys, messages, on_any, on_mysql, on_servers
 
 TABLE = "CREATE TABLE t (id bigint PRIMARY KEY, k varchar(100))"

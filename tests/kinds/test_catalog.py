@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import event
 
-from checks import catalog
-from checks.base import CheckError
-from checks.catalog import Column, Index
+from checks.contract import CheckError
+from checks.sql import catalog
+from checks.sql.catalog import Column, Index
 from tests.support.ledgers import Ledger, on_servers
 
 

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from checks.base import CheckError
+from checks.contract import CheckError
 from tests.support.ledgers import Ledger, check, keys, on_any, on_mysql, on_servers
 
 ORDERS = """

@@ -2,8 +2,8 @@
 
 import pytest
 
-from checks.base import SAMPLE, CheckError, Result
-from checks.condition import MOST_TALLIED
+from checks.contract import SAMPLE, CheckError, Result
+from checks.kinds.condition import MOST_TALLIED
 from tests.support.ledgers import Ledger, keys, messages, on_any, on_servers
 
 LOCKED = "(status = 'locked') = non_empty_array(locks)"

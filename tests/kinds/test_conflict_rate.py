@@ -12,9 +12,10 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from checks import any_check, conflict_rate
-from checks.base import CheckError, Cursor, Result, Window
-from worker.settings import AccessLogSettings
+from checks.contract import CheckError, Cursor, Result, Window
+from checks.kinds.conflict_rate import check as conflict_rate
+from checks.registry import any_check
+from worker.config import AccessLogSettings
 from worker.sources import Sources
 
 DRAW = "/api/v4/lottery/draw"

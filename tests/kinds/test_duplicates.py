@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, event
 
-from checks import catalog, grouping
-from checks.base import SAMPLE, CheckError, Result
-from checks.duplicates import GROUPS_IN_FULL
+from checks.contract import SAMPLE, CheckError, Result
+from checks.kinds.duplicates import prefilter
+from checks.kinds.duplicates.check import GROUPS_IN_FULL
+from checks.sql import catalog
 from tests.support.ledgers import (
     Ledger,
     check,
@@ -406,7 +407,7 @@ def test_small_table_is_not_hashed(ledger: Ledger) -> None:
     ledger.sql("ANALYZE TABLE t")
     with ledger.sources.snapshot("ledger") as connection:
         found = catalog.columns(connection, "t")
-        assert not grouping.goes_by_hash(connection, "t", ("k",), found)
+        assert not prefilter.goes_by_hash(connection, "t", ("k",), found)
 
 
 @pytest.mark.parametrize("alike", [1, 2, 3, 4])
@@ -420,7 +421,7 @@ def test_keys_that_share_a_hash_by_chance_are_told_apart(
     def code(rows: Any, *_: object) -> Any:
         return rows.c.id.op("DIV")(alike)
 
-    monkeypatch.setattr(grouping, "_code", code)
+    monkeypatch.setattr(prefilter, "_code", code)
     ledger.sql(TABLE)
     doubled = {12 + n: "same" for n in pair if n < alike}
     ledger.insert("t", "id, k", [(n, doubled.get(n, f"key {n}")) for n in range(24)])
@@ -496,7 +497,7 @@ def test_hashing_changes_no_answer_for_other_types(
 def _hashed(ledger: Ledger, *columns: str) -> Result:
     """Run it as on a large table without an index."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grouping, "MANY_ROWS", -1)
+        patch.setattr(prefilter, "MANY_ROWS", -1)
         return run(ledger, *columns)
 
 

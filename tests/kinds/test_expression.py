@@ -5,8 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from checks.expression import Expression
-from checks.sql import rows_of
+from checks.sql.expression import Expression
+from checks.sql.statements import rows_of
 from tests.support.ledgers import Ledger
 
 REFUSED = [

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import ValidationError
 
-from checks import idempotency_requests
-from checks.base import CheckError, Result, Window
+from checks.contract import CheckError, Result, Window
+from checks.kinds.idempotency_requests import check as idempotency_requests
 from tests.support.ledgers import Ledger, check, keys, messages, on_any, on_servers
 from tests.support.runs import NOON, set_clock
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import ValidationError
 
-from checks.base import CheckError, Result, Window
+from checks.contract import CheckError, Result, Window
 from tests.support.ledgers import Ledger, check, keys, messages, on_any, on_servers
 from tests.support.runs import NOON, set_clock, window_after
 

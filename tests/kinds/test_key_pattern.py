@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import String, bindparam, column, literal, select, table
 
-from checks.key_pattern import KeyPattern, is_blank, longest, obeys, regex_of
+from checks.keys.pattern import KeyPattern, is_blank, longest, obeys, regex_of
 from tests.support.ledgers import Ledger, on_servers
 
 UUID = "50f654f6-152f-4411-8bbd-59d68331fcd6"

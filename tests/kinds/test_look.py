@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pymysql.cursors import DictCursor
 from sqlglot import exp
 
-from checks.base import Check, Finding, Result
-from checks.looking import LONGEST, MOST_KEYS, MOST_ROWS
-from checks.sql import WHITE_SPACE, scalar
+from checks.contract import Check, Finding, Result
+from checks.sql.inspection import LONGEST, MOST_KEYS, MOST_ROWS
+from checks.sql.statements import WHITE_SPACE, scalar
 from tests.integration.test_audit import CORRUPTIONS, Books, spoil
 from tests.support import SHIPPED
 from tests.support.access_logs import quiet

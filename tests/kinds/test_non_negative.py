@@ -2,7 +2,7 @@
 
 import pytest
 
-from checks.base import SAMPLE, CheckError
+from checks.contract import SAMPLE, CheckError
 from tests.support.ledgers import Ledger, keys, messages, on_any, on_servers
 
 TABLE = "CREATE TABLE t (id bigint PRIMARY KEY, free bigint, frozen bigint)"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from checks.base import SAMPLE, Check, CheckError, Result, Window
+from checks.contract import SAMPLE, Check, CheckError, Result, Window
 from tests.support.ledgers import Ledger, check, keys, on_any, on_servers
 from tests.support.runs import NOON, Counting, seen, set_clock, window_after
 

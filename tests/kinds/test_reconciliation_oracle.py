@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from checks.base import Check, Result, Window
+from checks.contract import Check, Result, Window
 from tests.support.books import (
     COLUMNS,
     EVENTS,

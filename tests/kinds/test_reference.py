@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from checks.base import SAMPLE, CheckError, Result, Window
+from checks.contract import SAMPLE, CheckError, Result, Window
 from tests.support.ledgers import Ledger, check, keys, messages, on_any, on_servers
 from tests.support.runs import NOON, Counting, seen, set_clock, window_after
 

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from checks.base import CheckError, Finding
+from checks.contract import CheckError, Finding
 from tests.support.ledgers import Ledger, check, on_any
 
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import Engine, event
 
-from checks.base import CheckError, Result, Window
+from checks.contract import CheckError, Result, Window
 from tests.support.ledgers import Ledger, check, keys, messages, on_any, on_servers
 
 REQUESTS = "CREATE TABLE t (id bigint PRIMARY KEY, status varchar(20), at {type})"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from checks.base import Finding
+from checks.contract import Finding
 from tests.support.ledgers import Ledger, on_servers
 
 

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from checks.sql import rows_of
-from checks.template import Template, as_number
+from checks.keys.template import Template, as_number
+from checks.sql.statements import rows_of
 from tests.support.ledgers import Ledger
 
 BRACE = "a brace encloses one column name: {lottery_session_id}"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from checks.base import CheckError
+from checks.contract import CheckError
 from tests.support.ledgers import Ledger, messages, on_any, on_mysql, on_servers
 
 TABLE = "CREATE TABLE t (id bigint PRIMARY KEY, k varchar(100) NOT NULL, s int NOT NULL)"

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import pymysql
 import pytest
 
-from checks.base import Check, Cursor, Window
-from checks.expression import Expression
-from checks.window import MARKS, Followed, Place, Reading
+from checks.contract import Check, Cursor, Window
+from checks.sql.expression import Expression
+from checks.watermark import MARKS, Followed, Place, Reading
 from tests.support.ledgers import Ledger, check, keys, ledger_on, on_any, on_servers
 from tests.support.runs import NOON, Clock, set_clock, window_after
 from tests.support.servers import Database, Server

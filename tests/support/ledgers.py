@@ -12,10 +12,10 @@ import pymysql
 import pytest
 from sqlalchemy import URL
 
-from checks import any_check
-from checks.base import Check, Result, Scalar
+from checks.contract import Check, Result, Scalar
+from checks.registry import any_check
 from tests.support.servers import Database
-from worker.settings import DatabaseSettings
+from worker.config import DatabaseSettings
 from worker.sources import Sources
 
 Backend = Literal["mariadb", "mysql", "sqlite"]

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 import pytest
 from sqlalchemy import Connection, text
 
-from checks import moments
-from checks.base import AccessLog, Prometheus, Result, Scalar, Sources, Window
+from checks.contract import AccessLog, Prometheus, Result, Scalar, Sources, Window
+from checks.sql import timestamps
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 """When a `Clock` starts."""
@@ -50,7 +50,7 @@ def set_clock() -> Iterator[Clock]:
     """Let runs take the time from a clock that stands still until it is moved."""
     clock = Clock()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(moments, "now", lambda _connection: clock.at)
+        patch.setattr(timestamps, "now", lambda _connection: clock.at)
         yield clock
 
 

@@ -10,19 +10,19 @@ from zoneinfo import ZoneInfo
 import httpx
 from sqlalchemy import URL
 
-from checks.base import Check, Finding, Result, Scalar
-from checks.conflict_rate import ConflictRate
-from checks.duplicates import Duplicates
-from checks.row_count import RowCount
-from checks.traffic.seen import Seen, Traffic
+from checks.contract import Check, Finding, Result, Scalar
+from checks.http_log.counts import Seen, Traffic
+from checks.kinds.conflict_rate.check import ConflictRate
+from checks.kinds.duplicates.check import Duplicates
+from checks.kinds.row_count import RowCount
 from checks.types import Severity
 from tests.support.patience import patience
-from worker.privacy import Mask
-from worker.run import Outcome, Run, Scope
-from worker.settings import HttpSettings
+from worker.config import HttpSettings
+from worker.scheduling.execute import Outcome, Run, Scope
 from worker.sources import Identity
 from worker.state import State
 from worker.status import DatabaseStatus, Known, abridged
+from worker.text.redact import Mask
 from worker.web import Web, pages
 
 KEYS = Duplicates(

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import URL
 
-from checks.base import Check, Cursor, Evidence, Finding, Result
-from checks.row_count import RowCount
-from worker.run import Outcome, Run, Scope
-from worker.state import Acknowledgement, Change, FindingState, State, decisions, visit
-from worker.state.tables import Row
+from checks.contract import Check, Cursor, Evidence, Finding, Result
+from checks.kinds.row_count import RowCount
+from worker.scheduling.execute import Outcome, Run, Scope
+from worker.state import Acknowledgement, Change, FindingState, State, acknowledgements, visit
+from worker.state.schema import Row
 
 CHECK = RowCount(name="orders.row_count", table="orders")
 TWICE = CHECK.model_copy(update={"confirmations": 2})
@@ -64,7 +64,7 @@ def confirmed(state: State) -> int:
 def rows(url: URL) -> dict[object, Row]:
     """All findings of the state, by the id in their key."""
     with visit(url) as connection:
-        every = decisions.in_states(connection, FindingState)
+        every = acknowledgements.in_states(connection, FindingState)
     return {json.loads(row["key"])["id"]: row for row in every}
 
 
@@ -73,14 +73,16 @@ def acknowledge(url: URL, *keys: object, lasting: timedelta = timedelta(days=7))
     known = rows(url)
     now = datetime.now(UTC)
     with visit(url) as connection:
-        chosen = decisions.decidable(connection, [known[key]["id"] for key in keys])
+        chosen = acknowledgements.decidable(connection, [known[key]["id"] for key in keys])
         given = Acknowledgement("ann", "known; ticket 7", now + lasting)
-        decisions.acknowledge(connection, chosen, given, now)
+        acknowledgements.acknowledge(connection, chosen, given, now)
 
 
 def withdraw(url: URL, *keys: object) -> None:
     """Take the acknowledgement of findings back, as the command line does."""
     known = rows(url)
     with visit(url) as connection:
-        chosen = decisions.decidable(connection, [known[key]["id"] for key in keys], acked=True)
-        decisions.withdraw(connection, chosen, "bob", datetime.now(UTC))
+        chosen = acknowledgements.decidable(
+            connection, [known[key]["id"] for key in keys], acked=True
+        )
+        acknowledgements.withdraw(connection, chosen, "bob", datetime.now(UTC))

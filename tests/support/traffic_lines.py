@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from checks.traffic.formats import LineFormat
+from checks.http_log.formats import LineFormat
 
 Shape = Literal["flat", "pino", "nginx", "combined"]
 Fault = Literal["empty", "unreadable", "no_request", "too_long"]

@@ -20,7 +20,7 @@ from tests.support.patience import wait_until
 from tests.support.prometheus import PrometheusServer, prometheus
 from tests.support.workers import Worker
 from worker.alerts.names import ALERTS, OTHER_ALERT
-from worker.metrics import Metrics
+from worker.telemetry.metrics import Metrics
 
 FILE = CHECKOUT / "helm" / "files" / "dashboard.json"
 DASHBOARD = json.loads(FILE.read_text(encoding="utf-8"))

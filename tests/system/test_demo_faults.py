@@ -17,21 +17,21 @@ import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
-from checks import KINDS
+from checks.registry import KINDS
 from tests.support import ENDS_WITH_US, SHIPPED
 from tests.support.access_logs import quiet
 from tests.support.patience import exit_code, wait_until
 from worker import config
-from worker.cli import app
+from worker.cli.main import app
 from worker.config import Config
 from worker.demo import faults, injector
 from worker.demo import ledger as demo
 from worker.demo.faults import FAULTS, Fault
-from worker.metrics import Metrics
-from worker.run import Outcome, execute
+from worker.scheduling.execute import Outcome, execute
 from worker.sources import Sources
 from worker.state import FindingState
-from worker.windows import everything
+from worker.state.read_scope import everything
+from worker.telemetry.metrics import Metrics
 
 RECONCILER = Path(sys.executable).with_name("reconciler")
 

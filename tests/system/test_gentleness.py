@@ -16,7 +16,7 @@ from tests.support.ledgers import on_any_server
 from tests.support.patience import join, wait_until
 from tests.support.servers import Database, Server
 from tests.support.workers import Worker
-from worker.settings import BackOff, DatabaseSettings
+from worker.config import BackOff, DatabaseSettings
 from worker.sources import Database as Audited
 
 PASSWORD = "a-password"

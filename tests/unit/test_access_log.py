@@ -25,13 +25,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from checks.base import Block, CheckError, Cursor, RunStopped
+from checks.contract import Block, CheckError, Cursor, RunStopped
 from tests.support import ENDS_WITH_US
 from tests.support.patience import wait_until
-from worker.settings import AccessLogSettings
+from worker.config import AccessLogSettings
 from worker.sources import access_log
 from worker.sources.access_log import AccessLog, read_file
-from worker.sources.following import content, follower, siblings
+from worker.sources.log_tail import file as content
+from worker.sources.log_tail import rotated_files, tail
 
 NAME = "access.log"
 
@@ -39,14 +40,14 @@ NAME = "access.log"
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks are a quarter as large as they are, so that the logs of tests have several."""
-    for module in (follower, access_log):
+    for module in (tail, access_log):
         monkeypatch.setattr(module, "BLOCK", 1 << 18)
 
 
 @pytest.fixture(autouse=True)
 def _quiet_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits for a rotated file to be quiet, unless it says so."""
-    monkeypatch.setattr(follower, "QUIET", 0.0)
+    monkeypatch.setattr(tail, "QUIET", 0.0)
 
 
 @dataclass
@@ -311,7 +312,7 @@ def test_a_rotated_file_is_left_when_it_is_quiet(
     path: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the old file is written to the new one waits, and what waits there is told."""
-    monkeypatch.setattr(follower, "QUIET", 3600.0)
+    monkeypatch.setattr(tail, "QUIET", 3600.0)
     write(path, b"a\n")
     reader.read()
     old = rename(path)
@@ -329,15 +330,15 @@ def test_a_rotated_file_that_is_never_quiet_is_left_at_last(
     path: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that never reopens the log does not keep the new file from being read: a note."""
-    monkeypatch.setattr(follower, "QUIET", 3600.0)
+    monkeypatch.setattr(tail, "QUIET", 3600.0)
     write(path, b"a\n")
     reader.read()
     old = rename(path)
     write(path, b"new\n")
     assert reader.read() == b""
-    monkeypatch.setattr(follower, "PATIENCE", 0.0)
+    monkeypatch.setattr(tail, "PATIENCE", 0.0)
     assert reader.read() == b"new\n"
-    assert reader.notes == [follower.STILL_WRITTEN]
+    assert reader.notes == [tail.STILL_WRITTEN]
     write(old, b"late\n")
     rename(path)
     write(path, b"newer\n")
@@ -526,10 +527,10 @@ def test_a_folder_that_changes_while_it_is_listed(
     write(path, b"b\n")
     rename(path)
     write(path, b"c\n")
-    listed = siblings._listed
+    listed = rotated_files._listed
     with monkeypatch.context() as busy:
         cut = iter([0, 1] * 9)
-        busy.setattr(siblings, "_listed", lambda *given: listed(*given)[next(cut) :])
+        busy.setattr(rotated_files, "_listed", lambda *given: listed(*given)[next(cut) :])
         assert reader.read() == b""
     assert reader.read() == b"b\nc\n"
 
@@ -1233,10 +1234,10 @@ FOLLOW = """
 import json, sqlite3, sys, time
 from datetime import timedelta
 from pathlib import Path
-from worker.settings import AccessLogSettings
+from worker.config import AccessLogSettings
 from worker.sources.access_log import AccessLog
-from worker.sources.following import follower
-follower.QUIET = 0.3
+from worker.sources.log_tail import tail
+tail.QUIET = 0.3
 state = sqlite3.connect(sys.argv[2], isolation_level=None, timeout=60)
 settings = AccessLogSettings(path=Path(sys.argv[1]), time_limit=timedelta(seconds=0.2))
 log = AccessLog("web", settings)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.condition import Condition
-from checks.reference import Reference
-from checks.stuck import Stuck
+from checks.kinds.condition import Condition
+from checks.kinds.pairing.reference import Reference
+from checks.kinds.stuck import Stuck
 from checks.types import Severity, parse_duration
 from tests.support import SHIPPED
 from worker import config

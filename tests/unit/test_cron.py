@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from worker.cron import cron
+from worker.config.cron import cron
 
 SUNDAY = datetime(2026, 11, 22, tzinfo=UTC)
 

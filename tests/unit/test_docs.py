@@ -13,16 +13,16 @@ from prometheus_client import generate_latest
 from pydantic import BaseModel
 from typer.main import get_command
 
-from checks import KINDS
-from checks.base import Check
-from checks.facts import TableFacts
-from checks.pairing import Pairing
+from checks.contract import Check
+from checks.declared.table import TableFacts
+from checks.kinds.pairing import Pairing
+from checks.registry import KINDS
 from tests.support import CHECKOUT
-from worker import settings
-from worker.cli import app
-from worker.metrics import Metrics, outbox, traffic
-from worker.settings import Settings
+from worker import config
+from worker.cli.main import app
+from worker.config import Settings
 from worker.state import Change
+from worker.telemetry.metrics import Metrics, outbox, samples
 
 DOCS = CHECKOUT / "docs"
 PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
@@ -58,12 +58,12 @@ def _concrete(check: Any) -> Iterator[type]:
 
 def test_every_file_with_a_check_is_registered() -> None:
     """Each subclass of Check in `checks/` is in AnyCheck, and its file bears its kind's name."""
-    for path in (CHECKOUT / "checks").glob("*.py"):
-        import_module(f"checks.{path.stem}" if path.stem != "__init__" else "checks")
+    for path in (CHECKOUT / "checks" / "kinds").rglob("*.py"):
+        import_module(".".join(path.relative_to(CHECKOUT).with_suffix("").parts))
     ours = {each for each in _concrete(Check) if each.__module__.startswith("checks.")}
     assert ours == set(KINDS)
     for check in KINDS:
-        assert check.__module__ == f"checks.{kind_of(check)}"
+        assert kind_of(check) in check.__module__.removeprefix("checks.kinds.").split(".")
         assert check.__name__ == kind_of(check).title().replace("_", "")
 
 
@@ -104,7 +104,7 @@ def test_every_metric_is_documented_with_its_labels() -> None:
         base = min(names, key=len)
         counter = "# TYPE " + base + "_total counter" in generate_latest(metrics.registry).decode()
         existing[f"{base}_total" if counter else base] = labels
-    for family in (*traffic.families().values(), *outbox.families()):
+    for family in (*samples.families().values(), *outbox.families()):
         name = f"{family.name}_total" if family.type == "counter" else family.name
         existing[name] = ", ".join(family._labelnames)
     assert documented == existing
@@ -125,8 +125,8 @@ def test_every_event_is_documented() -> None:
 
 
 def _models() -> Iterator[type[BaseModel]]:
-    for model in vars(settings).values():
-        if isinstance(model, type) and issubclass(model, settings.Table) and model is not Settings:
+    for model in vars(config).values():
+        if isinstance(model, type) and issubclass(model, config.Table) and model is not Settings:
             yield model
     yield Settings
     yield TableFacts
@@ -146,16 +146,16 @@ def test_every_default_is_told_right() -> None:
     for cells in _lines_of("configuration.md"):
         if len(cells) == 3:  # the databases' time_limit comes before those of other sources
             defaults.setdefault(cells[0].strip("`"), cells[1].strip('`"'))
-    assert defaults["port"] == str(settings.HttpSettings().port)
-    assert defaults["complete"] == settings.ScheduleSettings().complete
+    assert defaults["port"] == str(config.HttpSettings().port)
+    assert defaults["complete"] == config.ScheduleSettings().complete
     assert defaults["overlap"] == "10m"
-    assert settings.ScheduleSettings().overlap.seconds == 600
-    assert int(defaults["overlap_rows"]) == settings.ScheduleSettings().overlap_rows
+    assert config.ScheduleSettings().overlap.seconds == 600
+    assert int(defaults["overlap_rows"]) == config.ScheduleSettings().overlap_rows
     assert defaults["time_limit"] == "30s"
-    assert settings.DatabaseSettings(url="sqlite:///x").time_limit.seconds == 30
+    assert config.DatabaseSettings(url="sqlite:///x").time_limit.seconds == 30
     assert defaults["connect_timeout"] == "5s"
-    assert settings.DatabaseSettings(url="sqlite:///x").connect_timeout.seconds == 5
-    assert defaults["level"] == settings.LogSettings().level
+    assert config.DatabaseSettings(url="sqlite:///x").connect_timeout.seconds == 5
+    assert defaults["level"] == config.LogSettings().level
 
 
 def test_every_command_is_in_the_readme() -> None:

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
-from checks import KINDS
-from checks.base import Check, Finding
-from checks.duplicates import Duplicates
-from checks.non_negative import NonNegative
+from checks.contract import Check, Finding
+from checks.kinds.duplicates.check import Duplicates
+from checks.kinds.non_negative import NonNegative
+from checks.registry import KINDS
 from checks.types import Severity
 from tests.support.states import run_of
-from worker.alerts.drafts import LONGEST, Drafts
 from worker.alerts.names import ALERTS, alert_of
-from worker.privacy import Mask
-from worker.settings import Settings
+from worker.alerts.payload import LONGEST, Drafts
+from worker.config import Settings
 from worker.state import State
 from worker.state.outbox import decoded
+from worker.text.redact import Mask
 
 PAGE = "https://audit.example/reconciler"
 NEGATIVE = NonNegative(

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from checks.blank import Blank
-from checks.duplicates import Duplicates
-from checks.facts import TableFacts
-from checks.tables import Tables
+from checks.declared.table import TableFacts
+from checks.kinds.blank import Blank
+from checks.kinds.duplicates.check import Duplicates
+from checks.kinds.tables import Tables
 
 
 def names(**facts: object) -> list[str]:

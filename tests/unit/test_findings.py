@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, make_url
 
-from checks.base import Finding
+from checks.contract import Finding
 from tests.support.states import (
     CHECK,
     TWICE,
@@ -23,7 +23,7 @@ from tests.support.states import (
     run_of,
     withdraw,
 )
-from worker.state import Change, State, decisions, life, visit
+from worker.state import Change, State, acknowledgements, lifecycle, visit
 
 OPENED = Change.FINDING_OPENED
 CONFIRMED = Change.FINDING_CONFIRMED
@@ -53,7 +53,7 @@ def history(url: URL, key: object) -> list[str]:
     """What happened to a finding, without the common beginning of the names."""
     identity = rows(url)[key]["id"]
     with visit(url) as connection:
-        past = decisions.history(connection, identity)
+        past = acknowledgements.history(connection, identity)
     return [each["change"].removeprefix("finding_") for each in past]
 
 
@@ -269,7 +269,7 @@ def test_unlisted_violations_wait_for_confirmation(state: State) -> None:
 
 def test_findings_are_bounded(state: State, monkeypatch: pytest.MonkeyPatch, url: URL) -> None:
     """However many findings a check has over time, the state keeps a limited number."""
-    monkeypatch.setattr(life, "FINDINGS_KEPT", 5)
+    monkeypatch.setattr(lifecycle, "FINDINGS_KEPT", 5)
     for first in range(0, 40, 4):
         state.record(run_of(*range(first, first + 4), violations=1000))
     assert len(rows(url)) == 5
@@ -280,7 +280,7 @@ def test_the_bound_drops_nothing_of_a_whole_sample(
     state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is mended makes room before what is new is added."""
-    monkeypatch.setattr(life, "FINDINGS_KEPT", 5)
+    monkeypatch.setattr(lifecycle, "FINDINGS_KEPT", 5)
     state.record(run_of(*range(5)))
     told = changes(state, run_of(*range(5, 10)))
     assert told == [RESOLVED] * 5 + [CONFIRMED] * 5
@@ -296,7 +296,7 @@ def test_resolved_findings_go_with_their_history(state: State, url: URL) -> None
     state.record(run_of(2, later=31 * DAY))
     assert set(rows(url)) == {2}
     with visit(url) as connection:
-        assert decisions.history(connection, gone) == []
+        assert acknowledgements.history(connection, gone) == []
     assert history(url, 2) == ["confirmed"]
 
 
@@ -304,7 +304,7 @@ def test_resolved_findings_are_bounded(
     state: State, url: URL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of many resolved findings the latest are kept."""
-    monkeypatch.setattr(life, "RESOLVED_KEPT", 3)
+    monkeypatch.setattr(lifecycle, "RESOLVED_KEPT", 3)
     for key in range(8):
         state.record(run_of(key))
     assert sorted(map(str, rows(url))) == ["4", "5", "6", "7"]
@@ -312,7 +312,7 @@ def test_resolved_findings_are_bounded(
 
 def test_history_is_bounded(state: State, url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a long history the first event and the latest ones are kept."""
-    monkeypatch.setattr(life, "EVENTS_KEPT", 5)
+    monkeypatch.setattr(lifecycle, "EVENTS_KEPT", 5)
     state.record(run_of(1, check=TWICE))
     for _ in range(6):
         state.record(run_of())

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
-from checks.base import Finding
+from checks.contract import Finding
 from tests.integration.test_cli import reconciler
 from tests.support.states import counted, rows, run_of
 from worker import config

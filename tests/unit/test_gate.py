@@ -8,17 +8,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from checks.base import Check, CheckError
-from checks.row_count import RowCount
+from checks.contract import Check, CheckError
+from checks.kinds.row_count import RowCount
 from tests.support.patience import wait_until
-from worker import calm as calm_module
-from worker import schedule
-from worker.calm import Calm
-from worker.config import Config, PlannedCheck
-from worker.gate import Gate, Held
-from worker.schedule import Scheduler
-from worker.settings import BackOff, Settings, Timetable
-from worker.sources.server import Load
+from worker.config import BackOff, Config, PlannedCheck, Settings, Timetable
+from worker.scheduling import backpressure as calm_module
+from worker.scheduling import scheduler
+from worker.scheduling.admission import Gate, Held
+from worker.scheduling.backpressure import Calm
+from worker.scheduling.scheduler import Scheduler
+from worker.sources.driver import Load
 
 
 class Switch(Gate):
@@ -89,7 +88,7 @@ class Runs:
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
-    monkeypatch.setattr(schedule, "HEARTBEAT", 0.2)
+    monkeypatch.setattr(scheduler, "HEARTBEAT", 0.2)
     made = Runs()
     yield made
     made.scheduler.stop()

@@ -3,8 +3,8 @@
 from typing import Any
 
 from tests.support.ledgers import check
-from worker.inspection import look
-from worker.privacy import Mask
+from worker.text.inspection import look
+from worker.text.redact import Mask
 
 MASK = Mask(secret=b"s")
 KEYS: dict[str, Any] = {"primary_key": "order_id", "columns": ["idempotency_key"]}

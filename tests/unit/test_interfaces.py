@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from checks.facts import TableFacts
-from checks.interfaces import CONFLICTS, Interface
-from checks.key_format import KeyFormat
-from checks.standard import key_checks, mistakes
+from checks.declared.key_standard import key_checks, mistakes
+from checks.declared.table import TableFacts
+from checks.keys.interfaces import CONFLICTS, Interface
+from checks.kinds.key_format import KeyFormat
 
 BASE = {"method": "POST", "route": "/orders", "key": "required"}
 SINCE = datetime.fromisoformat("2026-01-02T20:24:20+08:00")

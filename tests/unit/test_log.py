@@ -14,14 +14,13 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.base import Finding, Result
-from checks.duplicates import Duplicates
-from worker import log
-from worker.alerts import events
-from worker.privacy import Mask
-from worker.run import Outcome, Run
-from worker.settings import LogSettings
+from checks.contract import Finding, Result
+from checks.kinds.duplicates.check import Duplicates
+from worker.config import LogSettings
+from worker.scheduling.execute import Outcome, Run
 from worker.state import Change, Transition
+from worker.telemetry import log, run_log
+from worker.text.redact import Mask
 
 CHECK = Duplicates(name="t.duplicates.k", table="t", columns=("k",), primary_key="id")
 HOSTILE = 'quote" back\\slash new\nline\r tab\t nul\x00 bell\x07 emoji🎲 sep\u2028 lone\ud800'
@@ -57,7 +56,7 @@ def failing_run(key: str) -> Run:
 
 def test_a_run_is_one_line(lines: Lines) -> None:
     """Whatever a key contains, a run is one line of JSON that holds it exactly."""
-    events.log_run(failing_run(HOSTILE.replace("\ud800", "")), Mask())
+    run_log.log_run(failing_run(HOSTILE.replace("\ud800", "")), Mask())
     (line,) = lines()
     assert line["event"] == "check_run"
     assert line["level"] == "error"
@@ -74,7 +73,7 @@ def test_a_run_is_one_line(lines: Lines) -> None:
 def test_a_transition_is_named_by_its_change(lines: Lines) -> None:
     """Each change of state is an event of that name, with the finding's identity and key."""
     run = failing_run("x")
-    events.log_transitions(
+    run_log.log_transitions(
         [Transition(Change.FINDING_CONFIRMED, run, "abc", "m", {"k": "x"})], Mask()
     )
     (line,) = lines()
@@ -147,9 +146,9 @@ def test_a_terminal_shows_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None
     before = root.handlers[:], root.level
     try:
         log.set_up(LogSettings(format="console"))
-        events.log_run(Run(CHECK, Outcome.PASS, datetime.now(UTC), 0.1, Result(10, 0)), Mask())
+        run_log.log_run(Run(CHECK, Outcome.PASS, datetime.now(UTC), 0.1, Result(10, 0)), Mask())
         assert not stream.getvalue()
-        events.log_run(failing_run("x"), Mask())
+        run_log.log_run(failing_run("x"), Mask())
     finally:
         root.handlers, root.level = before
         structlog.reset_defaults()
@@ -158,7 +157,7 @@ def test_a_terminal_shows_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_passing_run_is_a_line_of_json(lines: Lines) -> None:
     """In the JSON log no run is left out."""
-    events.log_run(Run(CHECK, Outcome.PASS, datetime.now(UTC), 0.1, Result(10, 0)), Mask())
+    run_log.log_run(Run(CHECK, Outcome.PASS, datetime.now(UTC), 0.1, Result(10, 0)), Mask())
     (line,) = lines()
     assert (line["event"], line["outcome"], line["level"]) == ("check_run", "pass", "info")
     assert list(line)[:3] == ["timestamp", "level", "event"]
@@ -171,7 +170,7 @@ def told(lines: Lines) -> list[Any]:
 
 def test_a_pass_like_the_last_is_not_told_again(lines: Lines) -> None:
     """Where a check runs more often than its interval, its passes are told once an interval."""
-    runs = events.RunLog({CHECK.name: timedelta(hours=1)})
+    runs = run_log.RunLog({CHECK.name: timedelta(hours=1)})
     passing = Run(CHECK, Outcome.PASS, datetime.now(UTC), 0.1, Result(10, 0))
     for run in (passing, passing, failing_run("x"), failing_run("x"), passing, passing):
         runs.tell(run, Mask())
@@ -182,7 +181,7 @@ def test_a_pass_like_the_last_is_not_told_again(lines: Lines) -> None:
 
 def test_a_pass_of_the_next_interval_is_told(lines: Lines) -> None:
     """A check that runs as often as configured has a line for each run."""
-    runs = events.RunLog({CHECK.name: timedelta()})
+    runs = run_log.RunLog({CHECK.name: timedelta()})
     for _ in range(3):
         runs.tell(Run(CHECK, Outcome.PASS, datetime.now(UTC), 0.1, Result(10, 0)), Mask())
     assert told(lines) == ["pass"] * 3
@@ -194,8 +193,8 @@ def test_lines_hold_no_personal_value(lines: Lines) -> None:
     finding = Finding(key, "user_id 4711: off", {"idempotency_key": "spend_4711"})
     run = Run(CHECK, Outcome.FAIL, datetime.now(UTC), 0.1, Result(1, 1, (finding,)))
     mask = Mask()
-    events.RunLog({}).tell(run, mask)
-    events.log_transitions(
+    run_log.RunLog({}).tell(run, mask)
+    run_log.log_transitions(
         [Transition(Change.FINDING_CONFIRMED, run, "abc", finding.message, key)], mask
     )
     one, other = lines()
@@ -212,7 +211,7 @@ def test_the_console_form_stays_on_one_line(monkeypatch: pytest.MonkeyPatch) -> 
     before = root.handlers[:], root.level
     try:
         log.set_up(LogSettings(format="console"))
-        events.log_run(failing_run("a\nb\x1b[31m"), Mask())
+        run_log.log_run(failing_run("a\nb\x1b[31m"), Mask())
     finally:
         root.handlers, root.level = before
         structlog.reset_defaults()

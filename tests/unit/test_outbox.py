@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from checks.base import Check
+from checks.contract import Check
 from tests.support.states import CHECK, TWICE, acknowledge, failed_run, found, run_of, withdraw
 from worker.state import State, outbox, store
 from worker.state.outbox import Draft, decoded
-from worker.state.tables import Row
+from worker.state.schema import Row
 
 OTHER = CHECK.model_copy(update={"name": "users.row_count"})
 

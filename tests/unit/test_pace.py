@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.conflict_rate import ConflictRate
-from checks.row_count import RowCount
+from checks.kinds.conflict_rate.check import ConflictRate
+from checks.kinds.row_count import RowCount
 from checks.types import Severity
-from worker.pace import REST, Pace, soonest
+from worker.scheduling.pacing import REST, Pace, soonest
 
 EVERY, SOONEST = timedelta(seconds=30), timedelta(seconds=4)
 

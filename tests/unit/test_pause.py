@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from worker.pause import LONGEST_REASON, Pauses, Reason, Window, first_line
-from worker.settings import BackOff, Maintenance, Settings
+from worker.config import BackOff, Maintenance, Settings
+from worker.scheduling.pauses import LONGEST_REASON, Pauses, Reason, Window, first_line
 
 HOUR = timedelta(hours=1)
 BERLIN = ZoneInfo("Europe/Berlin")

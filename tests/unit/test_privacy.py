@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.privacy import PERSONAL, Mask
+from worker.text.redact import PERSONAL, Mask
 
 MASK = Mask(secret=b"secret")
 

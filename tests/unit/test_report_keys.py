@@ -7,7 +7,7 @@ from markdown_it import MarkdownIt
 from typer.testing import CliRunner, Result
 
 from tests.support import SHIPPED
-from worker.cli import app
+from worker.cli.main import app
 from worker.config import ConfigError, load
 
 TOML = """

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from checks.base import (
+from checks.contract import (
     EVERYTHING,
     Check,
     CheckError,
@@ -19,7 +19,7 @@ from checks.base import (
     Window,
 )
 from tests.support.runs import DatabaseOnly
-from worker.run import Outcome, Scope, execute
+from worker.scheduling.execute import Outcome, Scope, execute
 
 CANARY = "row-data-canary"
 WINDOWS: list[Window] = []

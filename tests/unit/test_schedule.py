@@ -14,13 +14,12 @@ from apscheduler.triggers.base import BaseTrigger
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.base import Check
-from checks.row_count import RowCount
+from checks.contract import Check
+from checks.kinds.row_count import RowCount
 from tests.support.patience import patience, stretched, wait_until
-from worker import schedule
-from worker.config import Config, PlannedCheck
-from worker.schedule import Every, Scheduler, _longest_gap
-from worker.settings import Settings, Timetable
+from worker.config import Config, PlannedCheck, Settings, Timetable
+from worker.scheduling import scheduler as scheduling
+from worker.scheduling.scheduler import Every, Scheduler, _longest_gap
 
 SECOND = timedelta(seconds=1)
 FAST = timedelta(seconds=0.2)
@@ -281,7 +280,7 @@ def test_complaint_when_the_scheduler_thread_dies(
     scheduler: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A dead scheduler thread is noticed although APScheduler says that it runs."""
-    monkeypatch.setattr(schedule, "HEARTBEAT", stretched(0.05).total_seconds())
+    monkeypatch.setattr(scheduling, "HEARTBEAT", stretched(0.05).total_seconds())
     planned = scheduler(a=timedelta(hours=1))
     planned.start()
     assert planned.complaint() is None
@@ -293,7 +292,7 @@ def test_complaint_when_the_scheduler_thread_dies(
 
 def test_complaint_when_a_job_is_lost(scheduler: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     """A check that is not started any more is named, though the scheduler lives."""
-    monkeypatch.setattr(schedule, "HEARTBEAT", stretched(0.05).total_seconds())
+    monkeypatch.setattr(scheduling, "HEARTBEAT", stretched(0.05).total_seconds())
     planned = scheduler(a=FAST, b=FAST)
     planned.start()
     wait_until(lambda: len(planned._due) == 2, 5, "both have run")
@@ -314,7 +313,7 @@ def test_week_end_is_no_delay(scheduler: Plan) -> None:
         ("0 3 * * *", timedelta(days=1)),
         ("*/10 9-17 * * *", timedelta(hours=15, minutes=10)),
         ("0 3 1 * *", timedelta(days=28)),
-        ("0 0 30 2 *", schedule.LOOK_AHEAD),
+        ("0 0 30 2 *", scheduling.LOOK_AHEAD),
     ],
 )
 def test_interval_of_a_cron_line(cron: str, gap: timedelta) -> None:
@@ -341,7 +340,7 @@ def test_clock_set_back_is_planned_anew(
         job.modify(next_run_time=datetime.now(UTC) + timedelta(hours=1))
     before = runs.count("a")
     # The watchdog sees the wall clock depart from the monotonic one.
-    monkeypatch.setattr(schedule, "CLOCK_JUMP", -1.0)
+    monkeypatch.setattr(scheduling, "CLOCK_JUMP", -1.0)
     wait_until(lambda: runs.count("a") >= before + 2, 5, "it runs again")
 
 

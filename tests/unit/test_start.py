@@ -45,18 +45,18 @@ def imported(folder: Path, program: str, *arguments: str) -> set[str]:
 
 def test_the_version_is_told_without_the_worker(tmp_path: Path) -> None:
     """`--version` imports neither what databases are read with, nor a command."""
-    found = imported(tmp_path, "from worker.entry import main; main()", "--version")
+    found = imported(tmp_path, "from worker.__main__ import main; main()", "--version")
     ours = {name for name in found if name.split(".")[0] in ("worker", "checks")}
-    assert ours == {"worker", "worker.entry", "worker.importing", "worker.cli"}
+    assert ours == {"worker", "worker.__main__", "worker.importing", "worker.cli.main"}
     assert not found & {"sqlalchemy", "pydantic", "structlog", "rich", *OF_SOME_CONFIGURATIONS}
 
 
 def test_a_worker_imports_what_its_configuration_needs(tmp_path: Path) -> None:
     """`run` imports nothing of other commands, nor of what is not configured."""
     (tmp_path / "config.toml").write_text(CONFIG)
-    start = "from worker.commands.run import load; load(None)"
+    start = "from worker.cli.run import load; load(None)"
     found = imported(tmp_path, start)
-    assert found >= {"worker.service", *OF_THE_SERVER}
+    assert found >= {"worker.app", *OF_THE_SERVER}
     assert not found & {*OF_SOME_CONFIGURATIONS, *OF_REPORTS}
 
 
@@ -64,7 +64,7 @@ def test_a_worker_imports_what_its_configuration_needs(tmp_path: Path) -> None:
 def test_a_command_without_pages_imports_no_server(tmp_path: Path, command: str) -> None:
     """`check`, `config` and `findings` import neither the web server nor the scheduler."""
     (tmp_path / "config.toml").write_text(CONFIG)
-    found = imported(tmp_path, f"import worker.commands.{command} as it; it.load(None)")
+    found = imported(tmp_path, f"import worker.cli.{command} as it; it.load(None)")
     assert "sqlalchemy" in found
     unneeded = OF_SOME_CONFIGURATIONS | OF_THE_SERVER | {"worker.report", "worker.demo"}
     assert not found & unneeded
@@ -100,4 +100,4 @@ def test_what_is_configured_is_imported_at_the_start(
 ) -> None:
     """It is there when the configuration is read: later, no file may be left to open."""
     (tmp_path / "config.toml").write_text(CONFIG + addition)
-    assert needed in imported(tmp_path, "from worker.commands.run import load; load(None)")
+    assert needed in imported(tmp_path, "from worker.cli.run import load; load(None)")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from checks.base import Check, Result
+from checks.contract import Check, Result
 from tests.support import states
 from tests.support.site import KEYS, ROWS, USERS, Site, found, serving
 from worker import status

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from tests.support.traffic import READS, WRITES, Truth, day, truth
 from tests.support.traffic_lines import FORMATS, Line, Shape
-from worker.cli import app
+from worker.cli.main import app
 
 ROUTES = json.dumps([route for _, route in WRITES + READS])
 SOURCES = """

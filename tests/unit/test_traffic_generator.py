@@ -6,8 +6,8 @@ from itertools import islice, pairwise
 
 import pytest
 
-from checks.traffic.formats import Request
-from checks.traffic.routes import Routes
+from checks.http_log.formats import Request
+from checks.http_log.routes import Routes
 from tests.support.access_logs import whole
 from tests.support.traffic import CODES, INCIDENTS, READS, START, WRITES, Truth, day, truth
 from tests.support.traffic_lines import FORMATS, Expected, Shape

@@ -11,14 +11,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from structlog.testing import capture_logs
 
-from checks.base import Finding, Result
-from checks.conflict_rate import ConflictRate
-from checks.traffic.seen import CODES, OTHER, Route, Seen, Traffic
-from worker.alerts import events
-from worker.metrics import Metrics
-from worker.privacy import Mask
-from worker.run import Outcome, Run
+from checks.contract import Finding, Result
+from checks.http_log.counts import CODES, OTHER, Route, Seen, Traffic
+from checks.kinds.conflict_rate.check import ConflictRate
+from worker.scheduling.execute import Outcome, Run
 from worker.state import Change, Transition
+from worker.telemetry import run_log
+from worker.telemetry.metrics import Metrics
+from worker.text.redact import Mask
 
 CHECK = ConflictRate(name="app.conflict_rate", source="app")
 DRAW, ORDER, HEALTH = ("/draw", "POST"), ("/orders/{id}", "PUT"), ("/health", "GET")
@@ -260,9 +260,9 @@ def test_the_line_of_a_run_names_its_source() -> None:
     run = Run(CHECK, Outcome.FAIL, datetime.now(UTC), 0.25, result)
     opened = Transition(Change.FINDING_OPENED, run, "f" * 32, finding.message, key)
     with capture_logs() as lines:
-        events.log_run(run, Mask())
-        events.log_run(failed_run(), Mask())
-        events.log_transitions([opened], Mask())
+        run_log.log_run(run, Mask())
+        run_log.log_run(failed_run(), Mask())
+        run_log.log_transitions([opened], Mask())
     assert [line["event"] for line in lines] == ["check_run", "check_run", "finding_opened"]
     for line in lines:
         assert (line["kind"], line["source"]) == ("conflict_rate", "app")

@@ -9,12 +9,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import make_url
 
-from checks.base import Window
+from checks.contract import Window
 from tests.support.states import CHECK, failed_run, run_of
-from worker import windows
-from worker.settings import Settings
-from worker.state import State
-from worker.windows import Windows, everything
+from worker.config import Settings
+from worker.state import State, read_scope
+from worker.state.read_scope import Windows, everything
 
 DAY = timedelta(days=1)
 CURSOR = {"id": 7}
@@ -75,7 +74,7 @@ def test_a_missed_complete_run_is_made_up_for(
     assert made.of(CHECK, complete=False).cursor is None
     state.record(failed_run())  # it ran into the time limit
     assert made.of(CHECK, complete=False).cursor == CURSOR
-    monkeypatch.setattr(windows, "TRY_COMPLETE_AFTER", 0.0)
+    monkeypatch.setattr(read_scope, "TRY_COMPLETE_AFTER", 0.0)
     assert made.of(CHECK, complete=False).cursor is None
     state.record(ago(timedelta(), complete=True))
     assert made.of(CHECK, complete=False).cursor == CURSOR
@@ -85,7 +84,7 @@ def test_a_missed_complete_run_is_made_up_for_soon_after_the_machine_has_booted(
     state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The monotonic clock begins at the boot: that it shows less than an hour is no try."""
-    monkeypatch.setattr(windows, "monotonic", lambda: 5.0)
+    monkeypatch.setattr(read_scope, "monotonic", lambda: 5.0)
     state.record(ago(DAY + timedelta(minutes=2)))
     assert windows_of(state).of(CHECK, complete=False).cursor is None
 

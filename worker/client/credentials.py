@@ -5,8 +5,8 @@ import re
 import ssl
 from pathlib import Path
 
-from checks.base import CheckError
-from worker.settings import ServerSettings
+from checks.contract import CheckError
+from worker.config import ServerSettings
 
 _TOKEN = re.compile(r"[!-~]+", re.ASCII)
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from checks.base import CheckError
-from checks.later import Later
+from checks.contract import CheckError
+from checks.lazy_import import Later
 
 if TYPE_CHECKING:
     import httpx

@@ -16,12 +16,12 @@ import structlog
 import typer
 
 from worker import process
+from worker.app import Worker
 from worker.config import Config
 from worker.demo import faults
 from worker.demo.faults import Fault, NoDemoError
-from worker.metrics import Metrics
-from worker.service import Worker
 from worker.state import FindingState
+from worker.telemetry.metrics import Metrics
 
 EVERY = "5s"
 """How often checks run meanwhile, unless the environment says otherwise."""

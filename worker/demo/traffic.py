@@ -15,10 +15,10 @@ from typing import BinaryIO
 
 import structlog
 
+from worker.app import Worker
 from worker.config import Config
 from worker.demo.application import MARK, Application, Storm
 from worker.demo.ledger import BEIJING
-from worker.service import Worker
 
 PAST = timedelta(hours=1)
 """How much traffic there is before the worker starts, so that it knows what is usual."""

@@ -4,16 +4,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from checks import catalog
-from checks.base import Check, CheckError
+from checks.contract import Check, CheckError
+from checks.sql import catalog
 from checks.types import Severity
-from worker import show
+from worker.cli import printing
 from worker.config import Config
 from worker.report import schema, sections
 from worker.report.model import CheckRow, Conclusion, Connection, Report, Unknown
-from worker.run import Outcome, Run, execute
+from worker.scheduling.execute import Outcome, Run, execute
 from worker.sources import Database, Sources
-from worker.windows import everything
+from worker.state.read_scope import everything
 
 
 def collect(
@@ -45,7 +45,7 @@ def collect(
         balances=tuple(sections.balances(runs)),
         states=tuple(sections.states(runs)),
         others=tuple(sections.others(runs)),
-        checks=tuple(CheckRow.model_validate(show.run_as_json(run)) for run in runs),
+        checks=tuple(CheckRow.model_validate(printing.run_as_json(run)) for run in runs),
         unknown=unknown,
         conclusion=_conclusion(runs, unknown, connections),
     )

@@ -5,7 +5,7 @@ Everything a template prints is escaped unless it is `Markdown` already; see `wo
 
 import re
 
-from worker.visible import visible
+from worker.text.printable import visible
 
 _SPECIAL = re.compile(
     r"""

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from checks.interfaces import Conflict, Interface
-from checks.key_pattern import KeyPattern, longest
-from checks.template import Template
+from checks.keys.interfaces import Conflict, Interface
+from checks.keys.pattern import KeyPattern, longest
+from checks.keys.template import Template
 from worker.report.escape import NOTHING, Markdown, code, text
 
 RETENTION_DAYS = 7

@@ -11,9 +11,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
-from checks.base import Scalar
+from checks.contract import Scalar
 from checks.types import Severity
-from worker.run import Outcome, Run
+from worker.scheduling.execute import Outcome, Run
 
 
 class Part(BaseModel):

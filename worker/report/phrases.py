@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from checks.base import Scalar
+from checks.contract import Scalar
 from checks.types import Severity
 from worker.report.escape import NOTHING, Markdown, code, text
 from worker.report.model import (
@@ -22,7 +22,7 @@ from worker.report.model import (
     TableRow,
 )
 from worker.report.texts import Texts, number
-from worker.run import Outcome
+from worker.scheduling.execute import Outcome
 
 CLEAN = ("duplicates", "blank", "non_negative", "condition")
 """The kinds of which a table's scan result says that they found nothing."""

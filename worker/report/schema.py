@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from checks.catalog import Column, Index
-from checks.columns import Columns
-from checks.duplicates import Duplicates
-from checks.row_count import RowCount
-from checks.tables import Tables
-from checks.unique_index import UniqueIndex
+from checks.kinds.columns import Columns
+from checks.kinds.duplicates.check import Duplicates
+from checks.kinds.row_count import RowCount
+from checks.kinds.tables import Tables
+from checks.kinds.unique_index import UniqueIndex
+from checks.sql.catalog import Column, Index
 from worker.report.model import ColumnRow, FoundIndex, Key, RetiredTable, TableRow
-from worker.run import Outcome, Run
+from worker.scheduling.execute import Outcome, Run
 
 
 @dataclass(frozen=True, slots=True)

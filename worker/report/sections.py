@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from checks.blank import Blank
-from checks.columns import Columns
-from checks.condition import Condition
-from checks.duplicates import Duplicates
-from checks.non_negative import NonNegative
-from checks.row_count import RowCount
-from checks.tables import Tables
-from checks.unique_index import UniqueIndex
+from checks.kinds.blank import Blank
+from checks.kinds.columns import Columns
+from checks.kinds.condition import Condition
+from checks.kinds.duplicates.check import Duplicates
+from checks.kinds.non_negative import NonNegative
+from checks.kinds.row_count import RowCount
+from checks.kinds.tables import Tables
+from checks.kinds.unique_index import UniqueIndex
 from worker.report.model import BalanceRow, BlankRow, DuplicatesRow, OtherRow, State, StatesRow
-from worker.run import Outcome, Run
+from worker.scheduling.execute import Outcome, Run
 
 IN_SCHEMA_SECTIONS = (Tables, Columns, UniqueIndex)
 IN_ROW_SECTIONS = (Duplicates, Blank, NonNegative)

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from checks.base import Block, CheckError, Cursor, RunStopped
-from checks.traffic.formats import LineFormat
-from worker.settings import AccessLogSettings
-from worker.sources.following.content import Content
-from worker.sources.following.follower import BLOCK, Follower
-from worker.sources.following.place import Place, Reading, ReplacedError
+from checks.contract import Block, CheckError, Cursor, RunStopped
+from checks.http_log.formats import LineFormat
+from worker.config import AccessLogSettings
+from worker.sources.log_tail.file import Content
+from worker.sources.log_tail.position import Place, Reading, ReplacedError
+from worker.sources.log_tail.tail import BLOCK, Follower
 
 
 class AccessLog:
-    """See `checks.base.AccessLog`.
+    """See `checks.contract.AccessLog`.
 
     Between two runs the file that was read last stays open: its lines are not lost even if it is
     rotated and deleted meanwhile. Several threads may read at the same time.
@@ -31,11 +31,11 @@ class AccessLog:
 
     @property
     def format(self) -> LineFormat:
-        """See `checks.base.AccessLog`."""
+        """See `checks.contract.AccessLog`."""
         return self._settings.line_format
 
     def blocks(self, place: Cursor | None) -> Iterator[Block]:
-        """See `checks.base.AccessLog`."""
+        """See `checks.contract.AccessLog`."""
         end = time.monotonic() + self._settings.time_limit.total_seconds()
 
         def is_over() -> bool:

@@ -12,12 +12,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from checks import catalog
-from checks.base import CheckError, RunStopped
-from worker.settings import DatabaseSettings
+from checks.contract import CheckError, RunStopped
+from checks.sql import catalog
+from worker.config import DatabaseSettings
 from worker.sources.deadline import GRACE, Deadline
+from worker.sources.driver import Explained, Identity, Load, Server
 from worker.sources.mysql import MySQL
-from worker.sources.server import Explained, Identity, Load, Server
 from worker.sources.sqlite import SQLite
 
 RETRY_AFTER = 5.0
@@ -56,7 +56,7 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
-        """See `checks.base.Sources.snapshot`."""
+        """See `checks.contract.Sources.snapshot`."""
         self._refuse_if_known_unreachable()
         began = time.monotonic()
         deadline: Deadline | None = None

@@ -3,8 +3,8 @@
 import threading
 from collections.abc import Callable
 
-from checks.base import CheckError
-from worker.sources.server import Server
+from checks.contract import CheckError
+from worker.sources.driver import Server
 
 GRACE = 3.0
 """Seconds between asking the server to stop a query and cutting the connection."""

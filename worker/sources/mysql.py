@@ -14,12 +14,12 @@ from pymysql.connections import Connection as DriverConnection
 from pymysql.constants import CR, ER
 from sqlalchemy import URL, Connection, text
 
-from checks.base import RunStopped
-from worker import transport
-from worker.settings import DatabaseSettings
+from checks.contract import RunStopped
+from worker.client import mysql
+from worker.config import DatabaseSettings
 from worker.sources.deadline import Patience
+from worker.sources.driver import Explained, Load
 from worker.sources.load import load
-from worker.sources.server import Explained, Load
 
 LOCK_WAIT = 3
 """Seconds to wait for a metadata lock: a queue behind the auditor is an outage."""
@@ -196,7 +196,7 @@ class MySQL:
             )
         ).one()
         raw = connection.connection.driver_connection
-        protocol, cipher = transport.cipher_of(cast("_Connection", raw))
+        protocol, cipher = mysql.cipher_of(cast("_Connection", raw))
         grants = [grant for (grant,) in connection.exec_driver_sql("SHOW GRANTS")]
         return {
             "server": "MariaDB" if "MariaDB" in row.version else "MySQL",
@@ -214,7 +214,7 @@ class MySQL:
 
     def explain(self, error: BaseException | None) -> Explained:
         """See `Server.explain`."""
-        if known := transport.explained(error):
+        if known := mysql.explained(error):
             passing = not known.permanent
             return Explained(str(known), known.permanent, unreachable=True, passing=passing)
         code = error.args[0] if isinstance(error, pymysql.MySQLError) and error.args else None
@@ -241,7 +241,7 @@ class MySQL:
 
         patience = Patience(self._connect_timeout, lambda: tried[-1].cut() if tried else None)
         try:
-            yield transport.connect(self._settings, connect)
+            yield mysql.connect(self._settings, connect)
         except _NO_PROTOCOL:
             raise pymysql.OperationalError(
                 CR.CR_MALFORMED_PACKET, "no MySQL answers there"

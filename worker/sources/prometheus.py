@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 
 import orjson
 
-from checks.base import Answer, CheckError, RunStopped
+from checks.contract import Answer, CheckError, RunStopped
 from worker.client.credentials import credentials, tls
 from worker.client.exchange import Exchange, Reply
-from worker.settings import PrometheusSettings
+from worker.config import PrometheusSettings
 
 MOST_SERIES = 10_000
 """Series of an answer. More of them are an error."""
@@ -41,7 +41,7 @@ _ABOUT_EXPRESSIONS = {"bad_data", "execution"}
 
 
 class Prometheus:
-    """See `checks.base.Prometheus`. Each query reads credentials and certificates anew."""
+    """See `checks.contract.Prometheus`. Each query reads credentials and certificates anew."""
 
     def __init__(self, name: str, settings: PrometheusSettings) -> None:
         self.name = name
@@ -51,7 +51,7 @@ class Prometheus:
         self._closing = False
 
     def query(self, promql: str, at: datetime | None = None) -> Answer:
-        """See `checks.base.Prometheus`. `at` carries its zone."""
+        """See `checks.contract.Prometheus`. `at` carries its zone."""
         limit = self._settings.time_limit.total_seconds()
         form = {"query": promql, "timeout": f"{limit:g}"}
         if at:

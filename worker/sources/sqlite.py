@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection
 
-from checks.sql import scalar
-from worker.sources.server import Explained, Load
+from checks.sql.statements import scalar
+from worker.sources.driver import Explained, Load
 
 _STEPS_BETWEEN_LOOKS = 10_000
 
@@ -38,7 +38,9 @@ class SQLite:
             timeout=self._connect_timeout,
         )
         raw.execute("PRAGMA query_only = ON")
-        raw.create_function("abridged", 1, scalar, deterministic=True)  # see `checks.sql`
+        raw.create_function(
+            "abridged", 1, scalar, deterministic=True
+        )  # see `checks.sql.statements`
         return raw
 
     def unbounded_reads(self, raw: object, *, allowed: bool) -> None:

@@ -1,11 +1,11 @@
 """Runs, findings and cursors, kept so that a restart forgets nothing."""
 
+from worker.state.acknowledgements import Acknowledgement, UnknownFindingError
 from worker.state.changes import Change, Transition, finding_id
-from worker.state.decisions import Acknowledgement, UnknownFindingError
 from worker.state.lease import Lease, LeaseLostError, host_of
-from worker.state.record import Counts, LastRun
+from worker.state.runs import Counts, LastRun
+from worker.state.schema import FindingState, NoStateError, StateError
 from worker.state.store import State, visit
-from worker.state.tables import FindingState, NoStateError, StateError
 
 __all__ = [
     "Acknowledgement",

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from checks.base import Finding
-from worker.log import dump
-from worker.run import Run
+from checks.contract import Finding
+from worker.scheduling.execute import Run
+from worker.telemetry.log import dump
 
 
 class Change(StrEnum):

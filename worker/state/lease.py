@@ -17,7 +17,7 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, Connection, Double, insert, literal_column, select, update
 from sqlalchemy.exc import IntegrityError
 
-from worker.state.tables import Row, leases
+from worker.state.schema import Row, leases
 
 NAME = "worker"
 """The lease of the audit; there is no other yet."""

@@ -2,8 +2,8 @@
 
 from sqlalchemy import Connection, Table, insert, select
 
-from worker.state.life import DECISION, standing
-from worker.state.tables import (
+from worker.state.lifecycle import DECISION, standing
+from worker.state.schema import (
     FindingState,
     Row,
     Rows,

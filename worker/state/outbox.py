@@ -12,10 +12,10 @@ from typing import Protocol
 
 from sqlalchemy import Connection, delete, select, update
 
-from checks.base import Check
-from worker.log import dump
-from worker.state.record import counts
-from worker.state.tables import FindingState, Row, alerts, findings, put
+from checks.contract import Check
+from worker.state.runs import counts
+from worker.state.schema import FindingState, Row, alerts, findings, put
+from worker.telemetry.log import dump
 
 FINDINGS_TOLD = 5
 """Findings, the latest confirmed, that an alert may tell of by name."""

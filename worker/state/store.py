@@ -14,16 +14,16 @@ from sqlalchemy import URL, Connection, Engine, create_engine, delete, event
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
-from checks.base import Check, Window
-from worker import transport
-from worker.run import Run
-from worker.settings import UrlTable
-from worker.state import merge, outbox, record, tables
+from checks.contract import Check, Window
+from worker.client import mysql
+from worker.config import UrlTable
+from worker.scheduling.execute import Run
+from worker.state import merge, outbox, runs, schema
 from worker.state.changes import Transition
 from worker.state.lease import Claim, Lease, LeaseLostError
 from worker.state.outbox import Nobody, Policy
-from worker.state.record import Counts, LastRun
-from worker.state.tables import NoStateError, Row, Rows, StateError
+from worker.state.runs import Counts, LastRun
+from worker.state.schema import NoStateError, Row, Rows, StateError
 
 T = TypeVar("T")
 
@@ -73,7 +73,7 @@ class State:
             connect_args={"check_same_thread": False},
             hide_parameters=True,
         )
-        tables.metadata.create_all(self._memory)
+        schema.metadata.create_all(self._memory)
         self._policy: Policy = Nobody()
         self.lease = lease
         self.masking_secret = secrets.token_hex(32)
@@ -119,7 +119,7 @@ class State:
         """
 
         def work(connection: Connection) -> tuple[Transition, ...]:
-            transitions = record.record(connection, run)
+            transitions = runs.record(connection, run)
             outbox.align(connection, self._policy, run.check, time.time())
             return transitions
 
@@ -155,23 +155,23 @@ class State:
 
     def window(self, check: Check, fresh: Window) -> Window:
         """`fresh`, with what the runs before left: where to go on, and what they found."""
-        return self.read(lambda memory: record.window(memory, check, fresh))
+        return self.read(lambda memory: runs.window(memory, check, fresh))
 
     def counts(self) -> Counts:
         """How many unresolved findings each check has, by state, the unlisted ones included."""
-        return self.read(record.counts)
+        return self.read(runs.counts)
 
     def last_runs(self) -> Mapping[str, LastRun]:
         """The latest run of each check, and when one of each scope was last completed."""
-        return self.read(record.last_runs)
+        return self.read(runs.last_runs)
 
     def forget_checks_except(self, names: Iterable[str]) -> Mapping[str, int]:
         """Resolve the findings of checks that are no longer configured; how many, of each."""
-        gone = self.read(lambda memory: record.checks_except(memory, names))
+        gone = self.read(lambda memory: runs.checks_except(memory, names))
         if not gone:
             return {}
         now = time.time()
-        return self._write(lambda connection: record.forget(connection, gone, now), gone)
+        return self._write(lambda connection: runs.forget(connection, gone, now), gone)
 
     def close(self) -> None:
         """Close the connections."""
@@ -203,7 +203,7 @@ class State:
                         if self.lease:
                             self.lease.verify(connection)
                         answer = work(connection)
-                        kept = {check: tables.rows(connection, check) for check in checks}
+                        kept = {check: schema.rows(connection, check) for check in checks}
                 except LeaseLostError:
                     self._lose_lease()
                     raise
@@ -213,7 +213,7 @@ class State:
                     # Last of all: the shadow never knows what the database does not.
                     with self._remembering() as memory:
                         for check, theirs in kept.items():
-                            tables.adopt(memory, theirs, check)
+                            schema.adopt(memory, theirs, check)
                     return answer
             if not self.is_ours:
                 raise LeaseLostError("the state cannot be reached")
@@ -249,16 +249,16 @@ class State:
         before = self.lease.token if self.lease else 0
         with self._engine.begin() as connection:
             if fresh:
-                tables.prepare(connection)
+                schema.prepare(connection)
             claim = self.lease.claim(connection) if self.lease else None
             if claim is None or (claim.ours and (fresh or claim.taken)):
                 if not (claim and claim.taken and before):  # or another one acted since
-                    merge.merge(self.read(tables.rows), connection)
-                together = tables.rows(connection)
-                self.masking_secret = tables.kept_secret(connection, "masking", self.masking_secret)
+                    merge.merge(self.read(schema.rows), connection)
+                together = schema.rows(connection)
+                self.masking_secret = schema.kept_secret(connection, "masking", self.masking_secret)
         if together is not None:
             with self._remembering() as memory:
-                tables.adopt(memory, together)
+                schema.adopt(memory, together)
             self.is_known = True
         self._prepared, self.failure = True, None
         if claim:
@@ -276,7 +276,7 @@ class State:
             self.lease.lose()
         self.is_known = False
         with self._remembering() as memory:
-            for table in tables.KEPT:
+            for table in schema.KEPT:
                 memory.execute(delete(table))
 
 
@@ -292,7 +292,7 @@ def visit(place: URL | UrlTable) -> Iterator[Connection]:
     engine = _engine(place)
     try:
         with engine.begin() as connection:
-            tables.require(connection)
+            schema.require(connection)
             yield connection
     except (SQLAlchemyError, OSError) as error:
         raise StateError(_reason(error)) from None
@@ -345,8 +345,8 @@ def _connect_anew(engine: Engine, settings: UrlTable) -> None:
             return dialect.connect(*arguments, **{**given, **options, **tls})
 
         if settings.speaks_mysql:
-            return transport.connect(settings, make)
-        return make(transport.fresh(settings), {})
+            return mysql.connect(settings, make)
+        return make(mysql.fresh(settings), {})
 
 
 def _set_corrupt_file_aside(url: URL, engine: Engine) -> Path | None:
@@ -371,4 +371,4 @@ def _set_corrupt_file_aside(url: URL, engine: Engine) -> Path | None:
 def _reason(error: Exception) -> str:
     """The driver's own words, without the statement and its values."""
     original = getattr(error, "orig", None) or error
-    return str(transport.explained(original) or original).partition("\n")[0]
+    return str(mysql.explained(original) or original).partition("\n")[0]

@@ -12,18 +12,18 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from checks.base import Check
-from checks.catalog import nearest
+from checks.contract import Check
+from checks.sql.catalog import nearest
 from checks.types import Severity
 from worker import status
 from worker.alerts.names import alert_of
-from worker.log import dump
-from worker.show import utc
-from worker.state import FindingState, State, reading, record
-from worker.state.reading import UNRESOLVED
-from worker.state.tables import Row
+from worker.cli.printing import utc
+from worker.state import FindingState, State, queries, runs
+from worker.state.queries import UNRESOLVED
+from worker.state.schema import Row
 from worker.status import CheckStatus, Detail, Known, Status
-from worker.web import words
+from worker.telemetry.log import dump
+from worker.web import formatting
 from worker.web.server import Page
 
 Json = dict[str, Any]
@@ -151,13 +151,13 @@ def _page(memory: Connection, known: Known, wanted: _Wanted) -> Json:
     numbers = sorted(
         (
             (name, number)
-            for name, number in reading.listed(memory, states).items()
+            for name, number in queries.listed(memory, states).items()
             if wanted.takes(name, severities.get(name))
         ),
         key=lambda each: (order.index(severities.get(each[0])), each[0]),
     )
-    rows = reading.page_of(memory, numbers, states, wanted.limit, wanted.offset)
-    unlisted = record.unlisted(memory)
+    rows = queries.page_of(memory, numbers, states, wanted.limit, wanted.offset)
+    unlisted = runs.unlisted(memory)
     return {
         "findings": status.shown(known, rows),
         "total": sum(number for _, number in numbers),
@@ -233,14 +233,14 @@ def _detail(found: Detail) -> Json:
         **_summary(found.summary),
         "at": found.at.isoformat(),
         "rule": found.summary.check.rule,
-        "fields": dict(words.fields(found.summary.check)),
+        "fields": dict(formatting.fields(found.summary.check)),
         "look": found.look,
         "findings": found.findings,
         "listed": found.listed,
         "not_listed": found.unlisted,
         "resolved": found.resolved,
         "runs": [_run(each) for each in found.runs],
-        "traffic": [each.as_json() for each in words.conflicts(found.summary.latest)],
+        "traffic": [each.as_json() for each in formatting.conflicts(found.summary.latest)],
     }
 
 

@@ -18,8 +18,8 @@ from worker import status
 from worker.alerts.names import alert_of
 from worker.state import State
 from worker.status import Known, Standby, Status
-from worker.visible import visible, visible_characters
-from worker.web import runbooks, words
+from worker.text.printable import visible, visible_characters
+from worker.web import formatting, runbooks
 from worker.web.server import Page
 
 NOTHING = "\N{EN DASH}"
@@ -77,7 +77,7 @@ class Pages:
         if found is None:
             return _missing(f"No check is named {name}", "It may have been renamed or removed.")
         check = found.summary.check
-        traffic = words.conflicts(found.summary.latest)
+        traffic = formatting.conflicts(found.summary.latest)
         return _page(
             "check.html.j2",
             root="../",
@@ -121,7 +121,7 @@ def of_a_standby(waits: Standby, root: str, code: int) -> Response:
 
 
 def _missing(what: str, why: str) -> Response:
-    return _page("missing.html.j2", 404, root="../", what=words.cut(what), why=why)
+    return _page("missing.html.j2", 404, root="../", what=formatting.cut(what), why=why)
 
 
 def _style(_request: Request) -> Response:
@@ -153,7 +153,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {
-        "cut": lambda value: Markup.escape(words.cut(value)),
+        "cut": lambda value: Markup.escape(formatting.cut(value)),
         "name": _name,
         "number": lambda value: NOTHING if value is None else f"{value:,}",
         "quoted": lambda value: quote(value, safe=""),
@@ -162,7 +162,7 @@ def _environment() -> Environment:
         "plural": lambda number, noun: f"{number:,} {noun}{'' if number == 1 else 's'}",
     }
     made.globals |= {
-        "words": words,
+        "words": formatting,
         "Status": Status,
         "version": version("reconciler"),
     }

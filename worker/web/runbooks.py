@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from checks.later import Later
+from checks.lazy_import import Later
 
 if TYPE_CHECKING:
     import markdown_it

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from worker.settings.web_file import WebFile, WebFileError
+from worker.config.web_config import WebFile, WebFileError
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at the files."""

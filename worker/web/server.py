@@ -16,10 +16,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from worker.settings import HttpSettings
-from worker.web.handshake import Handshake
+from worker.config import HttpSettings
 from worker.web.login import Login
 from worker.web.security import Security
+from worker.web.tls import Handshake
 
 MOST_CONNECTIONS = 200
 """One more closes that which has been quiet the longest: a flood locks nobody out."""

@@ -6,8 +6,8 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from worker.log import dump
 from worker.status import Standby
+from worker.telemetry.log import dump
 from worker.web.pages import of_a_standby
 from worker.web.server import Page
 

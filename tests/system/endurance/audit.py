@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from checks.base import Check
+from checks.contract import Check
 from tests.support import ENDS_WITH_US, SHIPPED, asking
 from tests.support.access_logs import quiet
 from tests.support.patience import patience, slowness, wait_until

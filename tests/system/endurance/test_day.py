@@ -19,16 +19,16 @@ from pathlib import Path
 
 import pytest
 
-from checks import any_check
-from checks.base import Cursor, Window
-from checks.traffic.seen import Counts, Traffic
+from checks.contract import Cursor, Window
+from checks.http_log.counts import Counts, Traffic
+from checks.registry import any_check
 from tests.support.access_logs import sampling
 from tests.support.patience import wait_until
 from tests.support.traffic import READS, Truth, day, truth
 from tests.support.traffic_lines import BEIJING, FORMATS, Line, Shape
 from tests.support.workers import Worker
+from worker.config import AccessLogSettings
 from worker.demo import ledger
-from worker.settings import AccessLogSettings
 from worker.sources import Sources
 
 KILLS = int(os.environ.get("DAY_KILLS", "3"))

@@ -32,7 +32,7 @@ from tests.system.endurance.colleague import Colleague
 from tests.system.endurance.traffic import Traffic
 from tests.system.faults.canaries import PASSWORD
 from tests.system.faults.ledgers import LONG, do
-from worker.privacy import Mask
+from worker.text.redact import Mask
 
 KILLS = int(os.environ.get("KILLS", "3"))
 SEED = os.environ.get("KILL_SEED", str(random.SystemRandom().randrange(10**6)))

@@ -16,7 +16,7 @@ from tests.support.patience import wait_until
 from tests.support.workers import Worker
 from tests.system.faults.canaries import watched
 from tests.system.faults.processes import Usage, slope
-from worker.state.record import PASSES_APART, RUNS_KEPT
+from worker.state.runs import PASSES_APART, RUNS_KEPT
 
 SECONDS = float(os.environ.get("DRIFT_SECONDS", "8"))
 FULL = 1.5 * RUNS_KEPT * PASSES_APART

@@ -10,11 +10,11 @@ from collections import Counter
 
 from sqlalchemy import text
 
-from checks.base import CheckError
+from checks.contract import CheckError
 from tests.support.proxy import Fault, proxy
 from tests.support.servers import Database, Server
 from tests.system.faults.ledgers import LONG, do
-from worker.settings import DatabaseSettings
+from worker.config import DatabaseSettings
 from worker.sources import Database as Source
 
 SEED = os.environ.get("SEED", "1")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from checks.base import CheckError
+from checks.contract import CheckError
 from tests.support.patience import wait_until
 from tests.support.servers import Database, Flavour, Server
 from tests.support.statements import Tally, said, wrong
@@ -15,7 +15,7 @@ from tests.system.endurance.audit import Audit
 from tests.system.endurance.books import open_books
 from tests.system.endurance.traffic import write_history
 from worker import sources
-from worker.settings import DatabaseSettings
+from worker.config import DatabaseSettings
 
 AUDITOR = "watched"
 

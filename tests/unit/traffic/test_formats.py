@@ -8,7 +8,7 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from checks.traffic.formats import LineFormat, Request
+from checks.http_log.formats import LineFormat, Request
 from tests.support.access_logs import Whole, whole
 
 NOON = int(datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp())

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.traffic.routes import Routes, template
-from checks.traffic.seen import OTHER
+from checks.http_log.counts import OTHER
+from checks.http_log.routes import Routes, template
 
 
 def routes(*declared: str, learns: bool = True, most: int = 100, learnt: tuple[str, ...] = ()):  # type: ignore[no-untyped-def]  # noqa: ANN201

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.base import Finding
-from checks.traffic.repeats import By, Repeated, Who
-from checks.traffic.seen import CODES, OTHER, Counts, Route, Seen
-from checks.traffic.verdict import Limits, Observed, bounds, breaches, findings
+from checks.contract import Finding
+from checks.http_log.counts import CODES, OTHER, Counts, Route, Seen
+from checks.kinds.conflict_rate.retry_storms import By, Repeated, Who
+from checks.kinds.conflict_rate.thresholds import Limits, Observed, bounds, breaches, findings
 
 DRAW: Route = ("/draw", "POST")
 LIMITS = Limits(20, short=0.05, long=0.02, times_usual=5.0, storm=20, reused_keys=5)

@@ -21,8 +21,8 @@ from tests.support.site import (
     traffic,
     whole,
 )
-from worker.run import Run
-from worker.show import finding_as_json, run_as_json
+from worker.cli.printing import finding_as_json, run_as_json
+from worker.scheduling.execute import Run
 from worker.status import AlertmanagerStatus
 from worker.web import api
 

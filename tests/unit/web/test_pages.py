@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from checks.base import Finding, Result
+from checks.contract import Finding, Result
 from tests.support import states
 from tests.support.site import (
     HOSTILE,
@@ -24,7 +24,7 @@ from tests.support.site import (
     whole,
 )
 from worker.status import AlertmanagerStatus, DatabaseStatus
-from worker.visible import visible
+from worker.text.printable import visible
 from worker.web import runbooks
 from worker.web.pages import FINDINGS_SHOWN, _environment
 

@@ -13,15 +13,15 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from checks.base import Check, Result
-from checks.duplicates import Duplicates
-from checks.row_count import RowCount
+from checks.contract import Check, Result
+from checks.kinds.duplicates.check import Duplicates
+from checks.kinds.row_count import RowCount
 from tests.support.patience import patience, stretched, wait_until
-from worker.metrics import Metrics
-from worker.run import Outcome, Run, Scope
-from worker.settings import HttpSettings
+from worker.config import HttpSettings
+from worker.scheduling.execute import Outcome, Run, Scope
 from worker.sources import Identity
 from worker.state import FindingState, LastRun
+from worker.telemetry.metrics import Metrics
 from worker.web import Web
 from worker.web import server as web_module
 

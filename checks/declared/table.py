@@ -1,0 +1,118 @@
+"""Facts of a table, as the configuration states them, and the checks that follow from them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from checks.contract import Check
+from checks.kinds.columns import Declaration, is_declared_not_null
+from checks.kinds.row_count import RowBounds
+from checks.registry import any_check
+from checks.sql.expression import Expression
+from checks.sql.timestamps import Since
+from checks.types import Columns, Identifier, Slug
+
+_TEXT = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext")
+
+
+class Key(BaseModel):
+    """Columns that no two rows share, and the unique index that should say so."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    columns: Columns
+    index: Identifier | None = None
+    nulls: Literal["equal", "distinct"] = "equal"
+
+
+FILLED = {
+    "primary_key": "primary_key",
+    "cursor": "cursor",
+    "written_at": "written_at",
+    "entered_at": "written_at",
+    "pending": "pending",
+    "since": "since",
+}
+"""Fields of checks, each with the fact of the check's table that fills it in."""
+
+
+class TableFacts(BaseModel):
+    """What must be true of one table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    database: Slug | None = None
+    retired: bool = False
+    primary_key: Identifier | None = None
+    cursor: Identifier | None = None
+    """The growing column along which new rows are read."""
+    written_at: Identifier | None = None
+    """The column that says when a row was written."""
+    pending: Expression | None = None
+    """Rows for which it holds may still change: an incremental run never moves past them."""
+    since: Since | None = None
+    """Rows written before follow older rules."""
+    columns: Mapping[Identifier, Declaration] = {}
+    retired_columns: tuple[Identifier, ...] = ()
+    keys: tuple[Key, ...] = ()
+    non_negative: tuple[Identifier, ...] = ()
+    rows: RowBounds = RowBounds()
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        stated = self.model_fields_set - {"database", "retired"}
+        if self.retired and stated:
+            raise ValueError(f"a retired table has no other facts, but states {sorted(stated)}")
+        if not self.retired and self.primary_key is None:
+            raise ValueError("primary_key is missing: findings name rows by it")
+        if self.pending and not self.cursor:
+            raise ValueError("pending needs cursor: only along it rows are left behind")
+        if self.since and not self.written_at:
+            raise ValueError("since needs written_at: it says which rows are older")
+        return self
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every column that these facts say exists."""
+        single = (self.primary_key, self.cursor, self.written_at)
+        keys = (column for key in self.keys for column in key.columns)
+        pending = self.pending.columns if self.pending else ()
+        return frozenset(
+            (*filter(None, single), *pending, *self.columns, *self.non_negative, *keys)
+        )
+
+    def checks(self, table: str, database: str) -> Iterator[Check]:
+        """The checks that follow: `{table}.{kind}`, and the columns where a table has several."""
+        for kind, columns, fields in self._declarations():
+            name = ".".join((table, kind, *columns))
+            common = {"name": name, "kind": kind, "database": database, "table": table}
+            yield any_check.validate_python(common | fields)
+
+    def _declarations(self) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
+        yield "tables", (), {"retired": self.retired}
+        if self.retired:
+            return
+        row = {"primary_key": self.primary_key}
+        if self.columns or self.retired_columns:
+            declared = {"columns": self.columns, "retired_columns": self.retired_columns}
+            yield "columns", (), declared
+        for key in self.keys:
+            of_key = {"columns": key.columns}
+            yield "unique_index", key.columns, of_key | {"index": key.index}
+            yield "duplicates", key.columns, row | of_key | {"nulls": key.nulls}
+        for column in self._filled_key_columns():
+            yield "blank", (column,), row | {"column": column}
+        if self.non_negative:
+            yield "non_negative", (), row | {"columns": self.non_negative}
+        yield "row_count", (), self.rows.model_dump()
+
+    def _filled_key_columns(self) -> list[str]:
+        """Key columns that hold text and are declared NOT NULL, each once."""
+        names = dict.fromkeys(column for key in self.keys for column in key.columns)
+        return [
+            name
+            for name in names
+            if is_declared_not_null(self.columns.get(name, ""))
+            and self.columns[name].lower().startswith(_TEXT)
+        ]

@@ -1,0 +1,1 @@
+"""Idempotency keys: templates, patterns, and the interfaces that ask for them."""

@@ -1,0 +1,1 @@
+"""The kinds of checks, each a file or a folder."""

@@ -1,0 +1,264 @@
+"""`balance`: the ledger and the balances tell the same story."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    func,
+    true,
+)
+
+from checks.contract import (
+    EVERYTHING,
+    SAMPLE,
+    Check,
+    CheckError,
+    Result,
+    Sources,
+    Window,
+)
+from checks.kinds.balance import running_totals
+from checks.kinds.balance.chain import Chain
+from checks.kinds.balance.comparison import Comparison, Seen
+from checks.kinds.balance.inspection import look
+from checks.kinds.balance.sides import Part, Side, code, codes_are_unique, has_codes
+from checks.kinds.balance.statements import Ledger
+from checks.sql import catalog
+from checks.sql.inspection import Keys
+from checks.sql.timestamps import written
+from checks.types import Columns, Identifier, Severity
+from checks.watermark import Followed, Place, Reading, cursor_complaints
+
+Key = tuple[Any, ...]
+
+PAGE_ROWS = 8_000_000
+"""Ledger rows of one snapshot of a complete run: what a small server reads in 20 s."""
+
+
+class Balance(Check):
+    """Whether, in each group, the sums of the ledger rows are the amounts of the balance rows.
+
+    And whether the ledger rows of a group that has one balance row chain, in the order of their
+    ids, from 0 to the balance.
+    """
+
+    kind: Literal["balance"] = "balance"
+    severity: Severity = Severity.CRITICAL
+    confirmations: int = Field(default=2, ge=1, le=100)
+    beside: ClassVar[Mapping[str, str]] = {"ledger": "ledger_"}
+    primary_key: Identifier
+    ledger: Identifier
+    ledger_primary_key: Identifier
+    ledger_cursor: Identifier | None = None
+    ledger_written_at: Identifier | None = None
+    by: Columns
+    ledger_by: Columns | None = None
+    """The ledger's columns for `by`, where they are named otherwise."""
+    sums: Mapping[Identifier, Identifier] = Field(min_length=1)
+    """Each amount of a balance, and the ledger column whose sum it is."""
+    chain: Chain | None = None
+    empty_allowed: bool = False
+    """Whether a balance of 0 may be without ledger rows."""
+    changed_at: Identifier | None = None
+    """When a balance row was last changed: incremental runs look at what changed, too."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.ledger_by and len(self.ledger_by) != len(self.by):
+            raise ValueError(f"ledger_by names {len(self.ledger_by)} columns, by {len(self.by)}")
+        if self.ledger_cursor and self.ledger_cursor != self.ledger_primary_key:
+            raise ValueError(
+                "a balance is read along the ledger's primary key, in whose order"
+                f" rows chain; the cursor is {self.ledger_cursor}"
+            )
+        return self
+
+    @property
+    def rule(self) -> str | None:
+        """The sums that are equal."""
+        return ", ".join(f"{amount} = SUM({posted})" for amount, posted in self.sums.items())
+
+    @property
+    def needs(self) -> Mapping[str, tuple[str, ...]]:
+        """Keys and amounts of both sides."""
+        chained = (self.chain.before, self.chain.change, self.chain.after) if self.chain else ()
+        times = filter(None, (self.ledger_written_at,))
+        own = (self.ledger_primary_key, *times, *self.postings_by, *self.sums.values(), *chained)
+        return {
+            self.table: tuple(
+                dict.fromkeys(
+                    (self.primary_key, *self.by, *self.sums, *filter(None, (self.changed_at,)))
+                )
+            ),
+            self.ledger: tuple(dict.fromkeys(own)),
+        }
+
+    def complaints(self, connection: Connection) -> Iterator[str]:
+        """A cursor that cannot be followed, and columns that cannot be compared."""
+        if self.ledger_cursor:
+            yield from cursor_complaints(connection, self.ledger, self.ledger_cursor)
+        yield from self._mismatches(connection)
+
+    def look(self, keys: Keys = ()) -> str | None:
+        """The sums of both sides, and the first ledger row that does not follow on another."""
+        return look(self, keys)
+
+    def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
+        """Add up and compare every group, or those that have new ledger rows.
+
+        A complete run of a large ledger reads it in several snapshots, each of some groups.
+        """
+        with sources.snapshot(self.database) as connection:
+            comparison = self._comparison(connection)
+            followed = Followed(
+                *(self.ledger, self.ledger_cursor, self.ledger_written_at), key=self.postings_by
+            )
+            reading = followed.read(connection, window, "ledger")
+            if reading.begin is not None:
+                seen, kept = self._news(comparison, window, reading.begin)
+                return self._result(seen, reading, kept)
+            pages = self._pages(comparison)
+            seen = self._page(comparison, 0, pages)
+        for page in range(1, pages):
+            with sources.snapshot(self.database) as connection:
+                seen.add(self._page(self._comparison(connection), page, pages))
+        return self._result(seen, reading, None)
+
+    @property
+    def postings_by(self) -> tuple[str, ...]:
+        """The ledger's columns for `by`."""
+        return self.ledger_by or self.by
+
+    def _comparison(self, connection: Connection) -> Comparison:
+        found = {t: catalog.require(connection, t, names) for t, names in self.needs.items()}
+        if complaint := next(self._mismatches(connection), None):
+            raise CheckError(complaint, permanent=True)
+        postings = Side(
+            *(self.ledger, self.ledger_primary_key, self.postings_by),
+            tuple(self.sums.values()),
+            found[self.ledger],
+        )
+        balances = Side(self.table, self.primary_key, self.by, tuple(self.sums), found[self.table])
+        ledger = Ledger(postings, balances, self.chain, self.empty_allowed)
+        return Comparison(connection, ledger)
+
+    def _mismatches(self, connection: Connection) -> Iterator[str]:
+        mine = catalog.columns(connection, self.table)
+        theirs = catalog.columns(connection, self.ledger)
+        for one, other in zip(self.by, self.postings_by, strict=True):
+            if (
+                one in mine
+                and other in theirs
+                and (why := catalog.unlike(mine[one], theirs[other]))
+            ):
+                yield f"{self.table}.{one} cannot be compared with {self.ledger}.{other}: {why}"
+        chained = (self.chain.before, self.chain.change, self.chain.after) if self.chain else ()
+        yield from _fractions(self.table, mine, self.sums)
+        yield from _fractions(self.ledger, theirs, (*self.sums.values(), *chained))
+        keys = {self.table: (self.primary_key, *self.by)}
+        keys[self.ledger] = (self.ledger_primary_key, *self.postings_by)
+        for table, found in ((self.table, mine), (self.ledger, theirs)):
+            for name in dict.fromkeys(keys[table]):
+                if name in found and found[name].is_elusive:
+                    yield f"{table}.{name} is {found[name].type}: no value of it is found again"
+        own = theirs.get(self.ledger_primary_key)
+        if self.ledger_cursor and own and own.is_moment:
+            yield f"{self.ledger}.{self.ledger_primary_key} is {own.type}: rows chain by number"
+        changed = mine.get(self.changed_at or "")
+        if changed and not changed.is_moment:
+            yield f"{self.table}.{self.changed_at} is {changed.type}, and tells no time"
+
+    def _pages(self, comparison: Comparison) -> int:
+        sides = (comparison.ledger.postings, comparison.ledger.balances)
+        one, other = (side.found[side.by[0]] for side in sides)
+        strings = all(has_codes(each) for each in (one, other))
+        if one.type != other.type and not strings and not (one.is_number and other.is_number):
+            return 1  # equal values could come to different pages
+        rows = catalog.estimated_rows(comparison.connection, self.ledger) or 0
+        return max(1, math.ceil(rows / PAGE_ROWS))
+
+    def _page(self, comparison: Comparison, page: int, pages: int) -> Seen:
+        """Every group whose first column falls on this page."""
+        narrow = codes_are_unique(
+            comparison.connection, (comparison.ledger.postings, comparison.ledger.balances)
+        )
+
+        def part(side: Side) -> Part:
+            if pages == 1:
+                return lambda rows: (rows, true())
+            first = side.found[side.by[0]]
+
+            def on_page(rows: FromClause) -> tuple[FromClause, ColumnElement[bool]]:
+                value = rows.c[side.by[0]]
+                number = code(value) if first.is_text else func.crc32(value)
+                # Of a number that is no whole one, too, and of the lowest, whose ABS overflows.
+                rest = func.floor(func.abs(value % pages)) if first.is_number else number % pages
+                return rows, func.coalesce(rest, 0) == page
+
+            return on_page
+
+        ledger = comparison.ledger
+        return comparison.look(part(ledger.postings), part(ledger.balances), narrow=narrow)
+
+    def _news(
+        self, comparison: Comparison, window: Window, begin: Place
+    ) -> tuple[Seen, running_totals.Kept]:
+        """Every group with new ledger rows, those known to be wrong, those whose sums are kept."""
+        connection, ledger = comparison.connection, comparison.ledger
+        names = set(self.by)
+        known = [tuple(key[n] for n in self.by) for key in window.known if set(key) == names]
+        before = running_totals.Kept.restored(window.cursor, int(begin))
+        kept = running_totals.advance(connection, ledger, before, int(begin))
+        doubtful = dict.fromkeys(
+            (*known, *(key for key in before.groups if key not in kept.groups))
+        )
+        findings = comparison.judge(list(doubtful))
+        seen = Seen(0, len(findings), findings)
+        left_out = list(dict.fromkeys((*doubtful, *kept.groups)))
+        new = ledger.touched(begin, left_out, self._changed(comparison, window))
+        seen.add(
+            comparison.look(
+                ledger.in_groups(ledger.postings, new),
+                ledger.in_groups(ledger.balances, new),
+                narrow=False,
+                may_be_alone=self.changed_at is not None,
+            )
+        )
+        wrong = [tuple(finding.key.values()) for finding in seen.findings]
+        if seen.largest > running_totals.MANY_POSTINGS:
+            kept = running_totals.with_new(connection, ledger, kept, new, wrong)
+        return seen, kept
+
+    def _changed(self, comparison: Comparison, window: Window) -> tuple[str, str] | None:
+        """Since when balances are looked at that changed, as their column writes it."""
+        if self.changed_at is None or window.cursor is None:
+            return None
+        before = datetime.fromtimestamp(window.cursor["ledger"]["marks"][-1][0], UTC)
+        column = comparison.ledger.balances.found[self.changed_at]
+        return self.changed_at, written(before - window.overlap, column, window.zone)
+
+    def _result(self, seen: Seen, reading: Reading, kept: running_totals.Kept | None) -> Result:
+        whole = len(seen.findings) == seen.violations <= SAMPLE
+        left = {"ledger": reading.left, "kept": kept and kept.left()} if reading.left else None
+        return Result(
+            seen.examined,
+            seen.violations,
+            tuple(seen.findings[:SAMPLE]),
+            notes=tuple(filter(None, (reading.note,))),
+            complete=reading.begin is None,
+            cursor=left if whole else None,
+        )
+
+
+def _fractions(
+    table: str, found: Mapping[str, catalog.Column], names: Iterable[str]
+) -> Iterator[str]:
+    for name in dict.fromkeys(names):
+        if name in found and not found[name].is_whole:
+            yield f"{table}.{name} is {found[name].type}: amounts are whole numbers"

@@ -1,0 +1,79 @@
+"""The two tables of a `balance` check: their rows, and by what these are grouped."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, FromClause, func, select, union
+
+from checks.kinds.duplicates.prefilter import weights
+from checks.sql import catalog
+from checks.sql.statements import as_bytes, rows_of
+
+Built = ColumnElement[Any]
+Part = Callable[[FromClause], tuple[FromClause, ColumnElement[bool]]]
+"""A part of a table: given its rows, where to select from and under which condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A table whose rows are summed: its primary key, its groups and its amounts."""
+
+    table: str
+    primary_key: str
+    by: tuple[str, ...]
+    amounts: tuple[str, ...]
+    found: Mapping[str, catalog.Column]
+
+    def rows(self, *more: str) -> FromClause:
+        """The table's rows."""
+        names = (self.primary_key, *self.by, *self.amounts, *more)
+        return rows_of(self.table, names).alias(f"rows_{self.table}")
+
+    def groups(self, rows: FromClause, *, narrow: bool) -> list[Built]:
+        """What rows are grouped by; `narrow` puts a number in the place of a text.
+
+        Servers sort numbers several times faster: `docs/performance.md`. `codes_are_unique` tells
+        whether the numbers stand for the texts.
+        """
+        return [
+            code(rows.c[name]) if narrow and self.found[name].is_text else rows.c[name]
+            for name in self.by
+        ]
+
+    def spellings(self, rows: FromClause) -> list[Built]:
+        """What each group is called: of several spellings of a text the least."""
+        return [
+            func.min(as_bytes(rows.c[name])) if self.found[name].is_text else rows.c[name]
+            for name in self.by
+        ]
+
+
+def code(text: Built) -> Built:
+    """A number that is the same for all texts that are equal under their collation."""
+    return func.crc32(weights(text))
+
+
+def has_codes(column: catalog.Column) -> bool:
+    """Whether a code stands for the text, whatever the column's type: not where it is a number."""
+    return column.is_text and not column.type.lower().startswith(("enum", "set"))
+
+
+def codes_are_unique(connection: Connection, sides: Sequence[Side]) -> bool:
+    """Whether no two texts among the groups have the same code, so that it can stand for them."""
+    if connection.dialect.name == "sqlite":
+        return False
+    for number in range(len(sides[0].by)):
+        found = [side.found[side.by[number]] for side in sides]
+        if not any(each.is_text for each in found):
+            continue
+        if not all(has_codes(each) for each in found):
+            return False  # UUID or ENUM beside CHAR, say: equal, but of another code
+        texts = union(
+            *(select(rows_of(s.table, [s.by[number]]).c[0].label("text")).distinct() for s in sides)
+        ).subquery("texts")
+        numbers = select(func.count(), func.count(code(texts.c.text).distinct()))
+        one, other = connection.execute(numbers.where(texts.c.text.is_not(None))).one()
+        if one != other:
+            return False
+    return True

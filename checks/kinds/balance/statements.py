@@ -1,0 +1,203 @@
+"""The statements of `balance`: ledger rows and balance rows, summed and chained group by group."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    Subquery,
+    and_,
+    case,
+    false,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+    union,
+)
+
+from checks.kinds.balance.chain import Chain
+from checks.kinds.balance.sides import Built, Part, Side
+from checks.sql import catalog
+from checks.sql.statements import among, labelled, numbered
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The two sides of a balance check and how they are compared."""
+
+    postings: Side
+    balances: Side
+    chain: Chain | None
+    empty_allowed: bool
+
+    def summed(
+        self,
+        side: Side,
+        part: Part,
+        *,
+        narrow: bool,
+        begin: Any = None,
+        named: bool = False,
+        listed: bool = False,
+    ) -> Subquery:
+        """Each group's sums and the number of its rows; `by_n` are the groups.
+
+        Of ledger rows also: how many do not add up in themselves and, with `begin`, what the
+        sums and the last row were before it. With `named` also one spelling of the group, always
+        the same of those that its collation takes for equal: `key_n`. With `listed` also whether
+        the rows chain: `chained`, unknown of a group with very many rows.
+        """
+        own = side is self.postings
+        chain = self.chain if own else None
+        rows = side.rows(*((chain.before, chain.change, chain.after) if chain else ()))
+        source, condition = part(rows)
+        groups, ids = side.groups(rows, narrow=narrow), rows.c[side.primary_key]
+        amounts = [rows.c[name] for name in side.amounts]
+        columns = [
+            *labelled("by", groups),
+            *labelled("sum", [func.coalesce(func.sum(amount), 0) for amount in amounts]),
+            func.count().label("number"),
+        ]
+        if named:
+            columns += labelled("key", side.spellings(rows))
+        if own:
+            off = case((chain.is_off(rows), 1), else_=0) if chain else literal_column("0")
+            columns.append(func.sum(off).label("off"))
+            if listed:
+                columns.append((chain.holds(rows, side) if chain else true()).label("chained"))
+        if begin is not None:
+            columns += labelled("old", [_sum_if(ids < begin, amount) for amount in amounts])
+            columns.append(func.max(case((ids < begin, ids))).label("last_old"))
+        return (
+            select(*columns)
+            .prefix_with("SQL_BIG_RESULT", dialect="mysql")
+            .select_from(source)
+            .where(condition)
+            .group_by(*groups)
+            .subquery("postings" if own else "balances")
+        )
+
+    def compared(self, postings: Subquery, balances: Subquery) -> tuple[FromClause, Built]:
+        """Groups of the ledger beside their balances, and whether such a pair is wrong."""
+        pairs = postings.join(balances, same_group(postings, balances), isouter=True)
+        sums = zip(numbered(postings, "sum"), numbered(balances, "sum"), strict=True)
+        wrong = or_(
+            balances.c.number.is_(None), postings.c.off > 0, *(one != two for one, two in sums)
+        )
+        return pairs, wrong
+
+    def without_postings(self, postings: Subquery, balances: Subquery) -> Select[Any]:
+        """Balances that have no ledger rows, as `summed` gives them."""
+        statement = (
+            select(balances)
+            .select_from(balances.join(postings, same_group(postings, balances), isouter=True))
+            .where(postings.c.number.is_(None))
+        )
+        if self.empty_allowed:
+            statement = statement.where(or_(*(s != 0 for s in numbered(balances, "sum"))))
+        return statement.order_by(*numbered(balances, "by"))
+
+    def broken(self, part: Part, balances: Subquery, *, narrow: bool) -> Select[Any]:
+        """By group, the first ledger row that does not follow on the one before it.
+
+        The first row of all follows on 0. Only of groups with one balance row: the others chain
+        row by row, and the ledger does not say which.
+        """
+        assert self.chain  # noqa: S101 - asked for only where there is one
+        links = self.links(part, narrow=narrow)
+        groups = numbered(links, "by")
+        # The breaks first, of which there are hardly any: to join every row with its balance
+        # takes five times as long.
+        breaks = (
+            select(*groups, func.min(links.c.id).label("first_id"))
+            .where(self.chain.breaks(links.c.before, links.c.previous))
+            .group_by(*groups)
+            .subquery("breaks")
+        )
+        single = and_(same_group(breaks, balances), balances.c.number == 1)
+        return select(*numbered(breaks, "by"), breaks.c.first_id).select_from(
+            breaks.join(balances, single)
+        )
+
+    def touched(
+        self,
+        begin: Any,
+        left_out: Sequence[tuple[Any, ...]],
+        changed: tuple[str, str] | None = None,
+    ) -> Subquery:
+        """The groups with ledger rows from `begin` on, without some; `by_n`.
+
+        And those with a balance row `changed` since: the column that says when, and a moment.
+        """
+        rows = self.postings.rows()
+        new = rows.c[self.postings.primary_key] >= begin
+        found = [_groups_of(rows, self.postings, new, left_out)]
+        if changed:
+            rows = self.balances.rows(changed[0])
+            late = rows.c[changed[0]] >= changed[1]
+            found.append(_groups_of(rows, self.balances, late, left_out))
+        return union(*found).subquery("touched")
+
+    def in_groups(self, side: Side, groups: Subquery) -> Part:
+        """The rows of these groups."""
+
+        def joined(rows: FromClause) -> tuple[FromClause, ColumnElement[bool]]:
+            pairs = zip(numbered(groups, "by"), side.by, strict=True)
+            same = and_(*(_equal(one, rows.c[name], side.found[name]) for one, name in pairs))
+            return groups.join(rows, same), true()
+
+        return joined
+
+    def links(self, part: Part, *, narrow: bool) -> Subquery:
+        """Each ledger row's `before`, and the `after` of the row before it in its group."""
+        chain = self.chain
+        assert chain  # noqa: S101 - asked for only where there is one
+        rows = self.postings.rows(chain.before, chain.change, chain.after)
+        source, condition = part(rows)
+        groups, ids = self.postings.groups(rows, narrow=narrow), rows.c[self.postings.primary_key]
+        previous = chain.previous(rows, groups, ids)
+        return (
+            select(
+                *labelled("by", groups),
+                ids.label("id"),
+                rows.c[chain.before].label("before"),
+                previous.label("previous"),
+            )
+            .select_from(source)
+            .where(condition)
+            .subquery("links")
+        )
+
+
+def _equal(one: Built, other: Built, column: catalog.Column) -> ColumnElement[bool]:
+    return one.is_not_distinct_from(other) if column.nullable else one == other
+
+
+def same_group(one: FromClause, other: FromClause) -> ColumnElement[bool]:
+    """Whether two statements tell of the same group; NULL is one value."""
+    pairs = zip(numbered(one, "by"), numbered(other, "by"), strict=True)
+    return and_(*(mine.is_not_distinct_from(theirs) for mine, theirs in pairs))
+
+
+def _groups_of(
+    rows: FromClause,
+    side: Side,
+    condition: ColumnElement[bool],
+    left_out: Sequence[tuple[Any, ...]],
+) -> Select[Any]:
+    columns = [rows.c[name] for name in side.by]
+    statement = select(*labelled("by", columns)).where(condition).distinct()
+    if left_out:
+        # Coalesced: without it a group that is NULL would be left out beside any other.
+        statement = statement.where(not_(func.coalesce(among(columns, left_out), false())))
+    return statement
+
+
+def _sum_if(condition: ColumnElement[bool], amount: Built) -> Built:
+    return func.coalesce(func.sum(case((condition, amount), else_=0)), 0)

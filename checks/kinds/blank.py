@@ -1,0 +1,80 @@
+"""`blank`: no key is NULL, empty or nothing but white space."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, true
+
+from checks.contract import Scalar
+from checks.kinds.row_check import RowCheck, View
+from checks.sql.statements import WHITE_SPACE, as_unicode, only_white_space, row_estimate
+from checks.types import Identifier
+
+Built = ColumnElement[Any]
+
+ABOVE_WHITE_SPACE = "\ud7a3"
+"""A character that every collation sorts after all white space."""
+
+
+class Blank(RowCheck):
+    """Whether every row has a value in a column that is more than white space."""
+
+    kind: Literal["blank"] = "blank"
+    column: Identifier
+    adds_up: ClassVar[bool] = True
+
+    @property
+    def reads_columns(self) -> tuple[str, ...]:
+        """The column."""
+        return (self.column,)
+
+    def violates(self, view: View) -> ColumnElement[bool]:
+        """NULL, empty or white space."""
+        # Bytes that are no text are NULL once MySQL has converted them.
+        is_null = view.rows.c[self.column].is_(None)
+        return or_(is_null, and_(self._is_text(view), only_white_space(self._comparable(view))))
+
+    def counted_apart(self, view: View) -> Mapping[str, ColumnElement[bool]]:
+        """NULL, empty and white-space values."""
+        value, is_text = self._comparable(view), self._is_text(view)
+        # `value = ''` would be true for spaces too: most collations pad them.
+        is_empty = and_(is_text, func.length(value) == 0)
+        is_space = and_(is_text, func.length(value) > 0, only_white_space(value))
+        is_null = view.rows.c[self.column].is_(None)
+        return {"null": is_null, "empty": is_empty, "white_space": is_space}
+
+    def candidates(self, view: View) -> tuple[ColumnElement[bool], ...]:
+        """A few ranges of an index on the column instead of a look at every row."""
+        value = self._comparable(view)
+        if view.found and not view.found[self.column].is_text:
+            return (value.is_(None),)
+        if view.is_sqlite:  # which would copy a long value for each of those ranges
+            first = func.substr(value, 1, 1)
+            return (or_(value.is_(None), value == "", first.in_(list(WHITE_SPACE))),)
+        starts = (value.like(f"{c}%") for c in WHITE_SPACE)
+        # Under a binary collation that pads with spaces, a tab and a newline sort before a tab
+        # alone. MySQL and MariaDB do not go that far back in the index for LIKE '\t%'.
+        ranges = (value.between(f"{c}\0", f"{c}{ABOVE_WHITE_SPACE}") for c in WHITE_SPACE)
+        return (or_(value.is_(None), value == "", *starts, *ranges),)
+
+    def examined(self, connection: Connection) -> int:
+        """The rows, roughly where they are many."""
+        return row_estimate(connection, self.table)
+
+    def describe(self, seen: dict[str, Scalar], view: View) -> str:
+        """Which of the three it is."""
+        _ = view
+        value = seen[self.column]
+        what = "NULL" if value is None else "only white space" if value else "empty"
+        return f"{self.table}.{self.column} is {what}"
+
+    def _comparable(self, view: View) -> Built:
+        """The column itself where it can hold every white space; no index serves another."""
+        value: Built = view.rows.c[self.column]
+        is_unicode = view.described(self.column).charset in ("utf8mb4", "utf8mb3", "utf8")
+        return value if view.found and is_unicode else as_unicode(value)
+
+    def _is_text(self, view: View) -> ColumnElement[bool]:
+        if view.found:
+            return true() if view.found[self.column].is_text else false()
+        return func.charset(view.rows.c[self.column]) != "binary"

@@ -1,0 +1,59 @@
+"""`condition`: every row satisfies an expression."""
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from sqlalchemy import ColumnElement, Connection, func, not_, select
+
+from checks.contract import Scalar
+from checks.kinds.row_check import RowCheck, View
+from checks.sql.expression import Expression
+from checks.sql.statements import scalar, shown
+from checks.types import Identifier
+
+MOST_TALLIED = 50
+"""Distinct values that `tally` counts at most; a column with more is no set of states."""
+
+
+class Condition(RowCheck):
+    """Whether an expression is true for every row. False and unknown (NULL) are violations."""
+
+    kind: Literal["condition"] = "condition"
+    expression: Expression
+    tally: Identifier | None = None
+    """A column with few values, such as a status, whose rows are counted value by value."""
+
+    def complaints(self, connection: Connection) -> Iterator[str]:
+        """What the expression compares with that never is."""
+        yield from self.expression.complaints(connection, self.table)
+
+    @property
+    def rule(self) -> str | None:
+        """The expression."""
+        return self.expression.source
+
+    @property
+    def reads_columns(self) -> tuple[str, ...]:
+        """The columns of the expression, and the one that is tallied."""
+        return (*self.expression.columns, *((self.tally,) if self.tally else ()))
+
+    def violates(self, view: View) -> ColumnElement[bool]:
+        """The expression is false or unknown."""
+        return not_(self.expression.holds_for(view.rows))
+
+    def describe(self, seen: dict[str, Scalar], view: View) -> str:
+        """The expression."""
+        _ = seen, view
+        return f"{self.table}: not true: {self.expression.source}"
+
+    def measures(self, view: View) -> Mapping[str, int]:
+        """The rows of each value of the tallied column, the most frequent first."""
+        if not self.tally or not view.connection:
+            return {}
+        state, number = view.rows.c[self.tally], func.count()
+        told = shown(state, view.described(self.tally))
+        most = select(told, number).group_by(state).order_by(number.desc()).limit(MOST_TALLIED)
+        return {
+            "NULL" if value is None else str(scalar(value)): int(count)
+            for value, count in view.connection.execute(most)
+        }

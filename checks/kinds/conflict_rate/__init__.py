@@ -1,0 +1,1 @@
+"""`conflict_rate` and what counts for it."""

@@ -1,0 +1,217 @@
+"""`conflict_rate`: how often HTTP requests are answered 409, on which routes, and why."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from checks.contract import (
+    EVERYTHING,
+    SAMPLE,
+    Check,
+    CheckError,
+    Finding,
+    Result,
+    Sources,
+    Window,
+)
+from checks.http_log.counts import Counts, Route, Traffic
+from checks.http_log.routes import Routes, shape
+from checks.keys.interfaces import Interface
+from checks.keys.interfaces import Route as RouteTemplate
+from checks.kinds.conflict_rate import promql
+from checks.kinds.conflict_rate.promql import Queries
+from checks.kinds.conflict_rate.tally import LATE, USUAL_DAYS, Spans, Tally
+from checks.kinds.conflict_rate.thresholds import Limits, Observed, breaches, findings
+from checks.types import Duration, Ratio, Slug
+
+ENOUGH_LINES = 100
+"""Lines after which a log without one request is taken for one that is read wrongly."""
+
+
+class ConflictRate(Check):
+    """Whether requests conflict no more often than they may, route by route."""
+
+    reads: ClassVar[str] = "source"
+    follows: ClassVar[bool] = True
+
+    kind: Literal["conflict_rate"] = "conflict_rate"
+    database: Literal[""] = ""
+    table: Literal[""] = ""
+    confirmations: int = Field(default=2, ge=1, le=100)
+    source: Slug
+    """The name of an access log or a Prometheus server of the configuration."""
+    queries: Queries | None = None
+    """What a Prometheus server is asked."""
+    routes: tuple[RouteTemplate, ...] = ()
+    """Templates, `/orders/{id}`, beside those of `interfaces`."""
+    learn_routes: bool = True
+    most_routes: int = Field(default=100, ge=1, le=1000)
+    short: Duration = timedelta(minutes=5)
+    long: Duration = timedelta(hours=1)
+    minimum: int = Field(default=20, ge=1)
+    limit: Ratio = 0.05
+    long_limit: Ratio = 0.02
+    times_usual: float | None = Field(default=5.0, gt=1)
+    storm: int = Field(default=20, ge=2)
+    reused_keys: int = Field(default=5, ge=1)
+    identities: Literal["hashed", "plain"] = "hashed"
+    hash_secret_file: Path | None = None
+    """A secret with which keys and clients are hashed; without it the worker makes one."""
+    interfaces: tuple[Interface, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.long < 2 * self.short:
+            raise ValueError("long is less than twice as long as short")
+        if self.short < timedelta(seconds=5):
+            raise ValueError("short is less than 5s")
+        if self.long > timedelta(days=1):
+            raise ValueError("long is over 1d, and what is usual is told by a week")
+        return self
+
+    @property
+    def cursor_owner(self) -> str:
+        """The source: other limits or routes are no reason to count anything twice."""
+        return f"{self.kind} of {self.source}"
+
+    @property
+    def rule(self) -> str:
+        """The limits."""
+        short, long = (int(each.total_seconds()) for each in (self.short, self.long))
+        return f"409 in {self.limit:.3g} of {short} s, {self.long_limit:.3g} of {long} s at most"
+
+    @property
+    def needs(self) -> Mapping[str, tuple[str, ...]]:
+        """No table."""
+        return {}
+
+    def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
+        """Read on where the run before stopped, or ask the server; and judge every route."""
+        if self.queries:
+            return self._of_prometheus(sources)
+        return self._of_log(sources, window)
+
+    def begin(self, left: Mapping[str, Any]) -> tuple[Tally, Routes]:
+        """What counts, and what tells routes apart; `left` is the cursor of the run before."""
+        spans = Spans(*(int(each.total_seconds()) for each in (self.short, self.long)))
+        tally = Tally(spans, left.get("tally"), self._secret(), plain=self.identities == "plain")
+        declared, learnt = self._declared().values(), left.get("routes", ())
+        return tally, Routes(declared, learnt, learns=self.learn_routes, most=self.most_routes)
+
+    def _declared(self) -> Mapping[tuple[str, ...], str]:
+        """The declared routes; of those that differ in names of placeholders only, the first."""
+        found: dict[tuple[str, ...], str] = {}
+        for route in (*(each.route for each in self.interfaces), *self.routes):
+            found.setdefault(shape(route), route)
+        return found
+
+    def _of_log(self, sources: Sources, window: Window) -> Result:
+        log = sources.access_log(self.source)
+        left: Mapping[str, Any] = window.cursor or {}
+        tally, routes = self.begin(left)
+        place, behind, examined, notes = left.get("place"), 0, 0, list[str]()
+        read = log.format.reader(window.zone)
+        for block in log.blocks(place):
+            batch = read(block.text)
+            now = _now()
+            tally.add(block, batch, routes, now)
+            place, behind = block.place, block.behind
+            examined += batch.lines
+            notes += [block.note] if block.note else []
+        self._assure(tally, examined)
+        now = _now()
+        at = tally.moment(now, behind)
+        if behind > LATE:
+            notes.append(f"{behind} bytes of the log are not yet read")
+        elif at < now:
+            notes.append(f"the newest line is {now - at} s old as it is read: is timezone right?")
+        found = self._judged(tally, at)
+        return Result(
+            examined,
+            len(found),
+            tuple(found[:SAMPLE]),
+            notes=tuple(notes),
+            cursor={"place": place, "tally": tally.left(), "routes": list(routes.learnt)},
+            traffic=Traffic(
+                tally.totals,
+                {"short": tally.short.until(at), "long": tally.long.until(at)},
+                tally.lines,
+                behind,
+            ),
+        )
+
+    def _judged(self, tally: Tally, at: int) -> list[Finding]:
+        short, long, week = (each.until(at) for each in (tally.short, tally.long, tally.usual))
+        before = {route: seen.less(long[route]) for route, seen in week.items() if route in long}
+        past = tally.past.of_storms(at, self.storm // 2)
+        observed = Observed(short, long, week | before, tally.repeats.until(at), past)
+        names = self._declared()
+        declared: dict[Route, bool] = {
+            (names[shape(each.route)], each.method): each.key == "required"
+            for each in self.interfaces
+        }
+        return [*findings(observed, self._limits()), *breaches(long, week, declared)]
+
+    def _of_prometheus(self, sources: Sources) -> Result:
+        server = sources.prometheus(self.source)
+        queries = self.queries
+        assert queries  # noqa: S101 - asked for only where there are some
+        week = timedelta(days=USUAL_DAYS)
+        notes: list[str] = []
+
+        def ask(span: timedelta, at: datetime | None = None) -> Counts:
+            counts, told = promql.ask(server, queries, span, at, self.most_routes)
+            notes.extend(told)
+            return counts
+
+        short, long = ask(self.short), ask(self.long)
+        usual = ask(week, datetime.now(UTC) - self.long) if self.times_usual else {}
+        found = list(findings(Observed(short, long, usual), self._limits()))
+        return Result(
+            round(sum(seen.requests for seen in long.values())),
+            len(found),
+            tuple(found[:SAMPLE]),
+            notes=tuple(dict.fromkeys(notes)),
+            traffic=Traffic(windows={"short": short, "long": long}),
+        )
+
+    def _limits(self) -> Limits:
+        return Limits(
+            self.minimum,
+            self.limit,
+            self.long_limit,
+            self.times_usual,
+            self.storm,
+            self.reused_keys,
+        )
+
+    def _assure(self, tally: Tally, examined: int) -> None:
+        """Raise CheckError where lines come and none of them is a request: they are read wrongly.
+
+        A log of an application has other lines, too, and more of them before requests come.
+        """
+        enough = ENOUGH_LINES if not tally.totals else 10 * ENOUGH_LINES
+        if examined >= enough and tally.latest is None:
+            faults = {name: number for name, number in tally.lines.items() if name != "read"}
+            raise CheckError(
+                f"none of the latest {examined} lines of {self.source} tells of a request:"
+                f" does line_format fit? All so far: {faults}"
+            )
+
+    def _secret(self) -> str | None:
+        if self.hash_secret_file is None:
+            return None
+        try:
+            secret = self.hash_secret_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise CheckError(f"hash_secret_file {self.hash_secret_file} cannot be read") from None
+        if not secret:
+            raise CheckError(f"hash_secret_file {self.hash_secret_file} is empty")
+        return secret
+
+
+def _now() -> int:
+    return int(datetime.now(UTC).timestamp())

@@ -1,0 +1,192 @@
+"""Counts of the requests of a log, over runs and restarts."""
+
+import hashlib
+import hmac
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from checks.contract import Block
+from checks.http_log.counts import CODES, CONFLICT, KEY_MISSING, KEY_REUSED, OTHER, Route, Seen
+from checks.http_log.formats import OTHER_METHOD, WRITES, Batch, Request, Told
+from checks.http_log.routes import Routes
+from checks.kinds.conflict_rate.retry_storms import Repeats
+from checks.kinds.conflict_rate.sliding_window import Ring, listed, restored
+
+SHORT_SLOTS, LONG_SLOTS, USUAL_DAYS = 5, 12, 7
+DAY = 86_400
+
+LATE = 1 << 20
+"""Bytes that are not yet read from which on reading is behind: fewer are the work of a moment, or
+a last line that nobody ever ended."""
+MOST_REPEATED = 2000
+"""Keys and clients of one slot of the short window."""
+
+_CODES = frozenset(CODES)
+_ANSWERED = frozenset((409, 422))
+_NOTED = frozenset((400, 409, 422))
+
+Sort = tuple[str, str, bool]
+"""A route, a method, and whether the answer is one that a real route gives."""
+
+Cell = tuple[int, Sort]
+"""Requests of one sort in one slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """The spans of time that verdicts are about, in seconds."""
+
+    short: int
+    long: int
+
+
+class Tally:
+    """What was counted so far: in all, in spans of time, and of those who repeat themselves."""
+
+    def __init__(
+        self, spans: Spans, left: Mapping[str, Any] | None, secret: str | None, *, plain: bool
+    ) -> None:
+        """`left` is what `Tally.left` gave to an earlier run.
+
+        Keys and clients are hashed with `secret`, or with one of this tally's own; unless `plain`.
+        """
+        self._goes_on, self._short = bool(left), spans.short
+        left = left or {}
+        self.salt: str = left.get("salt") or secrets.token_hex(16)
+        self.totals: dict[Route, Seen] = restored(left.get("totals", []))
+        self.lines: Counter[str] = Counter(left.get("lines", {}))
+        self.short = Ring(-(-spans.short // SHORT_SLOTS), SHORT_SLOTS + 1)
+        self.long = Ring(-(-spans.long // LONG_SLOTS), LONG_SLOTS + 1)
+        self.usual = Ring(DAY, USUAL_DAYS + 1)
+        for name, ring in self._rings():
+            ring.restore(left.get(name))
+        self._named = _cut if plain else _hasher(secret or self.salt)
+        # What was hashed otherwise is nobody's any more, and what was shown is not to be.
+        self._naming = self._named("naming")
+        if left.get("naming") != self._naming:
+            left = {**left, "repeats": None, "past": None}
+        short, long = self.short, self.long
+        self.repeats = Repeats(short.width, short.slots, MOST_REPEATED, left.get("repeats"))
+        self.past = Repeats(long.width, long.slots, MOST_REPEATED // 4, left.get("past"))
+        """The same over the long window: what of it were storms."""
+        self.newest: int | None = left.get("newest")
+        """The latest second that a line told."""
+        self.latest: int | None = None
+        """The same of the lines of this run."""
+
+    def left(self) -> dict[str, Any]:
+        """For the next run, as JSON takes it."""
+        return {
+            "salt": self.salt,
+            "totals": listed(self.totals),
+            "lines": dict(self.lines),
+            **{name: ring.left() for name, ring in self._rings()},
+            "repeats": self.repeats.left(),
+            "past": self.past.left(),
+            "newest": self.newest,
+            "naming": self._naming,
+        }
+
+    def add(self, block: Block, batch: Batch, routes: Routes, now: int) -> None:
+        """Count what a part of the log tells, read at a moment."""
+        cells = list(self._cells(batch.requests, routes, now))
+        at = self.moment(now, block.behind)
+        for (slot, route), seen in cells:
+            self.totals.setdefault(route, Seen()).add(seen)
+            for _, ring in self._rings():
+                ring.add(slot * self.short.width, route, seen, at)
+        self.lines["read"] += batch.lines
+        self.lines.update(batch.faults)
+        self.lines.update(block.dropped)
+        self.forget(at)
+
+    def moment(self, now: int, behind: int) -> int:
+        """Up to when the log is told: now, or where reading is in a log that is read late.
+
+        Late is much that is not read yet, and also lines that are old when they are written.
+        """
+        read = self.latest or self.newest
+        is_old = self._goes_on and self.latest and now - self.latest > self._short
+        return min(now, read) if read and (behind > LATE or is_old) else now
+
+    def forget(self, now: int) -> None:
+        """Drop what no verdict can need any more."""
+        for _, ring in self._rings():
+            ring.forget(now)
+        self.repeats.forget(now)
+        self.past.forget(now)
+
+    def _rings(self) -> Iterator[tuple[str, Ring]]:
+        yield from (("short", self.short), ("long", self.long), ("usual", self.usual))
+
+    def _cells(
+        self, requests: Iterable[Told], routes: Routes, now: int
+    ) -> Iterator[tuple[tuple[int, Route], Seen]]:
+        """The counts of each slot and route. This loop sees every request: it is kept bare."""
+        of, width, newest = routes.of, self.short.width, self.latest or 0
+        number: Counter[Cell] = Counter()
+        noted: list[tuple[Cell, Told]] = []
+        known: dict[tuple[str, str, int], Sort] = {}
+        for request in requests:
+            second, method, path, status, _, key, _ = request
+            if second is None or second > now:
+                second = now
+            newest = max(newest, second)
+            asked = (path, method, status)
+            sort = known.get(asked)
+            if sort is None:
+                answered = 200 <= status < 300 or status in _ANSWERED  # noqa: PLR2004
+                sort = (of(path, method, status), method, answered)
+                if sort[0] != OTHER:  # which the next write may teach
+                    known[asked] = sort
+            cell = (second // width, sort)
+            number[cell] += 1
+            if status in _NOTED or (key == "" and sort[2] and method in WRITES):
+                noted.append((cell, request))
+        self.latest = newest or None
+        self.newest = max(newest, self.newest or 0) or None
+        cells = {cell: Seen(count, answered=count * cell[1][2]) for cell, count in number.items()}
+        for cell, request in noted:
+            self._note(cells[cell], cell, Request(*request))
+        for (slot, (path, method, _)), seen in cells.items():
+            yield (slot, (path, method)), seen
+
+    def _note(self, seen: Seen, cell: Cell, request: Request) -> None:
+        """What is told of a request beyond that it was there."""
+        status, write = request.status, request.method in WRITES | {OTHER_METHOD}
+        if status == CONFLICT:
+            code = request.code if request.code in _CODES else OTHER
+            seen.conflicts[code or OTHER] = seen.conflicts.get(code or OTHER, 0) + 1
+        elif status in (int(KEY_MISSING), int(KEY_REUSED)):
+            if not write:
+                return
+            seen.refusals[str(status)] = seen.refusals.get(str(status), 0) + 1
+        else:
+            seen.without_key += 1
+            return
+        if status != int(KEY_MISSING):
+            who = self._named(request.key), self._named(request.client)
+            slot, (route, method, _) = cell
+            self.repeats.add(slot, (route, method), request, *who)
+            long_slot = self.long.slot(slot * self.short.width)
+            self.past.add(long_slot, (route, method), request, *who)
+
+
+def _cut(value: str | None) -> str | None:
+    return value[:64] if value else None
+
+
+def _hasher(secret: str) -> Callable[[str | None], str | None]:
+    """What stands for a key or a client: the first 12 digits of HMAC-SHA-256 (RFC 2104)."""
+
+    @lru_cache(maxsize=4096)  # who storms comes again and again
+    def hashed(value: str | None) -> str | None:
+        if not value:
+            return None
+        return hmac.digest(secret.encode(), value.encode(), hashlib.sha256).hex()[:12]
+
+    return hashed

@@ -1,0 +1,1 @@
+"""`duplicates` and the prefilter that keeps it quick."""

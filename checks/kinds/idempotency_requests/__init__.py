@@ -1,0 +1,1 @@
+"""`idempotency_requests`."""

@@ -1,0 +1,252 @@
+"""`idempotency_requests`: what the table of idempotent requests shows of the application."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+from sqlalchemy import ColumnElement, Connection, TableClause, and_, func, select
+
+from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Finding, Result, Sources, Window
+from checks.http_log.routes import template
+from checks.kinds.idempotency_requests.inspection import NO_PATH, SHOWN_DIGEST, differ, look
+from checks.sql import catalog, timestamps
+from checks.sql.inspection import Keys
+from checks.sql.statements import as_bytes, counted, rows_of, scalar, shown
+from checks.types import Duration, Identifier, Ratio, Slug
+
+MOST_PATHS = 50_000
+"""Different paths that one question takes apart; the rest, the least asked for, is left out."""
+
+Row = ColumnElement[Any]
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What a run has seen so far."""
+
+    connection: Connection
+    at: datetime
+    found: Mapping[str, catalog.Column]
+    window: Window
+    findings: list[Finding] = field(default_factory=list)
+    measures: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+class IdempotencyRequests(Check):
+    """Whether handlers of idempotent requests end, mostly well, and no key means two requests.
+
+    Conflicts leave no row in the table: `conflict_rate` sees them.
+    """
+
+    kind: Literal["idempotency_requests"] = "idempotency_requests"
+    primary_key: Identifier
+    key: Identifier = "idempotency_key"
+    scope: tuple[Identifier, ...] = ()
+    """Columns within which a key is one client's own, such as `user_id`; keys are everybody's
+    unless stated."""
+    path: Identifier = "api_path"
+    hash: Identifier = "request_hash"
+    status: Identifier = "status"
+    written_at: Identifier = "created_at"
+    """When a request came in."""
+    retries: Identifier | None = None
+    """The column that counts how often a request was tried again."""
+    statuses: tuple[Slug, ...] = ("processing", "completed", "failed")
+    processing: Slug = "processing"
+    failed: Slug = "failed"
+    window: Duration = timedelta(hours=1)
+    """The latest requests, of which the share of failed ones is told."""
+    minimum: int = Field(default=20, ge=1)
+    """Requests of a path in the window, below which their share tells nothing."""
+    most_failed: Ratio = 0.2
+    """The highest share of failed requests."""
+    processing_limit: Duration | None = None
+    """The longest that a request may be processed; only measured unless stated."""
+
+    @model_validator(mode="after")
+    def _knows_its_statuses(self) -> Self:
+        if len(set(self.statuses)) < len(self.statuses):
+            raise ValueError("a status stands twice in statuses")
+        for name in ("processing", "failed"):
+            if getattr(self, name) not in self.statuses:
+                raise ValueError(f"{name}: {getattr(self, name)} is none of statuses")
+        return self
+
+    @property
+    def rule(self) -> str | None:
+        """The highest share of failed requests."""
+        minutes = self.window.total_seconds() / 60
+        return f"{self.most_failed:.4g} of a path's requests in {minutes:g} min failed at most"
+
+    @property
+    def needs(self) -> Mapping[str, tuple[str, ...]]:
+        """The columns that the table is read by."""
+        own = (self.primary_key, self.key, self.path, self.hash, self.status, self.written_at)
+        more = filter(None, (self.retries,))
+        return {self.table: tuple(dict.fromkeys((*own, *self.scope, *more)))}
+
+    def complaints(self, connection: Connection) -> Iterator[str]:
+        """A column that holds no time, and statuses that no row ever has."""
+        found = catalog.columns(connection, self.table)
+        yield from self._doubts(found)
+        described = found[self.status]
+        for status in self.statuses if described.members else ():
+            if not described.may_be(status):
+                yield f"statuses: {self.status} is {described.type}, never {status!r}"
+
+    def _doubts(self, found: Mapping[str, catalog.Column]) -> Iterator[str]:
+        if not found[self.written_at].is_moment:
+            yield f"written_at {self.written_at} is {found[self.written_at].type}, and no time"
+
+    def look(self, keys: Keys = ()) -> str | None:
+        """The requests of some paths or of reused keys; without keys how many there are."""
+        return look(self, keys)
+
+    def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
+        """Look at the whole table: it holds some days' requests."""
+        with sources.snapshot(self.database) as connection:
+            found = catalog.require(connection, self.table, self.needs[self.table])
+            if complaint := next(self._doubts(found), None):
+                raise CheckError(complaint, permanent=True)
+            seen = _Seen(connection, timestamps.now(connection), found, window)
+            rows = rows_of(self.table, self.needs[self.table])
+            examined = self._count(rows, seen)
+            self._look_at_processing(rows, seen)
+            self._look_at_window(rows, seen)
+            reused = self._look_for_reuse(rows, seen)
+        violations = len(seen.findings) + max(reused - SAMPLE, 0)
+        findings = tuple(seen.findings[:SAMPLE])
+        return Result(examined, violations, findings, seen.measures, tuple(seen.notes))
+
+    def _count(self, rows: TableClause, seen: _Seen) -> int:
+        """Rows by status, and retries; the rows in all."""
+        number = func.count()
+        of_status = [counted(rows.c[self.status] == each, each) for each in self.statuses]
+        columns: list[ColumnElement[Any]] = [number, *of_status]
+        if self.retries:
+            columns.append(func.coalesce(func.sum(rows.c[self.retries]), 0))
+        total, *counts = seen.connection.execute(select(*columns)).one()
+        if self.retries:
+            seen.measures["retries"] = int(counts.pop())
+        named = dict(zip(self.statuses, map(int, counts), strict=True))
+        seen.measures |= {f"status.{status}": count for status, count in named.items()}
+        seen.measures["status.other"] = int(total) - sum(named.values())
+        return int(total)
+
+    def _look_at_processing(self, rows: TableClause, seen: _Seen) -> None:
+        time: Row = rows.c[self.written_at]
+        passing = rows.c[self.status] == self.processing
+        oldest = seen.connection.scalar(select(func.min(time)).where(passing))
+        if (seconds := self._age(oldest, seen)) is not None:
+            seen.measures["oldest_processing_seconds"] = max(seconds, 0)
+        if self.processing_limit is None:
+            return
+        late = timestamps.longer_ago(
+            time, seen.found[self.written_at], seen.window.zone, seen.at, self.processing_limit
+        )
+        counts = (func.count(), func.count(), func.min(time))
+        for path, (number, _, first) in self._by_path(rows, and_(passing, late), counts, seen):
+            seen.findings.append(self._slow(path, number, self._age(first, seen)))
+
+    def _slow(self, path: str, number: int, seconds: int | None) -> Finding:
+        limit = int((self.processing_limit or timedelta()).total_seconds())
+        return Finding(
+            {"problem": "slow_handler", "path": path},
+            f"{self.table}: {number} requests of {path} {self.processing} for over {limit} s",
+            {"requests": number, "oldest_seconds": seconds, "processing_limit_seconds": limit},
+            number,
+        )
+
+    def _look_at_window(self, rows: TableClause, seen: _Seen) -> None:
+        time: Row = rows.c[self.written_at]
+        zone, described = seen.window.zone, seen.found[self.written_at]
+        # A request that claims to come from a far future would stay in the window for ever.
+        recent = time.between(
+            timestamps.written(seen.at - self.window, described, zone),
+            timestamps.written(seen.at + self.window, described, zone),
+        )
+        failed = counted(rows.c[self.status] == self.failed, "failed")
+        totals = [0, 0]
+        for path, (number, bad, _) in self._by_path(
+            rows, recent, (func.count(), failed, func.min(time)), seen
+        ):
+            totals = [totals[0] + number, totals[1] + bad]
+            if number >= self.minimum and bad > self.most_failed * number:
+                seen.findings.append(self._failing(path, number, bad))
+        seen.measures |= {"window.requests": totals[0], "window.failed": totals[1]}
+
+    def _failing(self, path: str, number: int, bad: int) -> Finding:
+        seconds = int(self.window.total_seconds())
+        return Finding(
+            {"problem": "failures", "path": path},
+            f"{self.table}: {bad} of {number} requests of {path} {self.failed} in {seconds} s",
+            {
+                "requests": number,
+                "failed": bad,
+                "most_failed": f"{100 * self.most_failed:.4g}%",
+                "window_seconds": seconds,
+            },
+            100 * bad // number,
+        )
+
+    def _by_path(
+        self,
+        rows: TableClause,
+        where: ColumnElement[bool],
+        counts: tuple[Row, Row, Row],
+        seen: _Seen,
+    ) -> list[tuple[str, tuple[int, int, Any]]]:
+        """Two counts and the earliest time of each path, of which numbers and tokens are cut."""
+        path: Row = rows.c[self.path]
+        told_path = shown(path, seen.found[self.path])
+        most = select(told_path, *counts).where(where).group_by(path)
+        statement = most.order_by(func.count().desc(), path).limit(MOST_PATHS + 1)
+        found = seen.connection.execute(statement).all()
+        if len(found) > MOST_PATHS:
+            seen.notes.append(f"over {MOST_PATHS} different paths: the rest is not told by path")
+        told: dict[str, tuple[int, int, Any]] = {}
+        for value, one, other, first in found[:MOST_PATHS]:
+            route = NO_PATH if value is None else template(str(scalar(value)).split("?")[0])
+            before = told.get(route, (0, 0, None))
+            times = [each for each in (before[2], first) if each is not None]
+            told[route] = (before[0] + int(one), before[1] + int(other), min(times, default=None))
+        return sorted(told.items())
+
+    def _look_for_reuse(self, rows: TableClause, seen: _Seen) -> int:
+        """Keys of several rows that are not one request; an index on the key finds them."""
+        columns: list[Row] = [rows.c[self.key], *(rows.c[name] for name in self.scope)]
+        repeated = select(*columns).where(columns[0].is_not(None)).group_by(*columns)
+        repeated = repeated.having(func.count() > 1)
+        if not seen.connection.execute(repeated.limit(1)).first():
+            return 0
+        # Of the spellings that the database takes for one key, always the same.
+        named = shown(func.min(as_bytes(columns[0])), seen.found[self.key]).label("key")
+        scope = (shown(rows.c[name], seen.found[name]) for name in self.scope)
+        reused = repeated.having(differ(self, rows)).with_only_columns(
+            named, *scope, func.count().label("rows")
+        )
+        found = seen.connection.execute(reused.order_by(named).limit(SAMPLE + 1)).all()
+        seen.findings += [self._reused(*row) for row in found[:SAMPLE]]
+        if len(found) <= SAMPLE:
+            return len(found)
+        return int(seen.connection.scalar(select(func.count()).select_from(reused.subquery())) or 0)
+
+    def _reused(self, key: bytes | str, *rest: Any) -> Finding:
+        whole = key if isinstance(key, bytes) else key.encode()
+        digest = hashlib.sha256(whole).hexdigest()[:SHOWN_DIGEST]
+        number = int(rest[-1])
+        owner = {name: scalar(value) for name, value in zip(self.scope, rest, strict=False)}
+        return Finding(
+            {"problem": "key_reuse", "key_sha256": digest, **owner},
+            f"{self.table}: {number} rows of key {digest}… are not one request",
+            {"rows": number},
+            number - 1,
+        )
+
+    def _age(self, value: object, seen: _Seen) -> int | None:
+        moment = timestamps.read(value, seen.found[self.written_at], seen.window.zone)
+        return None if moment is None else int((seen.at - moment).total_seconds())

@@ -1,0 +1,151 @@
+"""`key_format`: every key is written as the standard says."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    TableClause,
+    and_,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+)
+
+from checks.contract import EVERYTHING, SAMPLE, Finding, Result, Scalar, Sources, Window
+from checks.keys.pattern import Patterns, is_blank, longest, obeys
+from checks.kinds.row_check import RowCheck, View
+from checks.sql import catalog
+from checks.sql.expression import Expression
+from checks.sql.statements import among, row_estimate
+from checks.sql.timestamps import Since
+from checks.types import Identifier
+from checks.watermark import Followed, Reading, cursor_complaints
+
+Built = ColumnElement[Any]
+
+
+class KeyFormat(RowCheck):
+    """Whether every value of a key column that is more than white space obeys one of the rules."""
+
+    kind: Literal["key_format"] = "key_format"
+    column: Identifier
+    patterns: Patterns
+    """Rules such as `lottery_draw_{int}_{int}_{int}`; see `checks.keys.pattern`."""
+    when: Expression | None = None
+    """The rows that the rules are for; all, unless stated."""
+    cursor: Identifier | None = None
+    written_at: Identifier | None = None
+    since: Since | None = None
+
+    @model_validator(mode="after")
+    def _knows_times(self) -> Self:
+        if self.since and self.written_at is None:
+            raise ValueError(
+                f"written_at is missing: since needs the time at which a row of {self.table}"
+                " was written"
+            )
+        return self
+
+    @property
+    def rule(self) -> str | None:
+        """The column, and the rules."""
+        return f"{self.column}: {' or '.join(each.source for each in self.patterns)}"
+
+    @property
+    def reads_columns(self) -> tuple[str, ...]:
+        """The key column, and what chooses rows."""
+        times = filter(None, (self.cursor, self.written_at))
+        return (self.column, *times, *(self.when.columns if self.when else ()))
+
+    def complaints(self, connection: Connection) -> Iterator[str]:
+        """A cursor that cannot be followed, a condition that never holds, keys that do not fit."""
+        if self.cursor:
+            yield from cursor_complaints(connection, self.table, self.cursor)
+        if self.when:
+            yield from self.when.complaints(connection, self.table)
+        found = catalog.columns(connection, self.table)
+        yield from self.doubts(found)
+        yield from self._too_long(found[self.column])
+
+    def doubts(self, found: Mapping[str, catalog.Column]) -> Iterator[str]:
+        """What would make an answer wrong."""
+        if self.since and self.written_at and not found[self.written_at].is_moment:
+            yield f"{self.table}.{self.written_at} is {found[self.written_at].type}, and no time"
+
+    def _too_long(self, column: catalog.Column) -> Iterator[str]:
+        limit, most = column.longest, longest(self.patterns)
+        if limit is not None and (most is None or most > limit):
+            may = "of any length" if most is None else f"of {most} characters"
+            yield f"the rule allows keys {may}, {self.table}.{self.column} holds {limit}"
+
+    def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
+        """Count and sample the rows that break the rules, of the new and of those known to."""
+        with sources.snapshot(self.database) as connection:
+            view = self.view(connection, window)
+            key = (self.primary_key,)
+            followed = Followed(self.table, self.cursor, self.written_at, key=key)
+            reading = followed.read(connection, window, "near")
+            read = self._read(view.rows, reading, window)
+            violations = int(connection.scalar(self._number(view, *read)) or 0)
+            findings = self.findings(connection, view, violations, *read)
+            examined = self._examined(connection, view.rows, reading)
+        goes_on = reading.left is not None and violations <= SAMPLE
+        return Result(
+            examined,
+            violations,
+            tuple(map(self._with_key_only, findings)),
+            notes=(*filter(None, (reading.note,)), *self._too_long(view.described(self.column))),
+            complete=reading.begin is None,
+            cursor={"near": reading.left} if goes_on else None,
+        )
+
+    def counts(self, view: View) -> Select[Any]:
+        """The statement that counts them in a complete run."""
+        return self._number(view)
+
+    def _number(self, view: View, *read: ColumnElement[bool]) -> Select[Any]:
+        return select(func.count()).select_from(view.rows).where(*read, self.violates(view))
+
+    def _read(
+        self, rows: TableClause, reading: Reading, window: Window
+    ) -> tuple[ColumnElement[bool], ...]:
+        """The rows of the window, and those known to be wrong."""
+        if reading.begin is None or self.cursor is None:
+            return ()
+        known = [(key[self.primary_key],) for key in window.known if self.primary_key in key]
+        again = among([rows.c[self.primary_key]], known) if known else false()
+        return (or_(reading.covers(rows.c[self.cursor]), again),)
+
+    def violates(self, view: View) -> ColumnElement[bool]:
+        """The key is more than white space and obeys none of the rules, and is to obey one."""
+        key: Built = view.rows.c[self.column]
+        wrong = [key.is_not(None), not_(obeys(key, self.patterns)), not_(is_blank(key))]
+        if self.when:
+            wrong.append(self.when.holds_for(view.rows))
+        if self.since and self.written_at:
+            # A row without a time may be a new one.
+            begun = view.rows.c[self.written_at] >= view.written(self.since, self.written_at)
+            wrong.append(func.coalesce(begun, True))
+        return and_(*wrong)
+
+    def _examined(self, connection: Connection, rows: TableClause, reading: Reading) -> int:
+        if reading.begin is None or self.cursor is None:
+            return row_estimate(connection, self.table)
+        covered = select(func.count()).where(reading.covers(rows.c[self.cursor]))
+        return int(connection.scalar(covered) or 0)
+
+    def _with_key_only(self, finding: Finding) -> Finding:
+        shown = {self.column: finding.evidence.get(self.column)}
+        return replace(finding, evidence=shown if self.column != self.primary_key else {})
+
+    def describe(self, seen: dict[str, Scalar], view: View) -> str:
+        """The column."""
+        _ = seen, view
+        return f"{self.table}.{self.column} is not written as the rule says"

@@ -1,0 +1,60 @@
+"""`row_count`: how many rows a table has, and whether that is within bounds."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from checks.contract import EVERYTHING, Check, Finding, Result, Sources, Window
+from checks.sql import catalog
+from checks.sql.inspection import Keys
+from checks.sql.render import render
+from checks.sql.statements import row_total, rows_in
+
+Rows = Annotated[int, Field(ge=0)]
+
+
+class RowBounds(BaseModel):
+    """How many rows a table may have."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at_least: Rows = 0
+    at_most: Rows | None = None
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        if self.at_most is not None and self.at_most < self.at_least:
+            raise ValueError(f"at_most ({self.at_most}) is below at_least ({self.at_least})")
+        return self
+
+
+class RowCount(RowBounds, Check):
+    """The exact rows of a table; a violation when they are fewer or more than allowed."""
+
+    kind: Literal["row_count"] = "row_count"
+
+    @property
+    def rule(self) -> str | None:
+        """The bounds, if there are any."""
+        if self.at_most is not None:
+            return f"{self.at_least} <= rows <= {self.at_most}"
+        return f"rows >= {self.at_least}" if self.at_least else None
+
+    def look(self, keys: Keys = ()) -> str | None:
+        """How many rows there are."""
+        _ = keys
+        return render(rows_in(self.table))
+
+    def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
+        """Count the rows. The catalog's own figure is an estimate and is not used."""
+        with sources.snapshot(self.database) as connection:
+            catalog.require(connection, self.table, ())
+            rows = row_total(connection, self.table)
+        measures = {"rows": rows}
+        if self.at_least <= rows and (self.at_most is None or rows <= self.at_most):
+            return Result(rows, 0, measures=measures)
+        allowed = f"at least {self.at_least}"
+        if self.at_most is not None:
+            allowed += f" and at most {self.at_most}"
+        message = f"{self.table} has {rows} rows, allowed are {allowed}"
+        return Result(rows, 1, (Finding({"table": self.table}, message, {"rows": rows}),), measures)

@@ -1,0 +1,98 @@
+"""`stuck`: no row stays in a passing state for longer than it may."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+
+from checks.contract import EVERYTHING, Finding, Result, Scalar, Sources, Window
+from checks.kinds.row_check import RowCheck, View
+from checks.sql import catalog, timestamps
+from checks.sql.expression import Expression
+from checks.sql.statements import counted
+from checks.types import Duration, Identifier
+
+
+class Stuck(RowCheck):
+    """Whether every row that is in a passing state has not been in it for too long."""
+
+    kind: Literal["stuck"] = "stuck"
+    when: Expression
+    """The passing state, so put that an index serves it: `status = 'processing'`."""
+    entered_at: Identifier
+    """The column that says when the row entered that state."""
+    longer_than: Duration
+
+    @property
+    def rule(self) -> str | None:
+        """The passing state, and how long it may last."""
+        return f"{self.when.source}: {self.longer_than.total_seconds():g} s at most"
+
+    @property
+    def reads_columns(self) -> tuple[str, ...]:
+        """The time of the state, and its columns."""
+        return (self.entered_at, *self.when.columns)
+
+    @property
+    def first_shown(self) -> str | None:
+        """Those first that are in the state for longest."""
+        return self.entered_at
+
+    def complaints(self, connection: Connection) -> Iterator[str]:
+        """A column that holds no time, and a state that never is."""
+        yield from self.doubts(catalog.columns(connection, self.table))
+        yield from self.when.complaints(connection, self.table)
+
+    def doubts(self, found: Mapping[str, catalog.Column]) -> Iterator[str]:
+        """A column that holds no time."""
+        if not found[self.entered_at].is_moment:
+            yield f"entered_at {self.entered_at} is {found[self.entered_at].type}, and no time"
+
+    def violates(self, view: View) -> ColumnElement[bool]:
+        """The row is in the state, and in a run for too long."""
+        passing = self.when.on(view.rows)
+        return passing if view.at is None else and_(passing, self._late(view))
+
+    def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
+        """Look at every row in the state, whatever was read before: the old ones count."""
+        with sources.snapshot(self.database) as connection:
+            view = replace(self.view(connection, window), at=timestamps.now(connection))
+            examined, violations, oldest = connection.execute(self.counts(view)).one()
+            findings = self.findings(connection, view, int(violations))
+        measures = {"passing": int(examined)}
+        if (seconds := view.seconds_since(oldest, self.entered_at)) is not None:
+            measures["oldest_seconds"] = max(seconds, 0)
+        told = tuple(map(self._with_limit, findings))
+        return Result(int(examined), int(violations), told, measures)
+
+    def counts(self, view: View) -> Select[Any]:
+        """The rows in the state, those of them that are late, and since when the oldest is."""
+        oldest: ColumnElement[Any] = func.min(view.rows.c[self.entered_at])
+        numbers = (func.count(), counted(self._late(view), "late"), oldest)
+        return select(*numbers).where(self.when.on(view.rows))
+
+    def _late(self, view: View) -> ColumnElement[bool]:
+        """Whether a row is in the state for too long, or nobody can tell since when.
+
+        A time that lies further ahead than a row may wait tells nothing, and to wait until it has
+        passed could take for ever.
+        """
+        column: ColumnElement[Any] = view.rows.c[self.entered_at]
+        described, zone = view.described(self.entered_at), view.zone or UTC
+        ahead = timestamps.written(view.now + self.longer_than, described, zone)
+        late = timestamps.longer_ago(column, described, zone, view.now, self.longer_than)
+        return or_(late, column > ahead)
+
+    def describe(self, seen: dict[str, Scalar], view: View) -> str:
+        """Since when."""
+        entered, limit = seen[self.entered_at], int(self.longer_than.total_seconds())
+        seconds = view.seconds_since(entered, self.entered_at)
+        how_long = f"over {limit} s" if seconds is None or seconds >= 0 else "in the future"
+        since = "an unknown time" if entered is None else f"{entered} ({how_long})"
+        return f"{self.table}: {self.when.source} since {since}"
+
+    def _with_limit(self, finding: Finding) -> Finding:
+        limit = int(self.longer_than.total_seconds())
+        return replace(finding, evidence={**finding.evidence, "longer_than_seconds": limit})

@@ -1,0 +1,54 @@
+"""`tables`: a required table exists, a retired one does not."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from checks.contract import EVERYTHING, Check, Finding, Result, Sources, Window
+from checks.sql import catalog
+from checks.sql.inspection import Keys, in_catalog
+
+_BASE_TABLES = ("BASE TABLE", "SYSTEM VERSIONED")
+
+
+class Tables(Check):
+    """Whether a table exists as a base table or, when it is retired, does not exist at all."""
+
+    kind: Literal["tables"] = "tables"
+    retired: bool = False
+
+    def look(self, keys: Keys = ()) -> str | None:
+        """What the catalog says of the table."""
+        _ = keys
+        return in_catalog("tables", ("table_name", "table_type", "create_time"), self.table)
+
+    def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
+        """Look the name up among all tables and views of the database."""
+        with sources.snapshot(self.database) as connection:
+            existing = catalog.objects(connection)
+        found = existing.get(self.table)
+        if self.retired:
+            # On a server that tells case apart, the old table under another case is back, too.
+            same = (type_ for name, type_ in existing.items() if _same(name, self.table))
+            found = next(same, None)
+        message = self._complaint(found)
+        if message is None:
+            return Result(examined=1, violations=0)
+        if found is None:
+            message += catalog.nearest(self.table, existing)
+        return Result(1, 1, (Finding({"table": self.table}, message),))
+
+    @property
+    def needs(self) -> Mapping[str, tuple[str, ...]]:
+        """Nothing: whether the table is there is the question."""
+        return {}
+
+    def _complaint(self, found: str | None) -> str | None:
+        if self.retired:
+            return f"retired table {self.table} exists" if found else None
+        if found is None:
+            return f"table {self.table} does not exist"
+        return None if found in _BASE_TABLES else f"{self.table} is no base table but a {found}"
+
+
+def _same(name: str, other: str) -> bool:
+    return name.casefold() == other.casefold()

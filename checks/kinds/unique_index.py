@@ -1,0 +1,62 @@
+"""`unique_index`: the database itself forbids two rows with the same key."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from checks.contract import EVERYTHING, Check, Finding, Result, Sources, Window
+from checks.sql import catalog
+from checks.sql.inspection import Keys, in_catalog
+from checks.types import Columns, Identifier
+
+
+class UniqueIndex(Check):
+    """Whether a unique index covers exactly these columns, in any order.
+
+    A prefix index, an index on an expression and a unique index over more columns prove nothing
+    about the key and do not count.
+    """
+
+    kind: Literal["unique_index"] = "unique_index"
+    columns: Columns
+    index: Identifier | None = None
+    """The name it is expected to have; another name is a note."""
+
+    @property
+    def needs(self) -> Mapping[str, tuple[str, ...]]:
+        """The columns of the key."""
+        return {self.table: self.columns}
+
+    def look(self, keys: Keys = ()) -> str | None:
+        """The indexes of the table."""
+        _ = keys
+        shown = ("index_name", "non_unique", "seq_in_index", "column_name", "sub_part")
+        return in_catalog("statistics", shown, self.table, order=("index_name", "seq_in_index"))
+
+    def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
+        """Read every index of the table whole and look for one that proves the key."""
+        with sources.snapshot(self.database) as connection:
+            catalog.require(connection, self.table, self.columns)
+            existing = catalog.indexes(connection, self.table)
+        proving = [index for index in existing if index.proves_unique(self.columns)]
+        if proving:
+            return Result(len(existing), 0, notes=self._notes(proving))
+        key = ", ".join(self.columns)
+        message = f"no unique index over exactly ({key}) of {self.table}"
+        near = tuple(_shown(index) for index in existing if set(index.columns) & set(self.columns))
+        finding = Finding({"table": self.table, "columns": key}, message, {"near": near})
+        return Result(len(existing), 1, (finding,))
+
+    def _notes(self, proving: list[catalog.Index]) -> tuple[str, ...]:
+        names = [index.name for index in proving]
+        notes = []
+        if self.index and self.index not in names:
+            notes.append(f"the unique index is named {names[0]}, not {self.index}")
+        if len(names) > 1:
+            notes.append(f"redundant unique indexes: {', '.join(names)}")
+        return tuple(notes)
+
+
+def _shown(index: catalog.Index) -> str:
+    quality = "unique" if index.unique else "not unique"
+    partial = ", partial" if index.partial else ""
+    return f"{index.name} ({', '.join(index.columns)}): {quality}{partial}"

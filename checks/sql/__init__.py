@@ -1,0 +1,1 @@
+"""SQL that means the same on MySQL, MariaDB and SQLite, and SQL for people."""

@@ -1,0 +1,319 @@
+"""What the database itself says of its tables, columns and indexes."""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, text
+
+from checks.contract import CheckError
+
+T = TypeVar("T")
+
+_MEMORY = "checks.sql.catalog"
+"""What a connection's `info` keeps of the catalog while a snapshot lasts."""
+
+_INTEGER_WIDTH = re.compile(r"\b((?:tiny|small|medium|big)?int)(?:eger)?(?:\s*\(\d+\))?", re.ASCII)
+_QUOTED = re.compile(r"'((?:[^']|'')*)'")
+_LONG = 1000
+_TEXT_TYPES = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext", "enum", "set")
+_INTEGER_TYPES = ("tinyint", "smallint", "mediumint", "int", "integer", "bigint")
+_NUMBER_TYPES = (
+    *_INTEGER_TYPES,
+    "decimal",
+    "numeric",
+    "float",
+    "double",
+    "real",
+    "bit",
+    "year",
+)
+
+_MYSQL_OBJECTS = """
+    SELECT table_name AS name, table_type AS type
+    FROM information_schema.tables WHERE table_schema = DATABASE()"""
+_MYSQL_ESTIMATE = """
+    SELECT table_rows FROM information_schema.tables
+    WHERE table_schema = DATABASE() AND table_name = :table"""
+_MYSQL_COLUMNS = """
+    SELECT column_name AS name, column_type AS type, is_nullable = 'YES' AS nullable,
+           character_set_name AS charset, collation_name AS collation
+    FROM information_schema.columns
+    WHERE table_schema = DATABASE() AND table_name = :table ORDER BY ordinal_position"""
+_MYSQL_INDEXES = """
+    SELECT index_name AS name, column_name AS column_name, non_unique = 0 AS is_unique,
+           sub_part IS NOT NULL AS prefix
+    FROM information_schema.statistics
+    WHERE table_schema = DATABASE() AND table_name = :table ORDER BY index_name, seq_in_index"""
+_SQLITE_OBJECTS = """
+    SELECT name, CASE type WHEN 'table' THEN 'BASE TABLE' ELSE 'VIEW' END AS type
+    FROM sqlite_schema WHERE type IN ('table', 'view')"""
+_SQLITE_COLUMNS = """
+    SELECT name, type, "notnull" = 0 AS nullable, pk FROM pragma_table_info(:table) ORDER BY cid"""
+_SQLITE_INDEXES = """
+    SELECT CASE i.origin WHEN 'pk' THEN 'PRIMARY' ELSE i.name END AS name,
+           c.name AS column_name, i."unique" AS is_unique, i.partial AS prefix
+    FROM pragma_index_list(:table) AS i JOIN pragma_index_info(i.name) AS c
+    ORDER BY i.name, c.seqno"""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's type, as the database spells it, and whether it takes NULL."""
+
+    type: str
+    nullable: bool
+    charset: str = "utf8mb4"
+    """The character set of a text, utf8mb4 where the server has no other."""
+    collation: str | None = None
+    """By which a text is compared; None for what is no text, and on SQLite."""
+
+    @property
+    def is_long(self) -> bool:
+        """Whether a value may be so long that it is cut on the server before it is fetched."""
+        name, _, rest = self.type.lower().partition("(")
+        size = re.match(r"\d+", rest)
+        return (
+            "text" in name
+            or "json" in name
+            or "blob" in name
+            or (
+                size is not None
+                and int(size[0]) > _LONG
+                and not name.startswith(("decimal", "enum"))
+            )
+        )
+
+    @property
+    def longest(self) -> int | None:
+        """The most characters that a CHAR or VARCHAR holds; None for other types."""
+        size = re.match(r"(?:var)?char\((\d+)\)", self.type.lower())
+        return int(size[1]) if size else None
+
+    @property
+    def members(self) -> tuple[str, ...] | None:
+        """The values of an ENUM; None for other types."""
+        if self._type_name != "enum":
+            return None
+        return tuple(each.replace("''", "'") for each in _QUOTED.findall(self.type))
+
+    def may_be(self, value: str) -> bool:
+        """Whether an ENUM may be so; `''` is what it is when something else was written."""
+        ignores_case = (self.collation or "").endswith("_ci")
+        known = (*(self.members or ()), "")
+        folded = [each.casefold() if ignores_case else each for each in (value, *known)]
+        return folded[0].rstrip(" ") in folded[1:]
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its values are character strings."""
+        return self._type_name in _TEXT_TYPES
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its values are numbers."""
+        return self._type_name in _NUMBER_TYPES
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether its values are bytes, which a finding cannot always spell."""
+        return self._type_name in ("binary", "varbinary") or self._type_name.endswith("blob")
+
+    @property
+    def is_elusive(self) -> bool:
+        """Whether a row is not always found again by a value that was read from it."""
+        return self._type_name in ("float", "bit", "time", "json")
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether its values are whole numbers of at most 64 bits."""
+        return self._type_name in _INTEGER_TYPES
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its values are whole numbers, of whatever size."""
+        return (
+            self.is_integer
+            or re.fullmatch(r"(decimal|numeric)(\(\d+(,\s*0)?\))?( unsigned)?", self.type.lower())
+            is not None
+        )
+
+    @property
+    def is_moment(self) -> bool:
+        """Whether its values are dates with a time of day."""
+        return self._type_name in ("datetime", "timestamp")
+
+    @property
+    def _type_name(self) -> str:
+        return re.split(r"\W", self.type.lower(), maxsplit=1)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index, read whole."""
+
+    name: str
+    columns: tuple[str, ...]
+    """In index order; an expression shows as `(expression)`."""
+    unique: bool
+    partial: bool
+    """Whether it covers only a prefix of a column, an expression or some of the rows."""
+
+    def proves_unique(self, columns: Iterable[str]) -> bool:
+        """Whether it forbids two rows to share exactly these columns, in any order."""
+        return self.unique and not self.partial and set(self.columns) == set(columns)
+
+
+def same_type(one: str, other: str, *, json_is_longtext: bool = False) -> bool:
+    """Whether two type texts mean the same column type.
+
+    Letter case, spaces and the display width of integers carry no meaning (MySQL 8.0.19 dropped
+    the latter, MariaDB prints it). Where `json_is_longtext`, these two are one type.
+    """
+    texts = {_canonical(one), _canonical(other)}
+    return len(texts) == 1 or (json_is_longtext and texts == {"json", "longtext"})
+
+
+def unlike(one: Column, other: Column) -> str | None:
+    """Why two columns cannot be compared as keys, or None when they can.
+
+    Any numbers can. A text against a number cannot: `'7a' = 7` is true on MySQL. Nor can texts of
+    different collations: the server refuses, or takes one of the two.
+    """
+    if (one.is_text and other.is_number) or (one.is_number and other.is_text):
+        return f"{one.type} against {other.type}"
+    if one.collation and other.collation and one.collation != other.collation:
+        return f"{one.collation} against {other.collation}"
+    return None
+
+
+def has_json_as_longtext(connection: Connection) -> bool:
+    """Whether JSON is an alias of LONGTEXT: on MariaDB."""
+    return bool(getattr(connection.dialect, "is_mariadb", False))
+
+
+def _canonical(type_text: str) -> str:
+    pieces = re.split(r"('(?:[^']|'')*')", type_text)
+    pieces[::2] = (_plain(piece) for piece in pieces[::2])  # the others are quoted values
+    return "".join(pieces).strip()
+
+
+def _plain(piece: str) -> str:
+    single_spaced = re.sub(r"\s+", " ", piece.lower())
+    return re.sub(r"\s*([(),])\s*", r"\1", _INTEGER_WIDTH.sub(r"\1", single_spaced))
+
+
+def objects(connection: Connection) -> dict[str, str]:
+    """Every table and view of the database, by name, with its type: `BASE TABLE`, `VIEW`, …."""
+    statement = _SQLITE_OBJECTS if _is_sqlite(connection) else _MYSQL_OBJECTS
+    return {row.name: row.type for row in connection.execute(text(statement))}
+
+
+def estimated_rows(connection: Connection, table: str) -> int | None:
+    """Roughly the rows of a table, at no cost; None where no such figure is kept."""
+    if _is_sqlite(connection):
+        return None
+    estimate = connection.scalar(text(_MYSQL_ESTIMATE), {"table": table})
+    return None if estimate is None else int(estimate)
+
+
+def remember(connection: Connection) -> None:
+    """Ask the database once for the columns and indexes of each table, from now on.
+
+    To be called as each snapshot begins: a table that is altered within one ends it with an error,
+    and what an earlier snapshot learnt is forgotten.
+    """
+    connection.info[_MEMORY] = {}
+
+
+def _once(connection: Connection, what: str, table: str, ask: Callable[[], T]) -> T:
+    memory: dict[tuple[str, str], Any] = connection.info.get(_MEMORY, {})
+    if (what, table) not in memory:
+        memory[what, table] = ask()
+    found: T = memory[what, table]
+    return found
+
+
+def columns(connection: Connection, table: str) -> dict[str, Column]:
+    """The columns of a table in order; empty when it does not exist or may not be seen."""
+    return {**_once(connection, "columns", table, lambda: _columns(connection, table))}
+
+
+def _columns(connection: Connection, table: str) -> dict[str, Column]:
+    if not _is_sqlite(connection):
+        found = connection.execute(text(_MYSQL_COLUMNS), {"table": table})
+        return {
+            row.name: Column(
+                _as_text(row.type), bool(row.nullable), row.charset or "utf8mb4", row.collation
+            )
+            for row in found
+        }
+    found = connection.execute(text(_SQLITE_COLUMNS), {"table": table})
+    return {row.name: Column(row.type, bool(row.nullable and not row.pk)) for row in found}
+
+
+def indexes(connection: Connection, table: str) -> list[Index]:
+    """The indexes of a table, the primary key as `PRIMARY` among them."""
+    return [*_once(connection, "indexes", table, lambda: _indexes(connection, table))]
+
+
+def _indexes(connection: Connection, table: str) -> list[Index]:
+    statement = _SQLITE_INDEXES if _is_sqlite(connection) else _MYSQL_INDEXES
+    parts: dict[str, list[tuple[str | None, bool, bool]]] = {}
+    for row in connection.execute(text(statement), {"table": table}):
+        part = (row.column_name, bool(row.is_unique), bool(row.prefix))
+        parts.setdefault(row.name, []).append(part)
+    if _is_sqlite(connection) and "PRIMARY" not in parts:
+        found = connection.execute(text(_SQLITE_COLUMNS), {"table": table})
+        # An INTEGER PRIMARY KEY is the row id itself: SQLite lists no index for it.
+        parts["PRIMARY"] = [(row.name, True, False) for row in found if row.pk]
+    return [_index(name, columns) for name, columns in parts.items() if columns]
+
+
+def _index(name: str, parts: list[tuple[str | None, bool, bool]]) -> Index:
+    return Index(
+        name=name,
+        columns=tuple(column or "(expression)" for column, _, _ in parts),
+        unique=all(unique for _, unique, _ in parts),
+        partial=any(partial or column is None for column, _, partial in parts),
+    )
+
+
+def require(connection: Connection, table: str, names: Iterable[str]) -> dict[str, Column]:
+    """The columns of a table that a check cannot do without.
+
+    Raises a permanent CheckError that names what is missing and the nearest existing name.
+    """
+    found = columns(connection, table)
+    if not found:
+        suggestion = nearest(table, objects(connection))
+        raise CheckError(
+            f"table {table} does not exist, or this account may not see it{suggestion}",
+            permanent=True,
+        )
+    for name in names:
+        if name not in found:
+            raise CheckError(
+                f"table {table} has no column {name}{nearest(name, found)}", permanent=True
+            )
+    return found
+
+
+def nearest(name: str, existing: Iterable[str]) -> str:
+    """A suggestion to append to an error: `; the nearest existing name is X`, or nothing."""
+    names = [each for each in existing if each != name]
+    best = difflib.get_close_matches(name, names, n=1, cutoff=0.6) or [
+        each for each in names if name in each or each in name
+    ]
+    return f"; the nearest existing name is {best[0]}" if best else ""
+
+
+def _as_text(value: object) -> str:
+    # MySQL 8 returns column_type as mediumtext; some connectors hand it over as bytes.
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _is_sqlite(connection: Connection) -> bool:
+    return connection.dialect.name == "sqlite"

@@ -1,0 +1,104 @@
+"""Conditions of the configuration: a small part of SQL, parsed, and built anew for each database.
+
+What is allowed: columns, whole numbers, texts, TRUE, FALSE, NULL, comparisons, `<=>`, AND, OR, NOT,
+IS, IN with a list, BETWEEN, LIKE, `+ - *`, COALESCE, `non_empty_array(column)`. Everything else,
+a sub-query or SLEEP() for example, is refused, so that a configuration cannot make the worker
+write, wait or read elsewhere.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+from sqlalchemy import ColumnElement, Connection, TableClause, false, func, literal
+
+from checks.lazy_import import Later
+from checks.sql import catalog
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+    from checks.sql import syntax
+else:  # many configurations hold no condition
+    exp, syntax = Later("sqlglot.expressions"), Later("checks.sql.syntax")
+
+Built = ColumnElement[Any]
+
+
+class Expression:
+    """A condition, or a value, over the columns of one table.
+
+    Raises ValueError, saying what is wrong and where, when the text is not in the allowed part of
+    SQL.
+    """
+
+    qualified: ClassVar[bool] = False
+    """Whether a column may be one of another table: `accounts.user_id`."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self._tree = syntax.parse(source)
+        found = list(self._tree.find_all(exp.Column))
+        if not self.qualified and (foreign := next((c for c in found if c.table), None)):
+            raise ValueError(f"not allowed in a condition: {foreign.sql(dialect='mysql')}")
+        self.columns = tuple(dict.fromkeys(syntax.name(column) for column in found))
+        """The columns it names, each once."""
+        names = {name: literal(None) for name in self.columns}
+        syntax.build(self._tree, names.__getitem__)  # finds what is not allowed, at once
+
+    @property
+    def is_column(self) -> bool:
+        """Whether it is a column and nothing else."""
+        return isinstance(self._tree, exp.Column) and self.source in self.columns
+
+    def may_be_long(self, column: Callable[[str], catalog.Column]) -> bool:
+        """Whether its value may be a text of any length: that of a column which may hold such."""
+        takes_over = isinstance(self._tree, exp.Column | exp.Coalesce)
+        return takes_over and any(column(name).is_long for name in self.columns)
+
+    def __repr__(self) -> str:
+        return f"Expression({self.source!r})"
+
+    def on(self, table: TableClause) -> Built:
+        """The condition on a table's columns; its value may be NULL."""
+        return syntax.build(self._tree, table.c.__getitem__)
+
+    def over(self, column: Callable[[str], Built]) -> Built:
+        """The same, with each column looked up by its name, `table.column` if it is qualified."""
+        return syntax.build(self._tree, column)
+
+    def holds_for(self, table: TableClause) -> Built:
+        """Whether the condition is true; false where it is false or unknown, never NULL."""
+        return func.coalesce(self.on(table), false())
+
+    def complaints(self, connection: Connection, table: str) -> Iterator[str]:
+        """What it compares an ENUM with, on rows of a table, that the ENUM never is."""
+        for node in self._tree.find_all(exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.In):
+            sides = [node.this, *node.expressions, *filter(None, (node.args.get("expression"),))]
+            texts = [each.this for each in sides if each.is_string]
+            for column in [each for each in sides if isinstance(each, exp.Column)]:
+                found = catalog.columns(connection, column.table or table).get(column.name)
+                if found is None or found.members is None:
+                    continue
+                for text in [each for each in texts if not found.may_be(each)]:
+                    what = f"{syntax.name(column)} is {found.type}, never {text!r}"
+                    yield f"{self.source!r}: {what}{catalog.nearest(text, found.members)}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, _source: type[Any], _handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Let a model field of this type be written as a string."""
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
+
+
+class FarExpression(Expression):
+    """An expression that may also name columns of joined tables: `accounts.user_id`."""
+
+    qualified = True
+
+    @property
+    def is_qualified(self) -> bool:
+        """Whether it does."""
+        return any("." in name for name in self.columns)

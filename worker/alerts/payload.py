@@ -1,0 +1,90 @@
+"""What an alert that the worker sends itself says, from a check and its findings."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from checks.contract import Check
+from checks.types import Severity
+from worker.alerts.names import alert_of
+from worker.config import Settings
+from worker.state.outbox import Draft
+from worker.state.schema import Row
+from worker.telemetry.log import dump, harmless
+from worker.text.inspection import look
+from worker.text.redact import Mask
+
+LONGEST = 4500
+"""Characters of one annotation; what is cut stands on the page of the check."""
+
+LONGEST_LINE = 300
+"""Characters that tell of one finding."""
+
+
+class Drafts:
+    """See `worker.state.outbox.Policy`: the policy of a configuration."""
+
+    def __init__(self, settings: Settings, page: str, mask: Mask) -> None:
+        """`page` is where people reach the status page; personal values go through `mask`."""
+        self.alertmanagers: Collection[str] = tuple(settings.alertmanagers)
+        self._pushed = frozenset[Severity](settings.alerts.push)
+        self._labels = settings.alerts.labels
+        self._page = page.rstrip("/")
+        self._mask = mask
+
+    def draft(self, check: Check, confirmed: int, told: Iterable[Row]) -> Draft | None:
+        """The alert of a check with so many confirmed findings; None where rules tell of it."""
+        if check.severity not in self._pushed:
+            return None
+        findings = [self._masked(row) for row in told]
+        name = alert_of(check.kind)
+        page = f"{self._page}/checks/{check.name}"
+        labels = {
+            **self._labels,
+            "alertname": name,
+            "check": check.name,
+            "kind": check.kind,
+            "table": check.table,
+            "severity": check.severity.value,
+        }
+        annotations = {
+            "summary": _summary(check, confirmed, findings),
+            "description": "\n".join(_line(finding) for finding in findings),
+            "count": str(confirmed),
+            "keys": dump([finding["key"] for finding in findings]),
+            "sql": _whole(look(check, self._mask, (each["raw"] for each in findings)) or "", page),
+            "runbook_url": f"{self._page}/runbooks/{name}",
+            "page": page,
+        }
+        return Draft(_said(labels), _said(annotations))
+
+    def _masked(self, row: Row) -> Mapping[str, Any]:
+        raw = json.loads(row["key"]), json.loads(row["evidence"])
+        key, evidence, message = self._mask.finding(*raw, row["message"])
+        return {"key": key, "evidence": evidence, "message": message, "raw": raw}
+
+
+def _summary(check: Check, confirmed: int, findings: Iterable[Mapping[str, Any]]) -> str:
+    latest = next((f": {harmless(finding['message'])}" for finding in findings), "")
+    if confirmed == 1:
+        return f"{check.name}{latest}"[:LONGEST_LINE]
+    return f"{check.name}: {confirmed} confirmed findings, the latest{latest}"[:LONGEST_LINE]
+
+
+def _line(finding: Mapping[str, Any]) -> str:
+    text = harmless(f"{finding['message']} {dump(finding['key'])}")
+    return text if len(text) <= LONGEST_LINE else f"{text[: LONGEST_LINE - 1]}…"
+
+
+def _said(texts: Mapping[str, str]) -> dict[str, str]:
+    """What has a value; Alertmanager takes an empty label for none."""
+    return {name: _cut(text) for name, text in texts.items() if text}
+
+
+def _whole(sql: str, page: str) -> str:
+    """The statement, or where it stands: a part of one might run, and show other rows."""
+    return sql if len(sql) <= LONGEST else f"-- too long for an alert: see {page}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

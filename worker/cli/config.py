@@ -1,0 +1,41 @@
+"""The commands `reconciler config …`: look at the configuration."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from checks.contract import CheckError
+from worker.cli import schema_check
+from worker.cli.asking import opened
+from worker.cli.common import ConfigPath, Exit, errors, fail, load
+
+app = typer.Typer(name="config", no_args_is_help=True, add_completion=False)
+
+
+@app.callback()
+def options() -> None:
+    """Look at the configuration."""
+
+
+@app.command(name="check")
+def config_check(
+    config_path: ConfigPath = None,
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Compare it with the real schema, too.")
+    ] = False,
+) -> None:
+    """Read the configuration and report every mistake. Exit code 2 when there is one."""
+    current = load(config_path)
+    if connect:
+        with opened(current) as sources:
+            try:
+                problems = schema_check.compare(current, sources)
+            except CheckError as error:
+                fail(Exit.COULD_NOT_TELL, str(error))
+        for problem in problems:
+            errors.print(str(problem), markup=False)
+        if problems:
+            raise typer.Exit(Exit.USAGE)
+    tables = len(current.settings.tables)
+    sys.stdout.write(f"{len(current.checks)} checks on {tables} tables: no mistake found\n")

@@ -1,0 +1,230 @@
+"""The commands `reconciler findings …`: look findings up, acknowledge them."""
+
+import getpass
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+from sqlalchemy import Connection
+
+from checks.sql.catalog import nearest
+from checks.types import Severity, parse_duration
+from worker.cli import printing
+from worker.cli.common import ConfigPath, Exit, Format, chosen, errors, fail, load
+from worker.config import Config
+from worker.state import (
+    Acknowledgement,
+    FindingState,
+    StateError,
+    UnknownFindingError,
+    acknowledgements,
+    runs,
+    visit,
+)
+from worker.state.schema import Row
+from worker.telemetry import log
+
+app = typer.Typer(
+    name="findings",
+    help="Look findings up, and acknowledge them.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+UNRESOLVED = tuple(each for each in FindingState if each is not FindingState.RESOLVED)
+LONGEST_AUTHOR = 100
+LONGEST_REASON = 2000
+
+OutputFormat = Annotated[Format, typer.Option("--format")]
+Ids = Annotated[
+    list[str] | None, typer.Argument(help="Ids, or at least 4 digits of each.", metavar="ID")
+]
+Author = Annotated[
+    str | None, typer.Option("--author", help="Who decides it. Default: $USER.", show_default=False)
+]
+
+
+@app.command(name="list")
+def show_list(
+    *,
+    checks: Annotated[
+        list[str] | None, typer.Option("--check", help="Of this check, or pattern with '*'.")
+    ] = None,
+    states: Annotated[
+        list[FindingState] | None,
+        typer.Option("--state", help="In this state. Default: all but resolved.", metavar="STATE"),
+    ] = None,
+    severities: Annotated[list[Severity] | None, typer.Option("--severity")] = None,
+    table: Annotated[str | None, typer.Option(help="On this table.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Of checks of this kind.")] = None,
+    output: OutputFormat = Format.TABLE,
+    config_path: ConfigPath = None,
+) -> None:
+    """List what is known to be wrong. Every option narrows; one that is repeated widens."""
+    current = load(config_path)
+    _refuse_unknown("table", table, (each.table for each in current.checks))
+    _refuse_unknown("kind", kind, (each.kind for each in current.checks))
+    names = {each.name for each in chosen(current, checks)} if checks else None
+    with _state(current) as state:
+        rows = acknowledgements.in_states(state, states or UNRESOLVED)
+        unlisted = runs.unlisted(state)
+    found = [
+        each
+        for each in _described(current, rows)
+        if (names is None or each["check"] in names)
+        and (not severities or each["severity"] in severities)
+        and table in (None, each["table"])
+        and kind in (None, each["kind"])
+    ]
+    shown = sorted({each["check"] for each in found})
+    more = {name: unlisted[name] for name in shown if unlisted.get(name)}
+    if output is Format.JSON:
+        sys.stdout.write(log.dump({"findings": found, "not_listed": more}) + "\n")
+    else:
+        printing.print_findings(found, _zone(current), more)
+
+
+@app.command(name="show")
+def show_one(
+    identity: Annotated[str, typer.Argument(metavar="ID", help="At least 4 digits of the id.")],
+    output: OutputFormat = Format.TABLE,
+    config_path: ConfigPath = None,
+) -> None:
+    """Print everything that is known of one finding, with its history."""
+    current = load(config_path)
+    with _state(current) as state:
+        row = acknowledgements.find(state, identity)
+        history = [
+            printing.event_as_json(each) for each in acknowledgements.history(state, row["id"])
+        ]
+    (found,) = _described(current, [row])
+    if output is Format.JSON:
+        sys.stdout.write(log.dump({**found, "history": history}) + "\n")
+    else:
+        printing.print_finding(found, history, _zone(current))
+
+
+@app.command()
+def ack(
+    ids: Ids = None,
+    *,
+    checks: Annotated[
+        list[str] | None,
+        typer.Option("--check", help="All unresolved findings of this check, or pattern."),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why it may stay so for a while.")] = "",
+    author: Author = None,
+    duration: Annotated[str | None, typer.Option("--for", help="For so long. Default: 7d.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Until this time; without offset, of the configured zone.")
+    ] = None,
+    config_path: ConfigPath = None,
+) -> None:
+    """Acknowledge findings: they page no more until the time is up or they get worse."""
+    current, now = load(config_path), datetime.now(UTC)
+    made = Acknowledgement(
+        author=_author(author),
+        reason=_said("reason", reason, LONGEST_REASON),
+        until=_until(duration, until, now, _zone(current)),
+    )
+    if bool(ids) == bool(checks):
+        fail(Exit.USAGE, "which? give ids of findings, or --check, not both")
+    names = [each.name for each in chosen(current, checks)] if checks else []
+    with _state(current) as state:
+        rows = acknowledgements.decidable(state, ids or ())
+        rows += acknowledgements.unresolved_of(state, names)
+        by_id = {row["id"]: row for row in rows}
+        acknowledgements.acknowledge(state, by_id.values(), made, now)
+    until_when = printing.time_in(made.until.isoformat(), _zone(current))
+    _say(f"acknowledged {_findings(len(by_id))} until {until_when}")
+
+
+@app.command()
+def unack(ids: Ids = None, author: Author = None, config_path: ConfigPath = None) -> None:
+    """Take acknowledgements back."""
+    current = load(config_path)
+    if not ids:
+        fail(Exit.USAGE, "which? give ids of findings")
+    said = _author(author)
+    with _state(current) as state:
+        rows = acknowledgements.decidable(state, ids, acked=True)
+        acknowledgements.withdraw(state, rows, said, datetime.now(UTC))
+    _say(f"took back the acknowledgement of {_findings(len(rows))}")
+
+
+def _refuse_unknown(what: str, given: str | None, known: Iterable[str]) -> None:
+    names = sorted(set(known))
+    if given is not None and given not in names:
+        fail(Exit.USAGE, f"--{what} {given}: no check is of this {what}{nearest(given, names)}")
+
+
+@contextmanager
+def _state(current: Config) -> Iterator[Connection]:
+    """The worker's state; an error ends the command, and nothing of it is kept."""
+    try:
+        with visit(current.settings.state) as connection:
+            yield connection
+    except UnknownFindingError as error:
+        fail(Exit.USAGE, str(error))
+    except StateError as error:
+        fail(Exit.COULD_NOT_TELL, f"the state cannot be used: {error}")
+
+
+def _described(current: Config, rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Findings as programs read them, the worst first; null where the check is not configured."""
+    checks = {each.name: each for each in current.checks}
+    found = [printing.finding_as_json(row, checks.get(row["check_name"])) for row in rows]
+    severities = [*Severity, None]
+    return sorted(found, key=lambda each: (severities.index(each["severity"]), each["check"]))
+
+
+def _author(given: str | None) -> str:
+    try:
+        name = os.environ.get("USER") or getpass.getuser() if given is None else given
+    except (OSError, KeyError):  # an account without a name
+        name = ""
+    return _said("author", name, LONGEST_AUTHOR)
+
+
+def _said(what: str, text: str, longest: int) -> str:
+    text = text.strip()
+    if not text:
+        fail(Exit.USAGE, f"--{what} is empty")
+    if len(text) > longest:
+        fail(Exit.USAGE, f"--{what} is longer than {longest} characters")
+    return text
+
+
+def _until(duration: str | None, until: str | None, now: datetime, zone: ZoneInfo) -> datetime:
+    if duration is not None and until is not None:
+        fail(Exit.USAGE, "--for or --until, not both")
+    try:
+        if until is None:
+            return now + parse_duration("7d" if duration is None else duration)
+        moment = datetime.fromisoformat(until)
+    except OverflowError:
+        fail(Exit.USAGE, f"--for {duration}: this duration is too long")
+    except ValueError as error:
+        what = f"--for {duration}: {error}" if until is None else f"--until {until}: no date-time"
+        fail(Exit.USAGE, what)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    if moment <= now:
+        fail(Exit.USAGE, f"--until {until}: that is over")
+    return moment.astimezone(UTC)
+
+
+def _zone(current: Config) -> ZoneInfo:
+    return ZoneInfo(current.settings.timezone)
+
+
+def _findings(number: int) -> str:
+    return "1 finding" if number == 1 else f"{number} findings"
+
+
+def _say(sentence: str) -> None:
+    errors.print(sentence, markup=False)

@@ -1,0 +1,93 @@
+"""`config check --connect`: what the configuration names, held against the real schema."""
+
+from collections.abc import Iterable, Iterator
+
+from sqlalchemy import Connection
+
+from checks.contract import Check
+from checks.declared.table import TableFacts
+from checks.sql import catalog
+from checks.watermark import cursor_complaints
+from worker.config import Config, Problem
+from worker.sources import Database, Sources
+
+
+def compare(config: Config, sources: Sources) -> list[Problem]:
+    """What the configuration names and a database lacks, and what in it fits no check.
+
+    Raises CheckError when a database cannot be read.
+    """
+    return [problem for database in sources.databases for problem in _compare(config, database)]
+
+
+def _compare(config: Config, database: Database) -> Iterator[Problem]:
+    settings = config.settings
+    with database.snapshot() as connection:
+        schema = _Schema(connection)
+        for name, facts in settings.tables.items():
+            if (facts.database or settings.main_database) != database.name or facts.retired:
+                continue
+            yield from schema.missing(f"tables.{name}", name, sorted(facts.names))
+            for field, complaint in schema.complaints(name, facts):
+                yield Problem(f"tables.{name}.{field}", complaint)
+        for place, check in _placed(config):
+            if check.database == database.name:
+                yield from _problems_of(check, place, schema)
+
+
+def _placed(config: Config) -> Iterator[tuple[str, Check]]:
+    """Every check that is declared; those that follow from facts need no more than these."""
+    derived = len(config.plan) - len(config.settings.checks)
+    for planned in config.plan[:derived]:
+        if planned.check.kind == "key_format":  # the key standard states more than facts do
+            yield f"interfaces {planned.check.name}", planned.check
+    for number, planned in enumerate(config.plan[derived:]):
+        yield f"checks[{number}] {planned.check.name}", planned.check
+
+
+def _problems_of(check: Check, place: str, schema: "_Schema") -> Iterator[Problem]:
+    missing = [
+        problem
+        for table, names in check.needs.items()
+        for problem in schema.missing(place, table, names)
+    ]
+    yield from missing
+    if not missing:
+        yield from (Problem(place, each) for each in check.complaints(schema.connection))
+
+
+class _Schema:
+    """The tables and columns of one database."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._tables = catalog.objects(connection)
+
+    def missing(self, place: str, table: str, names: Iterable[str]) -> Iterator[Problem]:
+        """A problem for the table if it is not there, or for each column that is not."""
+        if table not in self._tables:
+            suggestion = catalog.nearest(table, self._tables)
+            yield Problem(place, f"the database has no table {table}{suggestion}")
+            return
+        found = catalog.columns(self.connection, table)
+        for name in names:
+            if name not in found:
+                suggestion = catalog.nearest(name, found)
+                yield Problem(place, f"table {table} has no column {name}{suggestion}")
+
+    def complaints(self, table: str, facts: TableFacts) -> Iterator[tuple[str, str]]:
+        """What does not fit the facts of a table, each with the field that says it."""
+        connection = self.connection
+        found = catalog.columns(connection, table)
+        written = found.get(facts.written_at or "")
+        if facts.primary_key in found and self._tables[table] != "VIEW":
+            indexes = catalog.indexes(connection, table)
+            if not any(each.proves_unique([facts.primary_key]) for each in indexes):
+                complaint = "has no unique index: one value may name several rows"
+                yield "primary_key", f"{facts.primary_key} {complaint}"
+        if facts.cursor:
+            yield from (("cursor", c) for c in cursor_complaints(connection, table, facts.cursor))
+        if written and not written.is_moment:
+            yield "written_at", f"{written.type} tells no time"
+        if facts.pending:
+            yield from (("pending", c) for c in facts.pending.complaints(connection, table))

@@ -1,0 +1,322 @@
+"""`config.toml` and the environment: a `Config`, or every mistake of them at once."""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from checks.contract import Check
+from checks.declared import key_standard
+from checks.declared.table import FILLED
+from checks.registry import KINDS, any_check
+from checks.sql.catalog import nearest
+from worker.config.settings import Override, Settings, Timetable
+from worker.config.types import Schedule
+
+PREFIX = "RECONCILER_"
+PATH_VARIABLE = "RECONCILER_CONFIG"
+DEFAULT_PATH = Path("config.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake of the configuration and where it is: `checks[3].columns`."""
+
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. Lists every mistake; holds no value that may be secret."""
+
+    def __init__(self, path: Path, problems: list[Problem]) -> None:
+        self.path = path
+        self.problems = problems
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        super().__init__(f"{path}: {len(problems)} mistake(s)\n{lines}")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCheck:
+    """A check and when it runs."""
+
+    check: Check
+    timetable: Timetable
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything the worker was told."""
+
+    settings: Settings
+    plan: tuple[PlannedCheck, ...]
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """Every check, those that follow from facts of tables first."""
+        return tuple(planned.check for planned in self.plan)
+
+
+def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Config:
+    """Read the configuration file and the overrides in the environment.
+
+    Without a path, `RECONCILER_CONFIG` names the file, else it is `config.toml` in the working
+    directory. Raises ConfigError.
+    """
+    path = path or Path(environment.get(PATH_VARIABLE) or DEFAULT_PATH)
+    document = _read(path)
+    problems = list(_override_from(environment, document))
+    try:
+        settings = Settings.model_validate(document)
+    except ValidationError as error:
+        problems += _problems(error)
+        # The checks are looked at too, so that their mistakes are told in the same breath.
+        settings = None
+    plan = list(_plan(document, settings, problems))
+    if not plan and not problems:
+        problems.append(Problem("", "nothing is declared to be checked: no tables, no checks"))
+    if problems or settings is None:
+        raise ConfigError(path, problems)
+    return Config(settings, tuple(plan))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = f"{error.strerror}; --config or {PATH_VARIABLE} names another file"
+        raise ConfigError(path, [Problem("", reason)]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(path, [Problem("", f"not UTF-8 (byte {error.start})")]) from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(path, [Problem("", f"not TOML: {error}")]) from None
+
+
+def _override_from(environment: Mapping[str, str], document: dict[str, Any]) -> Iterator[Problem]:
+    """Write `RECONCILER_A__B=value` into the document as `a.b`, whatever the file says of it."""
+    for variable in sorted(environment):
+        if not variable.startswith(PREFIX) or variable == PATH_VARIABLE:
+            continue
+        steps = variable.removeprefix(PREFIX).lower().split("__")
+        if steps[0] not in Settings.model_fields:
+            yield Problem(variable, f"no such setting{_meant(variable, steps[0])}")
+            continue
+        table = document
+        for step in steps[:-1]:
+            table = table.setdefault(step, {})
+            if not isinstance(table, dict):
+                yield Problem(variable, f"{step} is no table")
+                break
+        else:
+            table[steps[-1]] = environment[variable]
+            # The environment decides between a value and the file that holds it.
+            table.pop(_other_spelling(steps[-1]), None)
+
+
+def _meant(variable: str, first: str) -> str:
+    for section in Settings.model_fields:
+        if first.startswith(f"{section}_"):
+            rest = variable.removeprefix(PREFIX)[len(section) + 1 :].lstrip("_")
+            return f"; steps are joined by two underscores: {PREFIX}{section.upper()}__{rest}"
+    return nearest(first, Settings.model_fields)
+
+
+def _other_spelling(name: str) -> str:
+    return name.removesuffix("_file") if name.endswith("_file") else f"{name}_file"
+
+
+_PLAIN_WORDS = {"extra_forbidden": "unknown key", "missing": "is missing"}
+
+
+def _problems(error: ValidationError, *prefix: str | int) -> list[Problem]:
+    return [
+        Problem(
+            _place((*prefix, *each["loc"])),
+            _PLAIN_WORDS.get(each["type"]) or each["msg"].removeprefix("Value error, "),
+        )
+        for each in error.errors(include_input=False, include_url=False)
+    ]
+
+
+def _place(location: tuple[str | int, ...]) -> str:
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    return "".join(steps).removeprefix(".")
+
+
+def _plan(
+    document: Mapping[str, Any], settings: Settings | None, problems: list[Problem]
+) -> Iterator[PlannedCheck]:
+    if settings is None:
+        list(_declared_checks(document, None, problems))  # for its problems
+        return
+    planned: dict[str, PlannedCheck] = {}
+    followed: dict[str, str] = {}
+    for place, check, every in _all_checks(document, settings, problems):
+        if check.name in planned:
+            problems.append(Problem(place, f"a second check is named {check.name}"))
+        elif check.source_name not in (known := _sources(check, settings)):
+            problems.append(Problem(place, _no_source(check, known, settings)))
+        elif check.follows and check.source_name in followed:
+            message = f"{followed[check.source_name]} samples {check.source_name} already"
+            problems.append(Problem(place, message))
+        else:
+            if check.follows:
+                followed[check.source_name] = check.name
+            timetable = Timetable(every=every or settings.schedule.every)
+            planned[check.name] = PlannedCheck(check, timetable)
+    yield from _overridden(planned, settings.overrides, problems)
+
+
+def _sources(check: Check, settings: Settings) -> Mapping[str, Any]:
+    """What a check of its sort can read."""
+    if check.reads == "database":
+        return settings.databases
+    asks = getattr(check, "queries", None) is not None
+    return settings.prometheus if asks else settings.access_logs
+
+
+def _no_source(check: Check, known: Mapping[str, Any], settings: Settings) -> str:
+    name = check.source_name
+    if check.reads != "database" and name in settings.access_logs:
+        return f"{name} is an access log, and is not asked: queries is for a Prometheus server"
+    if check.reads != "database" and name in settings.prometheus:
+        return f"{name} is a Prometheus server: queries says what it is asked, and is missing"
+    return f"no {check.reads} is named {name}{nearest(name, known)}"
+
+
+def _all_checks(
+    document: Mapping[str, Any], settings: Settings, problems: list[Problem]
+) -> Iterator[tuple[str, Check, Schedule | None]]:
+    for name, facts in settings.tables.items():
+        for check in facts.checks(name, facts.database or settings.main_database):
+            yield f"tables.{name}", check, None
+    yield from _key_checks(settings, problems)
+    yield from _declared_checks(document, settings, problems)
+
+
+def _key_checks(
+    settings: Settings, problems: list[Problem]
+) -> Iterator[tuple[str, Check, Schedule | None]]:
+    """The checks that follow from `[[interfaces]]`."""
+    mistakes = list(key_standard.mistakes(settings.interfaces, settings.tables))
+    problems += [Problem(f"interfaces[{m.number}].{m.field}", m.message) for m in mistakes]
+    if not mistakes:
+        found = key_standard.key_checks(
+            settings.interfaces, settings.tables, settings.main_database
+        )
+        yield from ((f"interfaces[{number}]", check, None) for number, check in found)
+
+
+def _declared_checks(
+    document: Mapping[str, Any], settings: Settings | None, problems: list[Problem]
+) -> Iterator[tuple[str, Check, Schedule | None]]:
+    """The checks of `[[checks]]`, also when the settings themselves hold mistakes."""
+    declared, tables = document.get("checks"), document.get("tables")
+    facts = tables if isinstance(tables, dict) else {}
+    for number, raw in enumerate(declared if isinstance(declared, list) else ()):
+        place = f"checks[{number}]"
+        if not isinstance(raw, dict):
+            problems.append(Problem(place, "not a table"))
+            continue
+        given = {name: value for name, value in raw.items() if name != "every"}
+        kind = _kind(given)
+        if kind and "interfaces" in kind.model_fields and settings:
+            given.setdefault("interfaces", settings.interfaces)
+        if settings and (kind is None or kind.reads == "database"):
+            own = settings.tables.get(str(raw.get("table")))
+            given.setdefault("database", (own and own.database) or settings.main_database)
+        every = _own_schedule(raw, number, problems)
+        filled = _filled(given, facts)
+        try:
+            check = any_check.validate_python({**given, **filled.values})
+        except ValidationError as error:
+            problems += _problems_of_check(error, number, given, filled, settings)
+        else:
+            yield place, check, every
+
+
+def _own_schedule(raw: Mapping[str, Any], number: int, problems: list[Problem]) -> Schedule | None:
+    if raw.get("every") is None:
+        return None
+    try:
+        return Timetable.model_validate({"every": raw["every"]}).every
+    except ValidationError as error:
+        problems.extend(_problems(error, "checks", number))
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    """What the facts of the tables that a check reads say of the fields on which it is silent."""
+
+    values: Mapping[str, Any]
+    facts: Mapping[str, str]
+    """Each field that facts can fill in, with the fact: `tables.orders.primary_key`."""
+
+
+def _filled(given: Mapping[str, Any], facts: Mapping[str, Any]) -> _Filled:
+    """Fill in a check. The facts are as the file states them: they are validated with the check."""
+    kind = _kind(given)
+    values, sources = {}, {}
+    for naming, prefix in {"table": "", **kind.beside}.items() if kind else ():
+        table = str(given.get(naming))
+        stated = facts.get(table)
+        for field, fact in FILLED.items():
+            name = prefix + field
+            if kind and name in kind.model_fields and name not in given:
+                sources[name] = f"tables.{table}.{fact}"
+                if isinstance(stated, dict) and fact in stated:
+                    values[name] = stated[fact]
+    return _Filled(values, sources)
+
+
+def _kind(given: Mapping[str, Any]) -> type[Check] | None:
+    return next((k for k in KINDS if k.model_fields["kind"].default == given.get("kind")), None)
+
+
+def _problems_of_check(
+    error: ValidationError,
+    number: int,
+    given: Mapping[str, Any],
+    filled: _Filled,
+    settings: Settings | None,
+) -> Iterator[Problem]:
+    """The mistakes of a check, without those that are told where its tables' facts are."""
+    place = f"checks[{number}]"
+    tagged = f"{place}.{given.get('kind')}"
+    for problem in _problems(error, "checks", number):
+        # The discriminator is a step of pydantic's path, not of the file's.
+        shown = problem.place.replace(tagged, place, 1)
+        field = shown.removeprefix(f"{place}.")
+        if settings is None and field in filled.values:
+            continue
+        message = problem.message
+        if field in filled.facts and message == _PLAIN_WORDS["missing"]:
+            message = f"is missing, and so is {filled.facts[field]}"
+        yield Problem(shown, message)
+
+
+def _overridden(
+    planned: Mapping[str, PlannedCheck], overrides: tuple[Override, ...], problems: list[Problem]
+) -> Iterator[PlannedCheck]:
+    for number, override in enumerate(overrides):
+        if not any(fnmatchcase(name, override.check) for name in planned):
+            known = nearest(override.check, planned)
+            problems.append(Problem(f"overrides[{number}].check", f"matches no check{known}"))
+    for name, each in planned.items():
+        check, timetable = each.check, each.timetable
+        for override in overrides:
+            if fnmatchcase(name, override.check):
+                if override.severity:
+                    check = check.model_copy(update={"severity": override.severity})
+                if override.every:
+                    timetable = Timetable(every=override.every)
+        yield PlannedCheck(check, timetable)

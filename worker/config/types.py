@@ -1,0 +1,102 @@
+"""What all sections of the file share: strictness, and named types of their values."""
+
+import ipaddress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from checks.lazy_import import Later
+from checks.types import parse_duration
+from worker.config.cron import cron
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = Later("httpx")
+
+
+class Table(BaseModel):
+    """A table of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("not a time zone of the IANA database, such as Asia/Shanghai") from None
+    return value
+
+
+def _schedule(value: object) -> timedelta | str:
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str) or " " not in value.strip():
+        return parse_duration(value)
+    try:
+        trigger = cron(value, UTC)
+    except ValueError:
+        raise ValueError(
+            "neither a duration (30s, 5m, 1h) nor a cron line of five fields (0 3 * * *)"
+        ) from None
+    if trigger.get_next_fire_time(None, datetime.now(UTC)) is None:
+        raise ValueError("this cron line names a time that never comes")
+    return value
+
+
+def parse_url(value: str) -> URL:
+    """A SQLAlchemy URL. Raises ValueError that repeats nothing of it: it may hold a password."""
+    try:
+        url = make_url(value)
+    except (ArgumentError, ValueError):
+        raise ValueError("not a URL such as mysql://user@host:3306/database") from None
+    # What follows an unescaped character of a password would pass for host or database.
+    host = "" if _is_ipv6(url.host or "") else url.host or ""
+    elsewhere = f"{host} {url.database or ''}"
+    if url.get_backend_name() != "sqlite" and any(each in elsewhere for each in "@/:#"):
+        raise ValueError(
+            "host or database holds one of @ / : #; in a password write %40 %2F %3A %23"
+        )
+    return url
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 6  # noqa: PLR2004 - the version's name
+    except ValueError:
+        return False
+
+
+def _server_url(value: str) -> str:
+    """A URL of a web server. Raises ValueError that repeats nothing of it."""
+    try:
+        url = httpx.URL(value)
+    except httpx.InvalidURL:
+        raise ValueError("not a URL such as https://prometheus.example:9090") from None
+    if url.userinfo:
+        raise ValueError("credentials in the URL: use username and password_file, or bearer_file")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError("not http:// or https:// and a host")
+    if url.query or url.fragment:
+        raise ValueError("a URL up to a path only, without ? and #")
+    return value
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+"""A time zone by its IANA name."""
+
+LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+"""The name of a label, as Prometheus has it."""
+
+LabelValue = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+WebAddress = Annotated[str, AfterValidator(_server_url)]
+"""An http or https URL up to a path, without credentials."""
+
+Schedule = Annotated[timedelta | str, BeforeValidator(_schedule)]
+"""An interval, or a cron line of five fields in the configured time zone."""

@@ -1,5 +1,0 @@
-"""Every metric the worker exports: names, help texts and labels, and nothing else anywhere."""
-
-from worker.metrics.every import Metrics
-
-__all__ = ["Metrics"]

@@ -1,0 +1,1 @@
+"""When checks run, and what holds them back."""

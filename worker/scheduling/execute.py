@@ -1,0 +1,98 @@
+"""One execution of a check, with an outcome whatever happens."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from checks.contract import EVERYTHING, Check, CheckError, Result, RunStopped, Sources, Window
+
+
+class Outcome(StrEnum):
+    """How a run ended. `error` says nothing about the data: the check could not tell."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    FAIL = "fail"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+class Scope(StrEnum):
+    """How much a run read."""
+
+    INCREMENTAL = "incremental"
+    COMPLETE = "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a check."""
+
+    check: Check
+    outcome: Outcome
+    started_at: datetime
+    """UTC."""
+    seconds: float
+    result: Result | None = None
+    """What it saw; only when it completed, that is for `pass` and `fail`."""
+    error: str | None = None
+    """Why it did not complete."""
+    permanent: bool = False
+    """Whether running it again cannot help until somebody changes something."""
+    scope: Scope = Scope.COMPLETE
+    """How much it read; of a run that did not complete, how much it was to read."""
+
+    @property
+    def completed(self) -> bool:
+        """Whether it answered the check's question."""
+        return self.result is not None
+
+    @property
+    def ended_at(self) -> datetime:
+        """UTC."""
+        return self.started_at + timedelta(seconds=self.seconds)
+
+
+def execute(check: Check, sources: Sources, window: Window = EVERYTHING) -> Run:
+    """Run a check. Never raises: what goes wrong is the run's outcome."""
+    started_at, start = datetime.now(UTC), time.monotonic()
+    asked = Scope.COMPLETE if window.cursor is None else Scope.INCREMENTAL
+
+    def ended(outcome: Outcome, scope: Scope = asked, **fields: object) -> Run:
+        seconds = time.monotonic() - start
+        return Run(check, outcome, started_at, seconds, scope=scope, **fields)  # type: ignore[arg-type]
+
+    try:
+        result = _answer(check, sources, window)
+    except RunStopped as stopped:
+        return ended(Outcome.SKIPPED, error=str(stopped))
+    except CheckError as error:
+        return ended(Outcome.ERROR, error=str(error), permanent=error.permanent)
+    except Exception as error:  # noqa: BLE001 - the one place: a fault in one check stops no other
+        # The exception's text may hold row data; its type and place do not.
+        return ended(Outcome.ERROR, error=f"fault in the check: {_where(error)}", permanent=True)
+    read = Scope.COMPLETE if result.complete else Scope.INCREMENTAL
+    return ended(Outcome.FAIL if result.violations else Outcome.PASS, read, result=result)
+
+
+def refused(check: Check, why: str) -> Run:
+    """A run that could not begin."""
+    return Run(check, Outcome.ERROR, datetime.now(UTC), 0.0, error=why)
+
+
+def _answer(check: Check, sources: Sources, window: Window) -> Result:
+    """Ask once, and once more when what got in the way is likely to be over."""
+    try:
+        return check.run(sources, window)
+    except CheckError as error:
+        if not error.retry:
+            raise
+    return check.run(sources, window)
+
+
+def _where(error: Exception) -> str:
+    step = error.__traceback__
+    while step and step.tb_next:
+        step = step.tb_next
+    place = f" at {step.tb_frame.f_code.co_name}:{step.tb_lineno}" if step else ""
+    return f"{type(error).__name__}{place}"

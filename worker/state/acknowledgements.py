@@ -1,0 +1,145 @@
+"""What people decide about findings, and what they look up before: the command line's side."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Select, select
+
+from worker.state.changes import Change
+from worker.state.lifecycle import UNDECIDED, event, standing, write_events
+from worker.state.schema import FindingState, Row, events, findings, put, unresolved
+
+SHORTEST_PREFIX = 4
+"""Digits of a finding's id that may stand for it, if no other begins with them."""
+
+_PREFIX = re.compile(rf"[0-9a-f]{{{SHORTEST_PREFIX},32}}")
+
+
+class UnknownFindingError(Exception):
+    """Some ids name no finding, or none of which this can be decided. Lists all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """Somebody knows of a finding and answers for it, for a time."""
+
+    author: str
+    reason: str
+    until: datetime
+
+
+def acknowledge(
+    connection: Connection, findings_: Iterable[Row], acknowledgement: Acknowledgement, at: datetime
+) -> None:
+    """Acknowledge findings as bad as they are now; an earlier acknowledgement is replaced."""
+    until = acknowledgement.until
+    detail = f"until {until.isoformat(' ', 'seconds')}: {acknowledgement.reason}"
+
+    def decided(row: Row) -> Row:
+        return {
+            "ack_author": acknowledgement.author,
+            "ack_reason": acknowledgement.reason,
+            "acked_at": at.timestamp(),
+            "ack_until": until.timestamp(),
+            "acked_magnitude": row["magnitude"],
+            "acked_aspects": row["aspects"],
+        }
+
+    change, author = Change.FINDING_ACKNOWLEDGED, acknowledgement.author
+    _decide(connection, findings_, decided, change=change, at=at, author=author, detail=detail)
+
+
+def withdraw(connection: Connection, findings_: Iterable[Row], author: str, at: datetime) -> None:
+    """Take acknowledgements back: what was confirmed before counts as confirmed again."""
+    change = Change.FINDING_UNACKNOWLEDGED
+    _decide(connection, findings_, _undecided, change=change, at=at, author=author, detail=None)
+
+
+def decidable(connection: Connection, ids: Iterable[str], *, acked: bool = False) -> list[Row]:
+    """The findings that these ids, or unique beginnings of ids, name, each once.
+
+    Raises UnknownFindingError, saying all that is wrong, unless every one of them is unresolved
+    and, if that is asked for, acknowledged.
+    """
+    chosen: dict[str, Row] = {}
+    mistakes = []
+    for given in ids:
+        try:
+            row = find(connection, given)
+        except UnknownFindingError as mistake:
+            mistakes.append(str(mistake))
+            continue
+        if row["state"] == FindingState.RESOLVED:
+            mistakes.append(f"finding {given} is already resolved")
+        elif acked and row["acked_at"] is None:
+            mistakes.append(f"finding {given} is not acknowledged")
+        chosen[row["id"]] = row
+    if mistakes:
+        raise UnknownFindingError("; ".join([*mistakes, "nothing was changed"]))
+    return list(chosen.values())
+
+
+def find(connection: Connection, given: str) -> Row:
+    """The finding that an id, or a unique beginning of one, names."""
+    prefix = given.strip().lower()
+    if not _PREFIX.fullmatch(prefix):
+        raise UnknownFindingError(
+            f"{given!r} is no id of a finding: {SHORTEST_PREFIX} to 32 digits of 0-9 and a-f"
+        )
+    statement = select(findings).where(findings.c.id.startswith(prefix)).limit(2)
+    rows = list(_rows(connection, statement.with_for_update()))
+    if len(rows) > 1:
+        raise UnknownFindingError(f"several findings begin with {given}; give more digits")
+    if not rows:
+        raise UnknownFindingError(f"no finding is named {given}")
+    return rows[0]
+
+
+def unresolved_of(connection: Connection, checks: Iterable[str]) -> list[Row]:
+    """All findings of these checks that are not resolved."""
+    statement = select(findings).where(unresolved, findings.c.check_name.in_(list(checks)))
+    return list(_rows(connection, statement.with_for_update()))
+
+
+def in_states(connection: Connection, states: Iterable[FindingState]) -> list[Row]:
+    """All findings in these states, the longest known first."""
+    statement = select(findings).where(findings.c.state.in_(list(states)))
+    return list(_rows(connection, statement.order_by(findings.c.first_seen, findings.c.id)))
+
+
+def history(connection: Connection, identity: str) -> list[Row]:
+    """All that is remembered to have happened to a finding, in order."""
+    statement = select(events).where(events.c.finding_id == identity)
+    return list(_rows(connection, statement.order_by(events.c.id)))
+
+
+def _decide(
+    connection: Connection,
+    rows: Iterable[Row],
+    decided: Callable[[Row], Row],
+    *,
+    change: Change,
+    at: datetime,
+    author: str,
+    detail: str | None,
+) -> None:
+    """Change findings, and write into the history of each who did it."""
+    changed, new = [], defaultdict(list)
+    for row in rows:
+        after = row | decided(row) | {"decided_at": at.timestamp(), "untold": change}
+        changed.append(after | {"state": standing(after)})
+        new[row["check_name"]].append(event(row, change, at.timestamp(), author, detail))
+    put(connection, findings, changed)
+    for check, happened in new.items():
+        write_events(connection, check, happened)
+
+
+def _undecided(_row: Row) -> Row:
+    return UNDECIDED
+
+
+def _rows(connection: Connection, statement: Select[tuple[object, ...]]) -> Iterator[Row]:
+    return (dict(row) for row in connection.execute(statement).mappings())

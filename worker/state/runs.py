@@ -1,0 +1,229 @@
+"""What a run changes in the state, and what is read back from it."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from checks.contract import Check, Result, Window
+from worker.scheduling.execute import Outcome, Run, Scope
+from worker.state import lifecycle
+from worker.state.changes import Change, Transition
+from worker.state.schema import FindingState, Row, cursors, findings, put, runs, unresolved
+from worker.telemetry.log import dump, encodable
+
+RUNS_KEPT = 100
+"""Runs kept of each check."""
+
+PASSES_APART = 20.0
+"""Seconds within which, of a check that passes again and again, one run and the latest are kept."""
+
+Counts = Mapping[tuple[str, FindingState], int]
+"""How many unresolved findings each check has, by state; what is unlisted is among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """What is remembered of a check's runs."""
+
+    outcome: Outcome
+    completed: Mapping[Scope, datetime]
+    """When a run of each scope last answered the check's question."""
+
+
+def record(connection: Connection, run: Run) -> tuple[Transition, ...]:
+    """Remember a run, its findings and how far it read; tell what changed by it.
+
+    A finding is resolved only by a completed run that no longer sees it, and whose sample holds
+    every violation; a run that could not tell leaves all findings as they were.
+    """
+    before = connection.scalar(
+        select(runs.c.outcome)
+        .where(runs.c.check_name == run.check.name)
+        .order_by(runs.c.id.desc())
+        .limit(1)
+    )
+    _write_run(connection, run)
+    transitions = (*_edges(run, before), *lifecycle.follow(connection, run))
+    if run.result:
+        _write_cursor(connection, run, run.result)
+    return transitions
+
+
+def window(connection: Connection, check: Check, fresh: Window) -> Window:
+    """`fresh`, with what the runs before left: where to go on, and what they found.
+
+    A cursor of another definition of the check is none.
+    """
+    row = _cursor_row(connection, check.name)
+    keys = connection.scalars(
+        select(findings.c.key)
+        .where(findings.c.check_name == check.name, unresolved)
+        .order_by(findings.c.first_seen, findings.c.id)
+    )
+    fits = row["cursor"] is not None and row["fingerprint"] == fingerprint(check)
+    return replace(
+        fresh,
+        cursor=json.loads(row["cursor"]) if fits else None,
+        known=tuple(json.loads(key) for key in keys),
+    )
+
+
+def fingerprint(check: Check) -> str:
+    """What a cursor of this check belongs to; mostly its whole definition."""
+    return hashlib.sha256(check.cursor_owner.encode()).hexdigest()
+
+
+def counts(connection: Connection, check: str | None = None) -> Counts:
+    """How many unresolved findings each check has, by state, the unlisted ones included.
+
+    Of one check only, where one is named.
+    """
+    statement = (
+        select(findings.c.check_name, findings.c.state, func.count())
+        .where(unresolved)
+        .group_by(findings.c.check_name, findings.c.state)
+    )
+    beyond = select(cursors.c.check_name, cursors.c.unlisted)
+    if check is not None:
+        statement = statement.where(findings.c.check_name == check)
+        beyond = beyond.where(cursors.c.check_name == check)
+    found = {(name, FindingState(state)): n for name, state, n in connection.execute(statement)}
+    for name, recent in connection.execute(beyond):
+        numbers = json.loads(recent) if recent else [0]
+        lasting = min(numbers)
+        for state, more in (
+            (FindingState.CONFIRMED, lasting),
+            (FindingState.OPEN, numbers[-1] - lasting),
+        ):
+            if more:
+                found[name, state] = found.get((name, state), 0) + more
+    return found
+
+
+def unlisted(connection: Connection) -> Mapping[str, int]:
+    """How many violations of each check the latest completed run saw beyond the findings."""
+    rows = connection.execute(select(cursors.c.check_name, cursors.c.unlisted))
+    return {name: json.loads(recent)[-1] for name, recent in rows if recent}
+
+
+def last_runs(connection: Connection) -> dict[str, LastRun]:
+    """The latest run of each check, and when one of each scope was last completed."""
+    completed = {
+        row["check_name"]: {
+            scope: datetime.fromtimestamp(row[_at(scope)], UTC)
+            for scope in Scope
+            if row[_at(scope)] is not None
+        }
+        for row in connection.execute(select(cursors)).mappings()
+    }
+    latest = select(func.max(runs.c.id)).group_by(runs.c.check_name)
+    rows = connection.execute(
+        select(runs.c.check_name, runs.c.outcome).where(runs.c.id.in_(latest))
+    )
+    return {name: LastRun(Outcome(outcome), completed.get(name, {})) for name, outcome in rows}
+
+
+def checks_except(connection: Connection, names: Iterable[str]) -> set[str]:
+    """The checks of which something is remembered, without these."""
+    found = {*connection.scalars(select(findings.c.check_name).where(unresolved).distinct())}
+    return (found | {*connection.scalars(select(cursors.c.check_name))}) - set(names)
+
+
+def forget(connection: Connection, names: Iterable[str], at: float) -> Mapping[str, int]:
+    """Resolve all findings of these checks, and read everything should they come back.
+
+    Tells how many there were of each check that had any.
+    """
+    gone = list(names)
+    rows = connection.execute(
+        select(findings).where(unresolved, findings.c.check_name.in_(gone)).with_for_update()
+    )
+    left = [dict(row) for row in rows.mappings()]
+    lifecycle.finish(connection, left, at, "check not configured")
+    nothing = {"cursor": None, "unlisted": None}
+    connection.execute(update(cursors).where(cursors.c.check_name.in_(gone)).values(nothing))
+    return Counter(row["check_name"] for row in left)
+
+
+def _write_run(connection: Connection, run: Run) -> None:
+    name, result = run.check.name, run.result
+    if run.outcome is Outcome.PASS:
+        _thin_out(connection, run)
+    connection.execute(
+        insert(runs).values(
+            check_name=name,
+            outcome=run.outcome,
+            scope=run.scope,
+            started_at=run.started_at.timestamp(),
+            seconds=run.seconds,
+            examined=result and result.examined,
+            violations=result and result.violations,
+            error=run.error and encodable(run.error),
+        )
+    )
+    ids = select(runs.c.id).where(runs.c.check_name == name).order_by(runs.c.id.desc())
+    oldest = connection.scalar(ids.limit(1).offset(RUNS_KEPT - 1))
+    if oldest is not None:
+        connection.execute(delete(runs).where(runs.c.check_name == name, runs.c.id < oldest))
+
+
+def _thin_out(connection: Connection, run: Run) -> None:
+    """Leave out the latest pass where the one before it is recent: history is to be long."""
+    latest = connection.execute(
+        select(runs.c.id, runs.c.outcome, runs.c.scope, runs.c.started_at)
+        .where(runs.c.check_name == run.check.name)
+        .order_by(runs.c.id.desc())
+        .limit(2)
+    ).all()
+    alike = [row for row in latest if (row.outcome, row.scope) == (Outcome.PASS, run.scope)]
+    if len(alike) == 2 and run.started_at.timestamp() - alike[1].started_at < PASSES_APART:  # noqa: PLR2004
+        connection.execute(delete(runs).where(runs.c.id == alike[0].id))
+
+
+def _edges(run: Run, before: str | None) -> Iterator[Transition]:
+    if run.outcome is Outcome.ERROR and before != Outcome.ERROR:
+        yield Transition(Change.CHECK_FAILED, run)
+    if run.completed and before == Outcome.ERROR:
+        yield Transition(Change.CHECK_RECOVERED, run)
+
+
+def _write_cursor(connection: Connection, run: Run, result: Result) -> None:
+    """Remember how far a completed run read, unless it saw more than was written down."""
+    # A cursor along which everything is read once holds the counts, too: it is kept in any case.
+    whole = run.check.follows or lifecycle.result_is_kept(result)
+    kept = result.cursor is not None and whole
+    row = _cursor_row(connection, run.check.name) | {
+        "fingerprint": fingerprint(run.check),
+        "cursor": dump(result.cursor) if kept else None,
+        _at(run.scope): run.ended_at.timestamp(),
+    }
+    row["unlisted"] = _unlisted(connection, run, result, row["unlisted"])
+    put(connection, cursors, [row])
+
+
+def _unlisted(connection: Connection, run: Run, result: Result, before: str | None) -> str:
+    """Violations without a finding, of as many runs as it takes to confirm them."""
+    name, needed = run.check.name, run.check.confirmations
+    listed = connection.scalar(
+        select(func.count()).where(findings.c.check_name == name, unresolved)
+    )
+    more = max(0, result.violations - (listed or 0))
+    recent = [*[0] * needed, *json.loads(before or "[]"), more]
+    return json.dumps(recent[-needed:])
+
+
+def _cursor_row(connection: Connection, name: str) -> Row:
+    row = connection.execute(select(cursors).where(cursors.c.check_name == name)).mappings().first()
+    nothing: dict[str, Any] = dict.fromkeys(cursors.columns.keys())
+    return dict(row) if row else nothing | {"check_name": name}
+
+
+def _at(scope: Scope) -> str:
+    """The column of a scope's latest completed run."""
+    return f"{scope}_at"

@@ -1,0 +1,133 @@
+"""Structured logging: constant event names, details as fields, one line an event."""
+
+import json
+import logging
+import math
+import re
+import sys
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from worker.config import LogSettings
+
+_DECEPTIVE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+)
+"""Characters that begin a line, reverse it, hide or command a terminal: written as \\uNNNN."""
+
+QUIET = ("apscheduler", "uvicorn", "sqlalchemy", "asyncio", "httpx", "httpcore")
+"""Libraries of which only warnings and worse are logged."""
+
+
+def set_up(settings: LogSettings) -> None:
+    """Send this program's events, and its libraries' warnings, to standard error."""
+    as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    renderers: list[Processor] = _json() if as_json else _console()
+    structlog.configure(
+        processors=[
+            *([] if as_json else [_leave_passing_runs_out]),
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, _of_a_library],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.level.upper())
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Its warnings say at length what the event check_run_missed says.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+
+
+def _of_a_library(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Give a library's sentence a constant event name, too."""
+    record = event["_record"]
+    return {**event, "event": "library_message", "logger": record.name, "message": event["event"]}
+
+
+def _json() -> list[Processor]:
+    # Local variables may hold passwords and rows: never in a traceback.
+    tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    return [
+        structlog.processors.ExceptionRenderer(tracebacks),
+        _most_telling_first,
+        structlog.processors.JSONRenderer(serializer=dump),
+    ]
+
+
+def _most_telling_first(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Time, level and name of an event begin its line, for whoever reads lines as they are."""
+    first = {name: event.pop(name) for name in ("timestamp", "level", "event") if name in event}
+    return {**first, **event}
+
+
+def _leave_passing_runs_out(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """On a terminal, say what is not as it should be; the rest would bury it."""
+    if event["event"] == "check_run" and event.get("outcome") == "pass":
+        raise structlog.DropEvent
+    return event
+
+
+def _console() -> list[Processor]:
+    return [
+        _nested_as_json,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+
+
+def _nested_as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Keep findings readable, and on one line, on a terminal."""
+    return {
+        name: dump(value) if isinstance(value, Mapping | list | tuple) else value
+        for name, value in event.items()
+    }
+
+
+def dump(value: object, **_options: object) -> str:
+    """Valid JSON on one line for anything: no bare NaN, and Decimal as an exact number's text."""
+    return harmless(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False))
+
+
+def harmless(text: str) -> str:
+    """A text on one line that commands no terminal: its control characters are spelled out."""
+    return _DECEPTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return {encodable(str(key)): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(each) for each in value]
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        return int(value)
+    if value is None or isinstance(value, int) or _is_finite(value):
+        return value
+    return encodable(str(value))
+
+
+def encodable(text: str) -> str:
+    """A text without lone surrogates, which no UTF-8 can hold; they are spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, float) and math.isfinite(value)

@@ -1,0 +1,1 @@
+"""Text for people and machines: what may be shown, and how."""

@@ -1,0 +1,205 @@
+"""Values as pages put them into words: ages, durations, fields of a check, what conflicts."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel
+
+from checks.contract import Check
+from checks.http_log.counts import CODES, OTHER, Seen
+from worker.scheduling.execute import Run
+from worker.state import FindingState
+from worker.state.queries import UNRESOLVED
+from worker.status import CheckStatus, Overview, Status
+from worker.telemetry.log import dump
+from worker.text.printable import visible
+
+LONGEST = 200
+"""Characters of a value on a page; programs and the command line have it whole."""
+
+SIGNS: Mapping[Status, str] = {
+    Status.FAIL: "✗",
+    Status.ERROR: "?",
+    Status.LATE: "!",
+    Status.WAITING: "…",
+    Status.PASS: "✓",
+}
+
+NAMES: Mapping[Status, str] = {
+    Status.FAIL: "violations",
+    Status.ERROR: "cannot tell",
+    Status.LATE: "late",
+    Status.WAITING: "not run yet",
+    Status.PASS: "passes",
+}
+
+TALLIED: Mapping[Status, str] = {**NAMES, Status.FAIL: "with violations", Status.PASS: "pass"}
+"""What so many checks do."""
+
+TONES: Mapping[Status, str] = {
+    Status.FAIL: "fail",
+    Status.ERROR: "unknown",
+    Status.LATE: "unknown",
+    Status.WAITING: "unknown",
+    Status.PASS: "pass",
+}
+"""The colour of a status; it only repeats what sign and words say."""
+
+_LEFT_OUT = {"name", "kind", "database", "table", "severity", "confirmations", "interfaces"}
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+def cut(value: object) -> str:
+    """A value on one line, not too long, with everything in it to be seen."""
+    text = value if isinstance(value, str) else dump(value)
+    if len(text) <= LONGEST:
+        return visible(text)
+    return f"{visible(text[:LONGEST])}… ({len(text):,} characters)"
+
+
+def span(seconds: float) -> str:
+    """A length of time, as long as one needs to know it: `12 s`, `3 min`, `5 h`, `2 d`."""
+    whole = max(0, int(seconds))
+    unit, size = next(((u, size) for u, size in _UNITS if whole >= 2 * size), _UNITS[-1])
+    return f"{whole // size} {unit}"
+
+
+def ago(moment: datetime | None, at: datetime) -> str:
+    """How long before `at` something was."""
+    return f"{span((at - moment).total_seconds())} ago" if moment else "never"
+
+
+def ahead(moment: datetime | None, at: datetime) -> str:
+    """How long after `at` something will be."""
+    if moment is None:
+        return "not planned"
+    left = (moment - at).total_seconds()
+    return f"in {span(left)}" if left >= 1 else "now"
+
+
+def duration(value: timedelta) -> str:
+    """A duration as the configuration writes it."""
+    seconds = int(value.total_seconds())
+    units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+    return next(f"{seconds // size}{unit}" for unit, size in units if seconds % size == 0)
+
+
+def fields(check: Check) -> Iterator[tuple[str, Any]]:
+    """What the configuration says of a check, beyond what every check has and what is default."""
+    for name in sorted(check.model_fields_set - _LEFT_OUT - {check.reads}):
+        value = getattr(check, name)
+        if value != type(check).model_fields[name].default:
+            yield name, _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return {name: _plain(getattr(value, name)) for name in sorted(value.model_fields_set)}
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(each) for each in value]
+    if isinstance(value, timedelta):
+        return duration(value)
+    return value if value is None or isinstance(value, int | float) else str(value)
+
+
+def findings(counts: Mapping[FindingState, int]) -> str:
+    """How many findings there are, by state."""
+    return ", ".join(f"{counts[each]:,} {each}" for each in UNRESOLVED if counts.get(each))
+
+
+def moment(text: str | None) -> datetime | None:
+    """A moment as programs read it."""
+    return datetime.fromisoformat(text) if text else None
+
+
+def tally(checks: Sequence[CheckStatus]) -> Mapping[Status, int]:
+    """How many checks have each status, the worst first."""
+    counts = Counter(each.status for each in checks)
+    return {status: counts[status] for status in Status if counts[status]}
+
+
+def ranked(checks: Sequence[CheckStatus]) -> list[CheckStatus]:
+    """The worst first."""
+    return sorted(checks, key=rank)
+
+
+def group(check: Check) -> str:
+    """What a check is listed under."""
+    return check.table or f"requests of {check.source_name}"
+
+
+def groups(overview: Overview) -> list[tuple[str, list[CheckStatus]]]:
+    """All checks by table: tables with the worst first, and so in each of them."""
+    found: dict[str, list[CheckStatus]] = {}
+    for each in overview.checks:
+        found.setdefault(group(each.check), []).append(each)
+    tables = [(name, ranked(checks)) for name, checks in found.items()]
+    return sorted(tables, key=lambda each: _STATUSES.index(each[1][0].status))
+
+
+def rank(each: CheckStatus) -> tuple[int, bool, int]:
+    """The worst first: by status, what nobody acknowledged, severity."""
+    severity = list(type(each.check.severity)).index(each.check.severity)
+    return _STATUSES.index(each.status), each.is_acknowledged, severity
+
+
+_STATUSES = list(Status)
+
+
+@dataclass(frozen=True, slots=True)
+class Conflicts:
+    """What a route answered in a window of time."""
+
+    window: str
+    route: str
+    method: str
+    seen: Seen
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as programs read it; the names are those of `reconciler traffic`."""
+        return {
+            "window": self.window,
+            "route": self.route,
+            "method": self.method,
+            "requests": round(self.seen.requests),
+            "conflicts": round(self.seen.all_conflicts),
+            "ratio": round(self.seen.ratio, 6),
+            "codes": {code: round(number) for code, number in self.codes},
+        }
+
+    @property
+    def codes(self) -> list[tuple[str, float]]:
+        """The reasons, in the order of the documentation."""
+        known = self.seen.conflicts
+        return [(code, known[code]) for code in (*CODES, OTHER) if known.get(code)]
+
+
+def codes(row: Conflicts) -> str:
+    """The reasons of a route's conflicts."""
+    return ", ".join(f"{code} {round(number):,}" for code, number in row.codes)
+
+
+def conflicts(latest: Run | None) -> list[Conflicts]:
+    """What the latest run of `conflict_rate` saw, the most conflicts of each window first."""
+    traffic = latest and latest.result and latest.result.traffic
+    found = [
+        Conflicts(window, route, method, seen)
+        for window, counts in (traffic.windows if traffic else {}).items()
+        for (route, method), seen in counts.items()
+        if seen.requests
+    ]
+    return sorted(
+        found,
+        key=lambda each: (
+            each.window != "short",
+            -each.seen.all_conflicts,
+            -each.seen.requests,
+            each.route,
+            each.method,
+        ),
+    )
