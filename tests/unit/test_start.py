@@ -47,7 +47,13 @@ def test_the_version_is_told_without_the_worker(tmp_path: Path) -> None:
     """`--version` imports neither what databases are read with, nor a command."""
     found = imported(tmp_path, "from worker.__main__ import main; main()", "--version")
     ours = {name for name in found if name.split(".")[0] in ("worker", "checks")}
-    assert ours == {"worker", "worker.__main__", "worker.importing", "worker.cli.main"}
+    assert ours == {
+        "worker",
+        "worker.__main__",
+        "worker.importing",
+        "worker.cli",
+        "worker.cli.main",
+    }
     assert not found & {"sqlalchemy", "pydantic", "structlog", "rich", *OF_SOME_CONFIGURATIONS}
 
 
