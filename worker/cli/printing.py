@@ -16,7 +16,8 @@ from checks.contract import Check
 from worker.scheduling.execute import Outcome, Run, Scope
 from worker.state import FindingState
 from worker.state.schema import Row
-from worker.telemetry import log, run_log
+from worker.telemetry import run_log
+from worker.text.encode import dump, harmless
 
 FINDINGS_PRINTED = 20
 """Findings of each check that the table of `check` lists; JSON has all that a run returned."""
@@ -160,7 +161,7 @@ def print_findings(
             heading, overflow="fold", justify="right" if heading == "times" else "left"
         )
     for each in found:
-        table.add_row(*(Text(log.harmless(cell)) for cell in _cells(each, zone)))
+        table.add_row(*(Text(harmless(cell)) for cell in _cells(each, zone)))
     console = _console(250)
     if found:
         console.print(table, soft_wrap=False)
@@ -192,7 +193,7 @@ def print_finding(
         lines.append("  " + "  ".join(filter(None, said)))
     console = _console(160)
     for line in lines:
-        console.print(log.harmless(line), markup=False)
+        console.print(harmless(line), markup=False)
 
 
 def time_in(moment: str, zone: ZoneInfo) -> str:
@@ -228,7 +229,7 @@ def _cut(text: str, longest: int) -> str:
 
 def _fields(fields: Mapping[str, Any], indent: str = "") -> Iterable[str]:
     for name, value in fields.items():
-        yield f"{indent}{name}: {value if isinstance(value, str) else log.dump(value)}"
+        yield f"{indent}{name}: {value if isinstance(value, str) else dump(value)}"
 
 
 def _console(width: int) -> Console:
@@ -245,8 +246,8 @@ def _print_details(console: Console, each: Run) -> None:
         console.print(f"\n{each.check.name}: note: {note}", markup=False)
     listed = each.result.findings[:FINDINGS_PRINTED]
     for finding in listed:
-        shown = log.dump({"key": finding.key, **finding.evidence})
-        message = log.harmless(finding.message)
+        shown = dump({"key": finding.key, **finding.evidence})
+        message = harmless(finding.message)
         console.print(f"\n{each.check.name}: {message}\n  {shown}", markup=False)
     left_out = each.result.violations - len(listed)
     if left_out > 0:

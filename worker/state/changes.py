@@ -8,7 +8,7 @@ from typing import Any
 
 from checks.contract import Finding
 from worker.scheduling.execute import Run
-from worker.telemetry.log import dump
+from worker.text.encode import dump
 
 
 class Change(StrEnum):

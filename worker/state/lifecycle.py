@@ -14,7 +14,7 @@ from checks.contract import SAMPLE, Finding, Result
 from worker.scheduling.execute import Run
 from worker.state.changes import Change, Transition, finding_id
 from worker.state.schema import FindingState, Row, events, findings, put, remove, unresolved
-from worker.telemetry.log import dump, encodable
+from worker.text.encode import dump, encodable
 
 FINDINGS_KEPT = SAMPLE
 """Unresolved findings kept of each check; the violation count is exact all the same."""

@@ -15,7 +15,7 @@ from worker.scheduling.execute import Outcome, Run, Scope
 from worker.state import lifecycle
 from worker.state.changes import Change, Transition
 from worker.state.schema import FindingState, Row, cursors, findings, put, runs, unresolved
-from worker.telemetry.log import dump, encodable
+from worker.text.encode import dump, encodable
 
 RUNS_KEPT = 100
 """Runs kept of each check."""

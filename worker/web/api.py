@@ -22,7 +22,7 @@ from worker.state import FindingState, State, queries, runs
 from worker.state.queries import UNRESOLVED
 from worker.state.schema import Row
 from worker.status import CheckStatus, Detail, Known, Status
-from worker.telemetry.log import dump
+from worker.text.encode import dump
 from worker.web import formatting
 from worker.web.server import Page
 

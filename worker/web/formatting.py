@@ -14,7 +14,7 @@ from worker.scheduling.execute import Run
 from worker.state import FindingState
 from worker.state.queries import UNRESOLVED
 from worker.status import CheckStatus, Overview, Status
-from worker.telemetry.log import dump
+from worker.text.encode import dump
 from worker.text.printable import visible
 
 LONGEST = 200
