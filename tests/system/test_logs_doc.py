@@ -22,7 +22,7 @@ import pytest
 from tests.support import CHECKOUT
 from tests.support.patience import wait_until
 from tests.support.workers import RECONCILER, Worker
-from worker.state import Change
+from worker.model.finding import Change
 
 PAGE = (CHECKOUT / "docs" / "logs.md").read_text(encoding="utf-8")
 COMMON = {"timestamp", "level", "event"}

@@ -14,8 +14,8 @@ import structlog
 from checks.contract import Finding, Result
 from checks.kinds.duplicates.check import Duplicates
 from worker.config import LogSettings
-from worker.scheduling.execute import Outcome, Run
-from worker.state import Change, Transition
+from worker.model.finding import Change, Transition
+from worker.model.run import Outcome, Run
 from worker.telemetry import log, run_log
 from worker.text.redact import Mask
 

@@ -17,9 +17,9 @@ from checks.types import Severity, parse_duration
 from worker.cli import printing
 from worker.cli.common import ConfigPath, Exit, Format, chosen, errors, fail, load
 from worker.config import Config
+from worker.model.finding import FindingState
 from worker.state import (
     Acknowledgement,
-    FindingState,
     StateError,
     UnknownFindingError,
     acknowledgements,

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from checks.contract import Check
-from worker.scheduling.execute import Outcome, Run, Scope
-from worker.state import FindingState
+from worker.model.finding import FindingState
+from worker.model.run import Outcome, Run, Scope, overall
 from worker.state.schema import Row
 from worker.telemetry import run_log
 from worker.text.encode import dump, harmless
@@ -106,13 +106,6 @@ def event_as_json(row: Row) -> dict[str, Any]:
 def utc(moment: float | None) -> str | None:
     """A moment of the state as ISO text."""
     return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat()
-
-
-def overall(runs: list[Run]) -> Outcome:
-    """The worst outcome; a violation that is known weighs more than an answer that is missing."""
-    outcomes = {each.outcome for each in runs}
-    order = (Outcome.FAIL, Outcome.ERROR, Outcome.SKIPPED)
-    return next((each for each in order if each in outcomes), Outcome.PASS)
 
 
 def print_table(runs: list[Run]) -> None:

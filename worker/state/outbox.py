@@ -13,8 +13,9 @@ from typing import Protocol
 from sqlalchemy import Connection, delete, select, update
 
 from checks.contract import Check
+from worker.model.finding import FindingState
 from worker.state.runs import counts
-from worker.state.schema import FindingState, Row, alerts, findings, put
+from worker.state.schema import Row, alerts, findings, put
 from worker.text.encode import dump
 
 FINDINGS_TOLD = 5
