@@ -8,7 +8,7 @@ from checks.card import Sample
 from checks.contract import Result
 from checks.kinds.row_count import TABLE_ROWS, RowCount
 from checks.registry import KINDS
-from worker.scheduling.execute import Outcome, Run
+from worker.model.run import Outcome, Run
 from worker.telemetry.metrics import Metrics
 
 ONE = RowCount(name="one.orders", table="orders", database="one")

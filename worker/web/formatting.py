@@ -1,4 +1,4 @@
-"""Values as pages put them into words: ages, durations, fields of a check, what conflicts."""
+"""Values as pages put them into words: ages, durations, fields of a check."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,10 +9,10 @@ from pydantic import BaseModel
 
 from checks.contract import Check
 from checks.types import duration_text
-from worker.state import FindingState
+from worker.model.finding import FindingState
 from worker.state.queries import UNRESOLVED
 from worker.status import CheckStatus, Overview, Status
-from worker.telemetry.log import dump
+from worker.text.encode import dump
 from worker.text.printable import visible
 
 LONGEST = 200
