@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from checks.contract import Check
 from checks.kinds.row_count import RowCount
 from tests.support.patience import patience, stretched, wait_until
-from worker.config import Config, PlannedCheck, Settings, Timetable
+from worker.config import Config, Origin, PlannedCheck, Settings, Timetable
 from worker.scheduling import scheduler as scheduling
 from worker.scheduling.scheduler import Every, Scheduler, _longest_gap
 
@@ -117,6 +117,7 @@ def scheduler(runs: Runs) -> Iterator[Callable[..., Scheduler]]:
             PlannedCheck(
                 RowCount(name=name, table="t", database="other" if "other" in name else "ledger"),
                 Timetable.model_construct(every=every),
+                Origin("tables", "t"),
             )
             for name, every in plan.items()
         )

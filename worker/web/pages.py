@@ -15,7 +15,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from worker import status
-from worker.alerts.names import alert_of
 from worker.state import State
 from worker.status import Known, Standby, Status
 from worker.text.printable import visible, visible_characters
@@ -85,7 +84,7 @@ class Pages:
             found=found,
             check=check,
             each=found.summary,
-            alert=alert_of(check.kind),
+            alert=check.card.alert.name,
             details_shown=DETAILS_SHOWN,
             runs_shown=RUNS_SHOWN,
         )
