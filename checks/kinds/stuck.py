@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
+from checks.card import Alert, Card, Words
 from checks.contract import EVERYTHING, Finding, Result, Scalar, Sources, Window
 from checks.kinds.row_check import RowCheck, View
 from checks.sql import catalog, timestamps
@@ -17,6 +18,19 @@ from checks.types import Duration, Identifier
 
 class Stuck(RowCheck):
     """Whether every row that is in a passing state has not been in it for too long."""
+
+    card: ClassVar[Card] = Card(
+        violation="a row that is in a passing state for too long",
+        title=Words(en="stuck in a passing state", zh="滞留状态"),
+        alert=Alert(
+            name="ReconcilerStuck",
+            rank=90,
+            meaning="rows that stay where they should only pass",
+            summary="{count} rows of {table} stay in a passing state for too long ({check}).",
+            advice="Does the process run that should move them on?",
+            explanation="rows stay in a passing state for too long.",
+        ),
+    )
 
     kind: Literal["stuck"] = "stuck"
     when: Expression

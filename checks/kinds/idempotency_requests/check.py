@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from sqlalchemy import ColumnElement, Connection, TableClause, and_, func, select
 
+from checks.card import Card, Family, Sample, Words
 from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Finding, Result, Sources, Window
 from checks.http_log.routes import template
 from checks.kinds.idempotency_requests.inspection import NO_PATH, SHOWN_DIGEST, differ, look
@@ -22,6 +23,14 @@ MOST_PATHS = 50_000
 
 Row = ColumnElement[Any]
 
+REQUESTS = Family(
+    name="reconciler_idempotency_requests",
+    type="gauge",
+    help="Stored requests by status at the latest count.",
+    labels=("status",),
+    meaning="rows of the table of requests by status, from `idempotency_requests`",
+)
+
 
 @dataclass(slots=True)
 class _Seen:
@@ -33,6 +42,7 @@ class _Seen:
     window: Window
     findings: list[Finding] = field(default_factory=list)
     measures: dict[str, int] = field(default_factory=dict)
+    samples: list[Sample] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -41,6 +51,12 @@ class IdempotencyRequests(Check):
 
     Conflicts leave no row in the table: `conflict_rate` sees them.
     """
+
+    card: ClassVar[Card] = Card(
+        violation="a path with slow handlers or too many failures; a key of two requests",
+        title=Words(en="idempotent requests", zh="幂等请求"),
+        families=(REQUESTS,),
+    )
 
     kind: Literal["idempotency_requests"] = "idempotency_requests"
     primary_key: Identifier
@@ -120,7 +136,14 @@ class IdempotencyRequests(Check):
             reused = self._look_for_reuse(rows, seen)
         violations = len(seen.findings) + max(reused - SAMPLE, 0)
         findings = tuple(seen.findings[:SAMPLE])
-        return Result(examined, violations, findings, seen.measures, tuple(seen.notes))
+        return Result(
+            examined,
+            violations,
+            findings,
+            seen.measures,
+            tuple(seen.notes),
+            samples=tuple(seen.samples),
+        )
 
     def _count(self, rows: TableClause, seen: _Seen) -> int:
         """Rows by status, and retries; the rows in all."""
@@ -133,8 +156,9 @@ class IdempotencyRequests(Check):
         if self.retries:
             seen.measures["retries"] = int(counts.pop())
         named = dict(zip(self.statuses, map(int, counts), strict=True))
+        named["other"] = int(total) - sum(named.values())
         seen.measures |= {f"status.{status}": count for status, count in named.items()}
-        seen.measures["status.other"] = int(total) - sum(named.values())
+        seen.samples = [Sample(REQUESTS, (status,), count) for status, count in named.items()]
         return int(total)
 
     def _look_at_processing(self, rows: TableClause, seen: _Seen) -> None:
