@@ -78,7 +78,7 @@ def card_mistakes(kinds: Iterable[type[Check]]) -> Iterator[str]:
             yield f"{name}: class {kind.__name__} has no card, as checks/card.py describes it"
             continue
         alert = card.alert
-        claimed = {alert.name: alert, f"rank {alert.rank}": alert}
+        claimed: dict[str, object] = {alert.name: alert, f"rank {alert.rank}": alert}
         claimed |= {each.name: name for each in card.families}
         for what, owner in claimed.items():
             if names.setdefault(what, owner) != owner:
