@@ -269,12 +269,11 @@ def row_estimate(connection: Connection, name: str) -> int:
 
 
 def sample_of(
-    rows: TableClause, where: Iterable[ColumnElement[bool]], found: Mapping[str, Column] | None
+    rows: TableClause, where: Iterable[ColumnElement[bool]], described: Mapping[str, Column]
 ) -> Select[Any]:
     """Reads the first `SAMPLE` of some rows in the order of the first column, the primary key.
 
-    `found` is what the catalog says of the columns, if it was asked: long values are cut before
-    they are fetched.
+    Values that may be long are cut before they are fetched.
     """
-    values = (shown(c, found[c.name]).label(c.name) if found else c for c in rows.c)
+    values = (shown(each, described[each.name]).label(each.name) for each in rows.c)
     return select(*values).where(*where).order_by(rows.c[0]).limit(SAMPLE)
