@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, true
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func, select, true
 
-from checks.contract import EVERYTHING, Check, CheckError, Scalar, Sources, Window
+from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Scalar, Sources, Window
 from checks.sql import catalog, timestamps
 
 Catalog = Mapping[str, Mapping[str, catalog.Column]]
@@ -130,6 +130,14 @@ class Snapshot(Context):
     def number(self, statement: Select[Any]) -> int:
         """The whole number that a statement gives; 0 for NULL and for no row."""
         return int(self.connection.scalar(statement) or 0)
+
+    def sampled(self, statement: Select[Any]) -> tuple[Sequence[Row[Any]], int]:
+        """The first rows that a statement gives, up to `SAMPLE`, and how many there are."""
+        rows = self.connection.execute(statement.limit(SAMPLE + 1)).all()
+        if len(rows) <= SAMPLE:
+            return rows, len(rows)
+        every = select(func.count()).select_from(statement.order_by(None).subquery())
+        return rows[:SAMPLE], self.number(every)
 
     def known(self, names: Sequence[str]) -> list[tuple[Scalar, ...]]:
         """The keys of the known findings whose keys have these names, in their order."""

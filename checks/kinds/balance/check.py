@@ -27,7 +27,7 @@ from checks.kinds.balance.comparison import Comparison, Seen
 from checks.kinds.balance.inspection import look
 from checks.kinds.balance.sides import Part, Side, code, codes_are_unique, has_codes
 from checks.kinds.balance.statements import Ledger
-from checks.snapshot import DatabaseCheck, Snapshot
+from checks.snapshot import Catalog, DatabaseCheck, Snapshot
 from checks.sql import catalog
 from checks.sql.inspection import Keys
 from checks.types import Columns, Identifier, Severity
@@ -85,7 +85,7 @@ class Balance(DatabaseCheck):
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """Keys and amounts of both sides."""
-        chained = (self.chain.before, self.chain.change, self.chain.after) if self.chain else ()
+        chained = self.chain.columns if self.chain else ()
         times = filter(None, (self.ledger_written_at,))
         own = (self.ledger_primary_key, *times, *self.postings_by, *self.sums.values(), *chained)
         return {
@@ -105,7 +105,7 @@ class Balance(DatabaseCheck):
 
     def look(self, keys: Keys = ()) -> str | None:
         """The sums of both sides, and the first ledger row that does not follow on another."""
-        return look(self, keys)
+        return look(self._ledger({}), keys)
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Add up and compare every group, or those that have new ledger rows.
@@ -134,15 +134,20 @@ class Balance(DatabaseCheck):
         return self.ledger_by or self.by
 
     def _comparison(self, snapshot: Snapshot) -> Comparison:
-        found = snapshot.columns
+        return Comparison(snapshot.connection, self._ledger(snapshot.columns))
+
+    def _ledger(self, columns: Catalog) -> Ledger:
         postings = Side(
             *(self.ledger, self.ledger_primary_key, self.postings_by),
             tuple(self.sums.values()),
-            found[self.ledger],
+            columns.get(self.ledger, {}),
         )
-        balances = Side(self.table, self.primary_key, self.by, tuple(self.sums), found[self.table])
-        ledger = Ledger(postings, balances, self.chain, self.empty_allowed)
-        return Comparison(snapshot.connection, ledger)
+        balances = Side(
+            *(self.table, self.primary_key, self.by),
+            tuple(self.sums),
+            columns.get(self.table, {}),
+        )
+        return Ledger(postings, balances, self.chain, self.empty_allowed)
 
     def doubts(self, snapshot: Snapshot) -> Iterator[str]:
         """Columns that cannot be compared, added up or told apart."""
@@ -150,7 +155,7 @@ class Balance(DatabaseCheck):
         for one, other in zip(self.by, self.postings_by, strict=True):
             if why := catalog.unlike(mine[one], theirs[other]):
                 yield f"{self.table}.{one} cannot be compared with {self.ledger}.{other}: {why}"
-        chained = (self.chain.before, self.chain.change, self.chain.after) if self.chain else ()
+        chained = self.chain.columns if self.chain else ()
         yield from _fractions(self.table, mine, self.sums)
         yield from _fractions(self.ledger, theirs, (*self.sums.values(), *chained))
         yield from _elusive(self.table, mine, (self.primary_key, *self.by))
