@@ -16,7 +16,8 @@ from checks.contract import Cursor
 from checks.snapshot import Snapshot
 from checks.sql import catalog
 from checks.sql.expression import Expression
-from checks.sql.statements import is_abridged, rows_of, scalar
+from checks.sql.statements import rows_of
+from checks.sql.values import is_abridged, scalar
 
 MARKS = 10
 """Steps in which the overlap is remembered."""

@@ -34,9 +34,11 @@ from checks.contract import (
 from checks.snapshot import Catalog, DatabaseCheck, Snapshot
 from checks.sql import catalog, joins
 from checks.sql.expression import Expression, FarExpression
+from checks.sql.functions import as_bytes, shown
 from checks.sql.inspection import LONGEST_NAME, MOST_ROWS, Keys, chosen, fitting, having
 from checks.sql.render import render
-from checks.sql.statements import as_bytes, labelled, numbered, rows_of, scalar, shown
+from checks.sql.statements import labelled, numbered, rows_of
+from checks.sql.values import scalar
 from checks.types import Columns, Identifier, Severity
 
 Built = ColumnElement[Any]

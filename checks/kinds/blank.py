@@ -9,7 +9,8 @@ from checks.contract import Scalar
 from checks.kinds.row_check import RowCheck
 from checks.snapshot import Context, Snapshot
 from checks.sql.catalog import Column
-from checks.sql.statements import WHITE_SPACE, as_unicode, only_white_space, row_estimate
+from checks.sql.functions import WHITE_SPACE, as_unicode, only_white_space
+from checks.sql.statements import row_estimate
 from checks.types import Identifier
 
 Built = ColumnElement[Any]

@@ -9,7 +9,8 @@ from checks.contract import Scalar
 from checks.kinds.row_check import RowCheck
 from checks.snapshot import Context, Snapshot
 from checks.sql.expression import Expression
-from checks.sql.statements import scalar, shown
+from checks.sql.functions import shown
+from checks.sql.values import scalar
 from checks.types import Identifier
 
 MOST_TALLIED = 50

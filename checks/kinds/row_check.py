@@ -10,11 +10,13 @@ from typing import Any, ClassVar
 
 from sqlalchemy import ColumnElement, Select, TableClause, literal_column, select
 
-from checks.contract import EVERYTHING, Check, Finding, Result, Scalar, Sources, Window
+from checks.contract import EVERYTHING, SAMPLE, Check, Finding, Result, Scalar, Sources, Window
 from checks.snapshot import Context, DatabaseCheck, Snapshot
+from checks.sql.functions import shown
 from checks.sql.inspection import MOST_ROWS, Keys, chosen, fitting, having
 from checks.sql.render import render
-from checks.sql.statements import counted, row_total, rows_of, sample_of, scalar
+from checks.sql.statements import counted, row_total, rows_of
+from checks.sql.values import scalar
 from checks.types import Identifier
 
 Built = ColumnElement[Any]
@@ -114,8 +116,9 @@ class RowCheck(DatabaseCheck):
     ) -> Select[Any]:
         """The statement that reads the first of the violations, of the rows that are read."""
         where = (*read, *self.candidates(rows, context), self.violates(rows, context))
-        described = {each.name: context.described(self.table, each.name) for each in rows.c}
-        return sample_of(rows, where, described)
+        # Values that may be long are cut before they are fetched.
+        values = (shown(c, context.described(self.table, c.name)).label(c.name) for c in rows.c)
+        return select(*values).where(*where).order_by(rows.c[self.primary_key]).limit(SAMPLE)
 
     def findings(
         self, rows: TableClause, snapshot: Snapshot, violations: int, *read: ColumnElement[bool]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from checks.contract import SAMPLE, CheckError, Result
 from checks.kinds.blank import Blank
+from checks.sql.functions import WHITE_SPACE
 from checks.sql.render import render
-from checks.sql.statements import WHITE_SPACE
 from tests.support.ledgers import Ledger, check, keys, messages, on_any, on_mysql, on_servers
 
 TABLE = "CREATE TABLE t (id bigint PRIMARY KEY, k varchar(100))"

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, func, select, union
 
-from checks.kinds.duplicates.prefilter import weights
 from checks.sql import catalog
-from checks.sql.statements import as_bytes, rows_of
+from checks.sql.functions import as_bytes, weights
+from checks.sql.statements import rows_of
 
 Built = ColumnElement[Any]
 Part = Callable[[FromClause], tuple[FromClause, ColumnElement[bool]]]

@@ -40,9 +40,11 @@ from checks.kinds.duplicates.prefilter import (
 )
 from checks.snapshot import DatabaseCheck, Snapshot
 from checks.sql import catalog
+from checks.sql.functions import as_bytes, shown, without_index
 from checks.sql.inspection import MOST_ROWS, Keys, chosen, fitting, having
 from checks.sql.render import render
-from checks.sql.statements import as_bytes, row_estimate, rows_of, scalar, shown, without_index
+from checks.sql.statements import row_estimate, rows_of
+from checks.sql.values import scalar
 from checks.types import Columns, Identifier, Severity
 
 Built = ColumnElement[Any]

@@ -14,8 +14,10 @@ from checks.http_log.routes import template
 from checks.kinds.idempotency_requests.inspection import NO_PATH, SHOWN_DIGEST, RequestTable, look
 from checks.snapshot import DatabaseCheck, Snapshot
 from checks.sql import catalog
+from checks.sql.functions import as_bytes, shown
 from checks.sql.inspection import Keys
-from checks.sql.statements import as_bytes, counted, rows_of, scalar, shown
+from checks.sql.statements import counted, rows_of
+from checks.sql.values import scalar
 from checks.types import Duration, Identifier, Ratio, Slug
 
 MOST_PATHS = 50_000

@@ -23,9 +23,10 @@ from sqlalchemy import (
 from checks.http_log.counts import OTHER
 from checks.http_log.routes import ID
 from checks.sql import inspection
+from checks.sql.functions import as_unicode, without_index
 from checks.sql.inspection import MOST_ROWS, Keys, chosen
 from checks.sql.render import render
-from checks.sql.statements import as_unicode, rows_of, without_index
+from checks.sql.statements import rows_of
 
 Row = ColumnElement[Any]
 
