@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
+from checks.card import SCHEMA_DRIFT, Card, SchemaFacts, Section, Words
 from checks.contract import EVERYTHING, Finding, Result, Sources, Window
 from checks.snapshot import DatabaseCheck
 from checks.sql import catalog
@@ -38,9 +39,20 @@ def is_declared_not_null(declaration: str) -> bool:
 class Columns(DatabaseCheck):
     """Whether columns are as declared, and those under an old name no longer exist."""
 
+    card: ClassVar[Card] = Card(
+        violation="a column that is not as declared",
+        title=Words(en="columns", zh="列定义"),
+        alert=SCHEMA_DRIFT,
+        section=Section.COLUMNS,
+    )
+
     kind: Literal["columns"] = "columns"
     columns: Mapping[Identifier, Declaration] = {}
     retired_columns: tuple[Identifier, ...] = ()
+
+    def schema_facts(self) -> SchemaFacts:
+        """The declarations, and what must be gone."""
+        return SchemaFacts(columns=self.columns, retired_columns=self.retired_columns)
 
     def look(self, keys: Keys = ()) -> str | None:
         """What the catalog says of the columns."""

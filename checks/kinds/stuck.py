@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from sqlalchemy import ColumnElement, Connection, Select, TableClause, and_, func, or_, select
 
+from checks.card import Alert, Card, Words
 from checks.contract import EVERYTHING, Finding, Result, Scalar, Sources, Window
 from checks.kinds.row_check import RowCheck
 from checks.snapshot import Context, Snapshot
@@ -16,6 +17,19 @@ from checks.types import Duration, Identifier
 
 class Stuck(RowCheck):
     """Whether every row that is in a passing state has not been in it for too long."""
+
+    card: ClassVar[Card] = Card(
+        violation="a row that is in a passing state for too long",
+        title=Words(en="stuck in a passing state", zh="滞留状态"),
+        alert=Alert(
+            name="ReconcilerStuck",
+            rank=90,
+            meaning="rows that stay where they should only pass",
+            summary="{count} rows of {table} stay in a passing state for too long ({check}).",
+            advice="Does the process run that should move them on?",
+            explanation="rows stay in a passing state for too long.",
+        ),
+    )
 
     kind: Literal["stuck"] = "stuck"
     when: Expression

@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from sqlalchemy import ColumnElement, Connection, TableClause, and_, func, select
 
+from checks.card import Card, Family, Sample, Words
 from checks.contract import EVERYTHING, SAMPLE, Finding, Result, Sources, Window
 from checks.http_log.routes import template
 from checks.kinds.idempotency_requests.inspection import NO_PATH, SHOWN_DIGEST, RequestTable, look
@@ -25,6 +26,14 @@ MOST_PATHS = 50_000
 
 Row = ColumnElement[Any]
 
+REQUESTS = Family(
+    name="reconciler_idempotency_requests",
+    type="gauge",
+    help="Stored requests by status at the latest count.",
+    labels=("status",),
+    meaning="rows of the table of requests by status, from `idempotency_requests`",
+)
+
 
 @dataclass(slots=True)
 class _Seen:
@@ -34,6 +43,7 @@ class _Seen:
     rows: TableClause
     findings: list[Finding] = field(default_factory=list)
     measures: dict[str, int] = field(default_factory=dict)
+    samples: list[Sample] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -42,6 +52,12 @@ class IdempotencyRequests(DatabaseCheck):
 
     Conflicts leave no row in the table: `conflict_rate` sees them.
     """
+
+    card: ClassVar[Card] = Card(
+        violation="a path with slow handlers or too many failures; a key of two requests",
+        title=Words(en="idempotent requests", zh="幂等请求"),
+        families=(REQUESTS,),
+    )
 
     kind: Literal["idempotency_requests"] = "idempotency_requests"
     primary_key: Identifier
@@ -134,20 +150,28 @@ class IdempotencyRequests(DatabaseCheck):
             reused = self._look_for_reuse(seen)
         violations = len(seen.findings) + max(reused - SAMPLE, 0)
         findings = tuple(seen.findings[:SAMPLE])
-        return Result(examined, violations, findings, seen.measures, tuple(seen.notes))
+        return Result(
+            examined,
+            violations,
+            findings,
+            seen.measures,
+            tuple(seen.notes),
+            samples=tuple(seen.samples),
+        )
 
     def _count(self, seen: _Seen) -> int:
         """Rows by status, and retries; the rows in all."""
-        status = seen.rows.c[self.status]
-        columns: list[Row] = [func.count(), *(counted(status == s, s) for s in self.statuses)]
+        column = seen.rows.c[self.status]
+        columns: list[Row] = [func.count(), *(counted(column == s, s) for s in self.statuses)]
         if self.retries:
             columns.append(func.coalesce(func.sum(seen.rows.c[self.retries]), 0))
         total, *counts = seen.snapshot.connection.execute(select(*columns)).one()
         if self.retries:
             seen.measures["retries"] = int(counts.pop())
         named = dict(zip(self.statuses, map(int, counts), strict=True))
+        named["other"] = int(total) - sum(named.values())
         seen.measures |= {f"status.{status}": count for status, count in named.items()}
-        seen.measures["status.other"] = int(total) - sum(named.values())
+        seen.samples = [Sample(REQUESTS, (status,), count) for status, count in named.items()]
         return int(total)
 
     def _look_at_processing(self, seen: _Seen) -> None:
