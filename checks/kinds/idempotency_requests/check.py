@@ -147,13 +147,11 @@ class IdempotencyRequests(DatabaseCheck):
             examined = self._count(seen)
             self._look_at_processing(seen)
             self._look_at_window(seen)
-            reused = self._look_for_reuse(seen)
-        violations = len(seen.findings) + max(reused - SAMPLE, 0)
-        findings = tuple(seen.findings[:SAMPLE])
+            further = self._look_for_reuse(seen)
         return Result(
             examined,
-            violations,
-            findings,
+            len(seen.findings) + further,
+            tuple(seen.findings[:SAMPLE]),
             seen.measures,
             tuple(seen.notes),
             samples=tuple(seen.samples),
@@ -250,7 +248,10 @@ class IdempotencyRequests(DatabaseCheck):
         return sorted(told.items())
 
     def _look_for_reuse(self, seen: _Seen) -> int:
-        """Keys of several rows that are not one request; an index on the key finds them."""
+        """Find keys of several rows that are not one request, along an index on the key.
+
+        Returns how many there are beyond those that become findings.
+        """
         rows, snapshot = seen.rows, seen.snapshot
         columns: list[Row] = [rows.c[self.key], *(rows.c[name] for name in self.scope)]
         repeated = select(*columns).where(columns[0].is_not(None)).group_by(*columns)
@@ -265,7 +266,7 @@ class IdempotencyRequests(DatabaseCheck):
         )
         found, number = snapshot.sampled(reused.order_by(named))
         seen.findings += [self._reused(*row) for row in found]
-        return number
+        return number - len(found)
 
     def _described(self, name: str, seen: _Seen) -> catalog.Column:
         return seen.snapshot.described(self.table, name)
