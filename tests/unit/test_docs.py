@@ -148,7 +148,7 @@ def test_every_default_is_told_right() -> None:
         if len(cells) == 3:  # the databases' time_limit comes before those of other sources
             defaults.setdefault(cells[0].strip("`"), cells[1].strip('`"'))
     assert defaults["port"] == str(config.HttpSettings().port)
-    assert defaults["complete"] == config.ScheduleSettings().complete
+    assert defaults["complete"] == str(config.ScheduleSettings().complete)
     assert defaults["overlap"] == "10m"
     assert config.ScheduleSettings().overlap.seconds == 600
     assert int(defaults["overlap_rows"]) == config.ScheduleSettings().overlap_rows
