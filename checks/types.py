@@ -28,6 +28,14 @@ def parse_duration(value: object) -> timedelta:
         raise ValueError("this duration is too long") from None
 
 
+def duration(value: timedelta) -> str:
+    """A duration as the configuration writes it, in the largest unit that takes a whole number."""
+    seconds = int(value.total_seconds())
+    fitting = [(seconds // size, unit) for unit, size in _UNITS.items() if seconds % size == 0]
+    number, unit = fitting[-1] if seconds else (0, "s")
+    return f"{number}{unit}"
+
+
 def parse_ratio(value: object) -> float:
     """Read a share of a whole, `5%` or 0.05, as a number above 0 and up to 1.
 

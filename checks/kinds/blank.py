@@ -24,6 +24,11 @@ class Blank(RowCheck):
     adds_up: ClassVar[bool] = True
 
     @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """What cannot be seen and is a value all the same."""
+        return ("invisible characters that Unicode does not call white space: zero-width space",)
+
+    @property
     def reads_columns(self) -> tuple[str, ...]:
         """The column."""
         return (self.column,)

@@ -41,6 +41,12 @@ class Columns(Check):
     columns: Mapping[Identifier, Declaration] = {}
     retired_columns: tuple[Identifier, ...] = ()
 
+    @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """What is not compared."""
+        undeclared = "whether a column may be NULL, where its declaration does not say"
+        return ("character sets and collations", undeclared)
+
     def look(self, keys: Keys = ()) -> str | None:
         """What the catalog says of the columns."""
         names = [str(key["column"]) for key in having(keys, ("table", "column"))]

@@ -15,7 +15,7 @@ from checks.kinds.idempotency_requests.inspection import NO_PATH, SHOWN_DIGEST, 
 from checks.sql import catalog, timestamps
 from checks.sql.inspection import Keys
 from checks.sql.statements import as_bytes, counted, rows_of, scalar, shown
-from checks.types import Duration, Identifier, Ratio, Slug
+from checks.types import Duration, Identifier, Ratio, Slug, duration
 
 MOST_PATHS = 50_000
 """Different paths that one question takes apart; the rest, the least asked for, is left out."""
@@ -81,6 +81,19 @@ class IdempotencyRequests(Check):
         """The highest share of failed requests."""
         minutes = self.window.total_seconds() / 60
         return f"{self.most_failed:.4g} of a path's requests in {minutes:g} min failed at most"
+
+    @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """Paths with few requests, and what is not asked."""
+        span = duration(self.window)
+        found = [
+            f"failures of a path with fewer than {self.minimum} requests in {span}",
+            "keys that are NULL",
+            "requests refused with 409: they leave no row, and `conflict_rate` counts them",
+        ]
+        if self.processing_limit is None:
+            found.append("how long requests are processed: no `processing_limit` is declared")
+        return tuple(found)
 
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
