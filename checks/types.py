@@ -28,12 +28,11 @@ def parse_duration(value: object) -> timedelta:
         raise ValueError("this duration is too long") from None
 
 
-def duration(value: timedelta) -> str:
-    """A duration as the configuration writes it, in the largest unit that takes a whole number."""
+def duration_text(value: timedelta) -> str:
+    """A duration as the configuration writes it, in the largest unit that divides it: `5m`."""
     seconds = int(value.total_seconds())
-    fitting = [(seconds // size, unit) for unit, size in _UNITS.items() if seconds % size == 0]
-    number, unit = fitting[-1] if seconds else (0, "s")
-    return f"{number}{unit}"
+    fitting = [f"{seconds // size}{unit}" for unit, size in _UNITS.items() if seconds % size == 0]
+    return fitting[-1] if seconds else "0s"
 
 
 def parse_ratio(value: object) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from math import ceil
 from operator import add
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 from sqlalchemy import (
@@ -23,6 +23,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from checks.card import Alert, Card, Words
 from checks.contract import (
     EVERYTHING,
     SAMPLE,
@@ -66,6 +67,21 @@ class Backing(Check):
     """
 
     model_config = Check.model_config | {"arbitrary_types_allowed": True}
+
+    card: ClassVar[Card] = Card(
+        violation="an owner whose amount is not what is held",
+        title=Words(en="backing of frozen amounts", zh="冻结金额依据"),
+        alert=Alert(
+            name="ReconcilerFrozenUnexplained",
+            rank=60,
+            meaning="a frozen amount that nothing holds",
+            summary="The frozen amounts of {count} owners in {table} are not what is held"
+            " ({check}).",
+            advice="Points are frozen for nothing, or held by something that froze nothing.",
+            explanation="what is frozen is more, or less, than what is held by listings and"
+            " orders.",
+        ),
+    )
 
     kind: Literal["backing"] = "backing"
     severity: Severity = Severity.CRITICAL

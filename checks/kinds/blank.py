@@ -1,11 +1,12 @@
 """`blank`: no key is NULL, empty or nothing but white space."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, true
 
-from checks.contract import Scalar
+from checks.card import Card, Phrase, Section, Words
+from checks.contract import Result, Scalar
 from checks.kinds.row_check import RowCheck, View
 from checks.sql.statements import WHITE_SPACE, as_unicode, only_white_space, row_estimate
 from checks.types import Identifier
@@ -16,12 +17,42 @@ ABOVE_WHITE_SPACE = "\ud7a3"
 """A character that every collation sorts after all white space."""
 
 
+WAYS = {
+    "null": Words(en="{column} is NULL", zh="{column} 为 NULL"),
+    "empty": Words(en="{column} is empty", zh="{column} 为空字符串"),
+    "white_space": Words(
+        en="{column} is only white space: {value}", zh="{column} 仅含空白字符：{value}"
+    ),
+}
+"""The ways in which a value is missing, by the name of the measure."""
+
+
+def phrases(evidence: Mapping[str, object]) -> Iterator[Phrase]:
+    """What a report says of a row."""
+    for column, value in evidence.items():
+        way = "null" if value is None else "white_space" if value else "empty"
+        yield Phrase(WAYS[way], {"column": column, "value": value})
+
+
 class Blank(RowCheck):
     """Whether every row has a value in a column that is more than white space."""
+
+    card: ClassVar[Card] = Card(
+        violation="a row without a value",
+        title=Words(en="blank values", zh="空值"),
+        clean=Words(en="no blank value", zh="无空值"),
+        section=Section.BLANKS,
+        phrases=phrases,
+    )
 
     kind: Literal["blank"] = "blank"
     column: Identifier
     adds_up: ClassVar[bool] = True
+
+    def report_fields(self, result: Result | None) -> Mapping[str, Any]:
+        """The column, and how many of its values are missing in which way."""
+        measures = {name: result and result.measures.get(name) for name in WAYS}
+        return {"column": self.column, **measures}
 
     @property
     def leaves_out(self) -> tuple[str, ...]:

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
+from checks.card import SCHEMA_DRIFT, Card, SchemaFacts, Section, Words
 from checks.contract import EVERYTHING, Check, Finding, Result, Sources, Window
 from checks.sql import catalog
 from checks.sql.inspection import Keys, having, in_catalog
@@ -37,6 +38,13 @@ def is_declared_not_null(declaration: str) -> bool:
 class Columns(Check):
     """Whether columns are as declared, and those under an old name no longer exist."""
 
+    card: ClassVar[Card] = Card(
+        violation="a column that is not as declared",
+        title=Words(en="columns", zh="列定义"),
+        alert=SCHEMA_DRIFT,
+        section=Section.COLUMNS,
+    )
+
     kind: Literal["columns"] = "columns"
     columns: Mapping[Identifier, Declaration] = {}
     retired_columns: tuple[Identifier, ...] = ()
@@ -46,6 +54,10 @@ class Columns(Check):
         """What is not compared."""
         undeclared = "whether a column may be NULL, where its declaration does not say"
         return ("character sets and collations", undeclared)
+
+    def schema_facts(self) -> SchemaFacts:
+        """The declarations, and what must be gone."""
+        return SchemaFacts(columns=self.columns, retired_columns=self.retired_columns)
 
     def look(self, keys: Keys = ()) -> str | None:
         """What the catalog says of the columns."""

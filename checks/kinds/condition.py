@@ -1,11 +1,12 @@
 """`condition`: every row satisfies an expression."""
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from sqlalchemy import ColumnElement, Connection, func, not_, select
 
-from checks.contract import Scalar
+from checks.card import Card, Section, Words
+from checks.contract import Result, Scalar
 from checks.kinds.row_check import RowCheck, View
 from checks.sql.expression import Expression
 from checks.sql.statements import scalar, shown
@@ -18,10 +19,35 @@ MOST_TALLIED = 50
 class Condition(RowCheck):
     """Whether an expression is true for every row. False and unknown (NULL) are violations."""
 
+    card: ClassVar[Card] = Card(
+        violation="a row for which the expression is not true",
+        title=Words(en="condition", zh="业务规则"),
+        clean=Words(en="conditions hold", zh="业务规则成立"),
+        evidence_says_all=True,
+    )
+
     kind: Literal["condition"] = "condition"
     expression: Expression
     tally: Identifier | None = None
     """A column with few values, such as a status, whose rows are counted value by value."""
+
+    @property
+    def section(self) -> Section:
+        """That of states, where it counts rows by state."""
+        return Section.STATES if self.tally else self.card.section
+
+    def report_fields(self, result: Result | None) -> Mapping[str, Any]:
+        """The states, the most frequent first."""
+        if not self.tally:
+            return {}
+        measures = result.measures if result else {}
+        frequent = sorted(measures.items(), key=lambda item: (-item[1], item[0]))
+        states = [{"value": value, "rows": rows} for value, rows in frequent]
+        return {
+            "column": self.tally,
+            "expression": self.expression.source,
+            "states": states if result else None,
+        }
 
     def complaints(self, connection: Connection) -> Iterator[str]:
         """What the expression compares with that never is."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 from sqlalchemy import (
@@ -18,6 +18,7 @@ from sqlalchemy import (
     select,
 )
 
+from checks.card import Card, Words
 from checks.contract import EVERYTHING, SAMPLE, Finding, Result, Scalar, Sources, Window
 from checks.keys.pattern import Patterns, is_blank, longest, obeys
 from checks.kinds.row_check import RowCheck, View
@@ -33,6 +34,11 @@ Built = ColumnElement[Any]
 
 class KeyFormat(RowCheck):
     """Whether every value of a key column that is more than white space obeys one of the rules."""
+
+    card: ClassVar[Card] = Card(
+        violation="a row whose key is not written as the standard says",
+        title=Words(en="keys as the standard says", zh="键格式"),
+    )
 
     kind: Literal["key_format"] = "key_format"
     column: Identifier

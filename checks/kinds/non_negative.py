@@ -3,11 +3,12 @@
 import math
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from sqlalchemy import ColumnElement, or_
 
-from checks.contract import Scalar
+from checks.card import Alert, Card, Section, Words
+from checks.contract import Result, Scalar
 from checks.kinds.row_check import RowCheck, View
 from checks.types import Columns, Severity
 
@@ -15,9 +16,31 @@ from checks.types import Columns, Severity
 class NonNegative(RowCheck):
     """Whether no row holds a negative amount in any of the columns. NULL is not negative."""
 
+    card: ClassVar[Card] = Card(
+        violation="a row with a negative amount",
+        title=Words(en="negative amounts", zh="负数金额"),
+        clean=Words(en="no negative amount", zh="无负数金额"),
+        section=Section.BALANCES,
+        evidence_says_all=True,
+        alert=Alert(
+            name="ReconcilerNegativeAmount",
+            rank=20,
+            meaning="an amount below zero",
+            summary="{count} rows of {table} have a negative amount ({check}).",
+            advice="Somebody could spend more than they had. Stop the account's spending before"
+            " anything else.",
+            explanation="an amount is below zero. The number is that of rows.",
+        ),
+    )
+
     kind: Literal["non_negative"] = "non_negative"
     severity: Severity = Severity.CRITICAL
     columns: Columns
+
+    def report_fields(self, result: Result | None) -> Mapping[str, Any]:
+        """How many amounts of each column are negative."""
+        negative = {name: result and result.measures.get(name) for name in self.columns}
+        return {"negative": negative}
 
     @property
     def leaves_out(self) -> tuple[str, ...]:

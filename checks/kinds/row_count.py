@@ -1,9 +1,10 @@
 """`row_count`: how many rows a table has, and whether that is within bounds."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from checks.card import Card, Family, Sample, Section, Words
 from checks.contract import EVERYTHING, Check, Finding, Result, Sources, Window
 from checks.sql import catalog
 from checks.sql.inspection import Keys
@@ -28,10 +29,31 @@ class RowBounds(BaseModel):
         return self
 
 
+TABLE_ROWS = Family(
+    name="reconciler_table_rows",
+    type="gauge",
+    help="Exact rows at the latest count.",
+    labels=("table",),
+    meaning="exact rows at the latest count",
+)
+
+
 class RowCount(RowBounds, Check):
     """The exact rows of a table; a violation when they are fewer or more than allowed."""
 
+    card: ClassVar[Card] = Card(
+        violation="a table with too few or too many rows",
+        title=Words(en="number of rows", zh="行数"),
+        evidence_says_all=True,
+        families=(TABLE_ROWS,),
+    )
+
     kind: Literal["row_count"] = "row_count"
+
+    @property
+    def section(self) -> Section:
+        """The line of the table; without bounds it only counts."""
+        return self.card.section if self.rule else Section.ROWS
 
     @property
     def rule(self) -> str | None:
@@ -50,11 +72,12 @@ class RowCount(RowBounds, Check):
         with sources.snapshot(self.database) as connection:
             catalog.require(connection, self.table, ())
             rows = row_total(connection, self.table)
-        measures = {"rows": rows}
+        measures, samples = {"rows": rows}, (Sample(TABLE_ROWS, (self.table,), rows),)
         if self.at_least <= rows and (self.at_most is None or rows <= self.at_most):
-            return Result(rows, 0, measures=measures)
+            return Result(rows, 0, measures=measures, samples=samples)
         allowed = f"at least {self.at_least}"
         if self.at_most is not None:
             allowed += f" and at most {self.at_most}"
         message = f"{self.table} has {rows} rows, allowed are {allowed}"
-        return Result(rows, 1, (Finding({"table": self.table}, message, {"rows": rows}),), measures)
+        finding = Finding({"table": self.table}, message, {"rows": rows})
+        return Result(rows, 1, (finding,), measures, samples=samples)

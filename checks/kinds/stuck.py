@@ -3,20 +3,34 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
+from checks.card import Alert, Card, Words
 from checks.contract import EVERYTHING, Finding, Result, Scalar, Sources, Window
 from checks.kinds.row_check import RowCheck, View
 from checks.sql import catalog, timestamps
 from checks.sql.expression import Expression
 from checks.sql.statements import counted
-from checks.types import Duration, Identifier, duration
+from checks.types import Duration, Identifier, duration_text
 
 
 class Stuck(RowCheck):
     """Whether every row that is in a passing state has not been in it for too long."""
+
+    card: ClassVar[Card] = Card(
+        violation="a row that is in a passing state for too long",
+        title=Words(en="stuck in a passing state", zh="滞留状态"),
+        alert=Alert(
+            name="ReconcilerStuck",
+            rank=90,
+            meaning="rows that stay where they should only pass",
+            summary="{count} rows of {table} stay in a passing state for too long ({check}).",
+            advice="Does the process run that should move them on?",
+            explanation="rows stay in a passing state for too long.",
+        ),
+    )
 
     kind: Literal["stuck"] = "stuck"
     when: Expression
@@ -35,7 +49,7 @@ class Stuck(RowCheck):
         """Rows that are not in the state, or not for long."""
         return (
             f"rows for which this is not true: {self.when.source}",
-            f"rows in that state for {duration(self.longer_than)} or less",
+            f"rows in that state for {duration_text(self.longer_than)} or less",
         )
 
     @property

@@ -1,8 +1,9 @@
 """`tables`: a required table exists, a retired one does not."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
+from checks.card import SCHEMA_DRIFT, Card, SchemaFacts, Section, Words
 from checks.contract import EVERYTHING, Check, Finding, Result, Sources, Window
 from checks.sql import catalog
 from checks.sql.inspection import Keys, in_catalog
@@ -13,8 +14,19 @@ _BASE_TABLES = ("BASE TABLE", "SYSTEM VERSIONED")
 class Tables(Check):
     """Whether a table exists as a base table or, when it is retired, does not exist at all."""
 
+    card: ClassVar[Card] = Card(
+        violation="a table that is missing, or there although retired",
+        title=Words(en="existence", zh="表存在性"),
+        alert=SCHEMA_DRIFT,
+        section=Section.TABLES,
+    )
+
     kind: Literal["tables"] = "tables"
     retired: bool = False
+
+    def schema_facts(self) -> SchemaFacts:
+        """Whether the table is to be gone."""
+        return SchemaFacts(retired=self.retired)
 
     def look(self, keys: Keys = ()) -> str | None:
         """What the catalog says of the table."""

@@ -1,8 +1,9 @@
 """`unique_index`: the database itself forbids two rows with the same key."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
+from checks.card import SCHEMA_DRIFT, Card, SchemaFacts, Section, Words
 from checks.contract import EVERYTHING, Check, Finding, Result, Sources, Window
 from checks.sql import catalog
 from checks.sql.inspection import Keys, in_catalog
@@ -16,6 +17,13 @@ class UniqueIndex(Check):
     about the key and do not count.
     """
 
+    card: ClassVar[Card] = Card(
+        violation="a key without a unique index",
+        title=Words(en="unique index", zh="唯一索引"),
+        alert=SCHEMA_DRIFT,
+        section=Section.INDEXES,
+    )
+
     kind: Literal["unique_index"] = "unique_index"
     columns: Columns
     index: Identifier | None = None
@@ -25,6 +33,10 @@ class UniqueIndex(Check):
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The columns of the key."""
         return {self.table: self.columns}
+
+    def schema_facts(self) -> SchemaFacts:
+        """The key and its index."""
+        return SchemaFacts(key=self.columns, indexed=True, index=self.index)
 
     def look(self, keys: Keys = ()) -> str | None:
         """The indexes of the table."""

@@ -20,7 +20,7 @@ from worker.cli.main import app
 from worker.demo import ledger as demo
 from worker.demo.faults import FAULTS, inject
 from worker.explain import record
-from worker.scheduling.execute import Outcome
+from worker.model.run import Outcome
 
 URL = "RECONCILER_DATABASES__LEDGER__URL"
 

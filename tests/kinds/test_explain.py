@@ -3,7 +3,7 @@
 from checks.contract import EVERYTHING
 from tests.support.ledgers import Ledger, check, on_mysql, on_servers
 from worker.explain import Recording, record
-from worker.scheduling.execute import Outcome, Scope
+from worker.model.run import Outcome, Scope
 
 KEY = {"primary_key": "id", "columns": ["k"]}
 MANY = 3_000

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from checks.registry import KINDS
 from checks.sql.executed import executed
-from checks.types import duration, parse_duration
+from checks.types import duration_text, parse_duration
 from tests.support import SHIPPED
 from tests.support.snapshots import Text
 from worker import config
@@ -76,7 +76,7 @@ def test_names_are_chosen_as_by_check() -> None:
 @pytest.mark.parametrize("text", ["0s", "90s", "10m", "1h", "7d"])
 def test_durations_are_written_as_they_are_read(text: str) -> None:
     """A duration goes back to the largest unit that takes a whole number."""
-    assert text == "0s" or duration(parse_duration(text)) == text
+    assert text == "0s" or duration_text(parse_duration(text)) == text
 
 
 @pytest.mark.parametrize(

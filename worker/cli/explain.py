@@ -12,7 +12,7 @@ from worker.cli.common import ConfigPath, Exit, Format, chosen, load
 from worker.config import Config
 from worker.explain import Recording
 from worker.state.read_scope import everything
-from worker.telemetry import log
+from worker.text.encode import dump
 
 app = typer.Typer(add_completion=False)
 
@@ -36,7 +36,7 @@ def explain(
     described = [(explaining.describe(current, each), recordings.get(each.name)) for each in asked]
     if output is Format.JSON:
         checks = [explaining.as_json(*each) for each in described]
-        sys.stdout.write(log.dump({"checks": checks}) + "\n")
+        sys.stdout.write(dump({"checks": checks}) + "\n")
     else:
         typer.echo(explaining.as_text(described))
     done = all(one.run.completed for each in recordings.values() for one in each)

@@ -8,8 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from checks.contract import Check
-from checks.types import duration
-from worker.alerts.names import alert_of
+from checks.types import duration_text
 from worker.config import Config, DatabaseSettings, Schedule, Settings
 from worker.scheduling.pacing import soonest
 from worker.text.fields import fields
@@ -87,7 +86,7 @@ def describe(config: Config, check: Check) -> Description:
         leaves_out=check.leaves_out,
         severity=check.severity.value,
         confirmations=check.confirmations,
-        alert=(alert := alert_of(check.kind)),
+        alert=(alert := check.card.alert.name),
         pushed=check.severity in settings.alerts.push,
         runbook=f"{settings.http.external_url or ''}/runbooks/{alert}",
         schedule=_timetable(config, check),
@@ -113,7 +112,7 @@ def _timetable(config: Config, check: Check) -> Timetable:
         complete=None if check.follows else _written(schedule.complete),
         zone=config.settings.timezone,
         incremental=_cursors(check),
-        overlap=duration(schedule.overlap),
+        overlap=duration_text(schedule.overlap),
         overlap_rows=schedule.overlap_rows,
         deferred=tuple(_deferred(config.settings, check)),
     )
@@ -123,11 +122,11 @@ def _soonest(check: Check, every: Schedule, critical: timedelta) -> str | None:
     if not isinstance(every, timedelta):
         return None
     least = soonest(check, every, critical)
-    return duration(least) if least < every else None
+    return duration_text(least) if least < every else None
 
 
 def _written(every: Schedule) -> str:
-    return duration(every) if isinstance(every, timedelta) else every
+    return duration_text(every) if isinstance(every, timedelta) else str(every)
 
 
 def _cursors(check: Check) -> dict[str, str]:
@@ -140,7 +139,7 @@ def _cursors(check: Check) -> dict[str, str]:
 
 def _deferred(settings: Settings, check: Check) -> list[str]:
     found = [
-        f"for {duration(each.lasts)} from {each.cron}: {each.reason}"
+        f"for {duration_text(each.lasts)} from {each.cron}: {each.reason}"
         for each in settings.maintenance
     ]
     if settings.schedule.pause_file:
@@ -161,7 +160,7 @@ def _over(database: DatabaseSettings) -> str | None:
 
 
 def _limit(settings: Settings, check: Check) -> str:
-    return duration(settings.databases[check.database].time_limit)
+    return duration_text(settings.databases[check.database].time_limit)
 
 
 def _qualified(settings: Settings, check: Check) -> list[str]:

@@ -21,7 +21,8 @@ from checks.sql.executed import executed
 from checks.sql.statements import START_OF_LONG, scalar
 from worker.explain import query_plan
 from worker.explain.query_plan import Step
-from worker.scheduling.execute import Run, execute
+from worker.model.run import Run
+from worker.scheduling.execute import execute
 
 _ABOUT_NO_ROWS = ("information_schema", "sqlite_schema", "pragma_")
 _SHOWN_IN_ANY_CASE = {"", "0", "1", "-1", "None", "True", "False"}

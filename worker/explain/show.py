@@ -7,9 +7,9 @@ from typing import Any
 
 from worker.explain.description import Description, Timetable
 from worker.explain.recording import Recording, Scan, Statement
-from worker.scheduling.execute import Scope
+from worker.model.run import Scope
 from worker.scheduling.pacing import REST
-from worker.telemetry.log import dump, harmless
+from worker.text.encode import dump, harmless
 
 Explained = tuple[Description, Sequence[Recording] | None]
 """A check, and its runs where it was run."""

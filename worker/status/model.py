@@ -17,13 +17,15 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
+from checks.card import Detail as Shown
 from checks.contract import Check
 from checks.types import Severity
 from worker.cli.printing import finding_as_json
-from worker.scheduling.execute import Outcome, Run
-from worker.scheduling.pauses import Pause
-from worker.sources import Identity
-from worker.state import FindingState, LastRun, State, queries, runs
+from worker.model.finding import FindingState
+from worker.model.pause import Pause
+from worker.model.run import LastRun, Outcome, Run
+from worker.model.server import Identity
+from worker.state import State, queries, runs
 from worker.state.queries import UNRESOLVED
 from worker.state.schema import Row
 from worker.text.inspection import look
@@ -199,10 +201,18 @@ class Detail:
     look: str | None
     """SQL with which a person looks at the findings; None where no SQL can tell."""
 
+    @property
+    def details(self) -> Sequence[Shown]:
+        """What the latest run saw beside findings; nothing where it could not tell."""
+        latest = self.summary.latest
+        return latest.result.details if latest and latest.result else ()
+
 
 def abridged(run: Run) -> Run:
     """A run as it is remembered here: what the state keeps anyway would only fill the memory."""
-    return replace(run, result=run.result and replace(run.result, findings=(), cursor=None))
+    return replace(
+        run, result=run.result and replace(run.result, findings=(), cursor=None, samples=())
+    )
 
 
 def overview(known: Known, state: State) -> Overview:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from checks.contract import Check
-from checks.types import duration
+from checks.types import duration_text
 
 _LEFT_OUT = {"name", "kind", "database", "table", "severity", "confirmations", "interfaces"}
 
@@ -28,7 +28,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(each) for each in value]
     if isinstance(value, timedelta):
-        return duration(value)
+        return duration_text(value)
     if value is None or isinstance(value, int | float):
         return value
     return str(getattr(value, "source", value))  # conditions and templates as they are written

@@ -18,13 +18,13 @@ from checks.types import Severity
 from worker import status
 from worker.alerts.names import alert_of
 from worker.cli.printing import utc
-from worker.state import FindingState, State, queries, runs
+from worker.model.finding import FindingState
+from worker.state import State, queries, runs
 from worker.state.queries import UNRESOLVED
 from worker.state.schema import Row
 from worker.status import CheckStatus, Detail, Known, Status
-from worker.telemetry.log import dump
+from worker.text.encode import dump
 from worker.text.fields import fields
-from worker.web import formatting
 from worker.web.server import Page
 
 Json = dict[str, Any]
@@ -241,7 +241,7 @@ def _detail(found: Detail) -> Json:
         "not_listed": found.unlisted,
         "resolved": found.resolved,
         "runs": [_run(each) for each in found.runs],
-        "traffic": [each.as_json() for each in formatting.conflicts(found.summary.latest)],
+        "traffic": [dict(each.fields) for each in found.details],
     }
 
 

@@ -1,18 +1,14 @@
-"""Values as pages put them into words: ages, durations, fields of a check, what conflicts."""
+"""Values as pages put them into words: ages, durations, fields of a check."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from checks.contract import Check
-from checks.http_log.counts import CODES, OTHER, Seen
-from worker.scheduling.execute import Run
-from worker.state import FindingState
+from worker.model.finding import FindingState
 from worker.state.queries import UNRESOLVED
 from worker.status import CheckStatus, Overview, Status
-from worker.telemetry.log import dump
+from worker.text.encode import dump
 from worker.text.printable import visible
 
 LONGEST = 200
@@ -119,57 +115,3 @@ def rank(each: CheckStatus) -> tuple[int, bool, int]:
 
 
 _STATUSES = list(Status)
-
-
-@dataclass(frozen=True, slots=True)
-class Conflicts:
-    """What a route answered in a window of time."""
-
-    window: str
-    route: str
-    method: str
-    seen: Seen
-
-    def as_json(self) -> dict[str, Any]:
-        """The same as programs read it; the names are those of `reconciler traffic`."""
-        return {
-            "window": self.window,
-            "route": self.route,
-            "method": self.method,
-            "requests": round(self.seen.requests),
-            "conflicts": round(self.seen.all_conflicts),
-            "ratio": round(self.seen.ratio, 6),
-            "codes": {code: round(number) for code, number in self.codes},
-        }
-
-    @property
-    def codes(self) -> list[tuple[str, float]]:
-        """The reasons, in the order of the documentation."""
-        known = self.seen.conflicts
-        return [(code, known[code]) for code in (*CODES, OTHER) if known.get(code)]
-
-
-def codes(row: Conflicts) -> str:
-    """The reasons of a route's conflicts."""
-    return ", ".join(f"{code} {round(number):,}" for code, number in row.codes)
-
-
-def conflicts(latest: Run | None) -> list[Conflicts]:
-    """What the latest run of `conflict_rate` saw, the most conflicts of each window first."""
-    traffic = latest and latest.result and latest.result.traffic
-    found = [
-        Conflicts(window, route, method, seen)
-        for window, counts in (traffic.windows if traffic else {}).items()
-        for (route, method), seen in counts.items()
-        if seen.requests
-    ]
-    return sorted(
-        found,
-        key=lambda each: (
-            each.window != "short",
-            -each.seen.all_conflicts,
-            -each.seen.requests,
-            each.route,
-            each.method,
-        ),
-    )

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from checks.types import duration
+from checks.types import duration_text
 from worker import status
 from worker.alerts.names import alert_of
 from worker.state import State
@@ -33,7 +33,7 @@ FINDINGS_SHOWN = 100
 RUNS_SHOWN = 12
 """Runs on the page of a check that are shown unasked."""
 
-ROUTES_SHOWN = 50
+DETAILS_SHOWN = 50
 """Routes of which the page of a check tells the conflicts."""
 
 _ICONS = {
@@ -79,7 +79,6 @@ class Pages:
         if found is None:
             return _missing(f"No check is named {name}", "It may have been renamed or removed.")
         check = found.summary.check
-        traffic = formatting.conflicts(found.summary.latest)
         return _page(
             "check.html.j2",
             root="../",
@@ -89,8 +88,7 @@ class Pages:
             check=check,
             each=found.summary,
             alert=alert_of(check.kind),
-            traffic=traffic[:ROUTES_SHOWN],
-            traffic_total=len(traffic),
+            details_shown=DETAILS_SHOWN,
             runs_shown=RUNS_SHOWN,
         )
 
@@ -165,7 +163,7 @@ def _environment() -> Environment:
     }
     made.globals |= {
         "words": formatting,
-        "duration": duration,
+        "duration_text": duration_text,
         "fields": fields,
         "Status": Status,
         "version": version("reconciler"),

@@ -14,6 +14,7 @@ from sqlalchemy import (
     true,
 )
 
+from checks.card import Alert, Card, Words
 from checks.contract import (
     EVERYTHING,
     SAMPLE,
@@ -47,6 +48,21 @@ class Balance(Check):
     And whether the ledger rows of a group that has one balance row chain, in the order of their
     ids, from 0 to the balance.
     """
+
+    card: ClassVar[Card] = Card(
+        violation="an account's asset whose ledger rows and balance do not agree",
+        title=Words(en="ledger and balances", zh="流水与余额"),
+        alert=Alert(
+            name="ReconcilerBalanceMismatch",
+            rank=30,
+            meaning="ledger and balance apart",
+            summary="Ledger and balance disagree for {count} accounts' assets in {table}"
+            " ({check}).",
+            advice="Is the number growing? Then some code changes one side without the other: stop"
+            " it first.",
+            explanation="ledger and balance do not agree. The number is that of accounts' assets.",
+        ),
+    )
 
     kind: Literal["balance"] = "balance"
     severity: Severity = Severity.CRITICAL

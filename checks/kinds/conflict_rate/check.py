@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from checks.card import Card, Words
 from checks.contract import (
     EVERYTHING,
     SAMPLE,
@@ -17,15 +18,16 @@ from checks.contract import (
     Sources,
     Window,
 )
-from checks.http_log.counts import Counts, Route, Traffic
+from checks.http_log.counts import Counts, Route
 from checks.http_log.routes import Routes, shape
 from checks.keys.interfaces import Interface
 from checks.keys.interfaces import Route as RouteTemplate
 from checks.kinds.conflict_rate import promql
+from checks.kinds.conflict_rate.exported import ALERT, DETAILS, FAMILIES, Traffic, details, samples
 from checks.kinds.conflict_rate.promql import Queries
 from checks.kinds.conflict_rate.tally import LATE, USUAL_DAYS, Spans, Tally
 from checks.kinds.conflict_rate.thresholds import Limits, Observed, breaches, findings
-from checks.types import Duration, Ratio, Slug, duration
+from checks.types import Duration, Ratio, Slug, duration_text
 
 ENOUGH_LINES = 100
 """Lines after which a log without one request is taken for one that is read wrongly."""
@@ -36,6 +38,15 @@ class ConflictRate(Check):
 
     reads: ClassVar[str] = "source"
     follows: ClassVar[bool] = True
+
+    card: ClassVar[Card] = Card(
+        violation="a route, key or client with too many conflicts; a write against the key"
+        " standard",
+        title=Words(en="conflicts of requests", zh="请求冲突率"),
+        alert=ALERT,
+        families=FAMILIES,
+        details=DETAILS,
+    )
 
     kind: Literal["conflict_rate"] = "conflict_rate"
     database: Literal[""] = ""
@@ -86,7 +97,7 @@ class ConflictRate(Check):
     @property
     def leaves_out(self) -> tuple[str, ...]:
         """Routes with few requests."""
-        spans = f"{duration(self.short)} or {duration(self.long)}"
+        spans = f"{duration_text(self.short)} or {duration_text(self.long)}"
         return (f"the ratio of a route with fewer than {self.minimum} requests in {spans}",)
 
     @property
@@ -135,18 +146,14 @@ class ConflictRate(Check):
         elif at < now:
             notes.append(f"the newest line is {now - at} s old as it is read: is timezone right?")
         found = self._judged(tally, at)
+        windows = {"short": tally.short.until(at), "long": tally.long.until(at)}
         return Result(
             examined,
             len(found),
             tuple(found[:SAMPLE]),
             notes=tuple(notes),
             cursor={"place": place, "tally": tally.left(), "routes": list(routes.learnt)},
-            traffic=Traffic(
-                tally.totals,
-                {"short": tally.short.until(at), "long": tally.long.until(at)},
-                tally.lines,
-                behind,
-            ),
+            **self._exported(Traffic(tally.totals, windows, tally.lines, behind)),
         )
 
     def _judged(self, tally: Tally, at: int) -> list[Finding]:
@@ -181,8 +188,15 @@ class ConflictRate(Check):
             len(found),
             tuple(found[:SAMPLE]),
             notes=tuple(dict.fromkeys(notes)),
-            traffic=Traffic(windows={"short": short, "long": long}),
+            **self._exported(Traffic(windows={"short": short, "long": long})),
         )
+
+    def _exported(self, traffic: Traffic) -> dict[str, Any]:
+        lengths = {"short": self.short, "long": self.long}
+        return {
+            "samples": tuple(samples(self.source, traffic)),
+            "details": details(traffic.windows, lengths),
+        }
 
     def _limits(self) -> Limits:
         return Limits(

@@ -1,7 +1,7 @@
 """`duplicates`: no two rows share a key."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 from sqlalchemy import (
     ColumnElement,
@@ -20,6 +20,7 @@ from sqlalchemy import (
     select,
 )
 
+from checks.card import Alert, Card, Phrase, SchemaFacts, Section, Words
 from checks.contract import (
     EVERYTHING,
     SAMPLE,
@@ -54,12 +55,45 @@ GROUPS_IN_FULL = 20
 """Groups whose rows are looked up one by one; of further ones the first and the last is told."""
 
 
+SHARED = Words(
+    en="{rows} rows share this key; row ids: {ids}", zh="{rows} 行使用同一个键，行主键：{ids}"
+)
+SPELLED = Words(
+    en="spelled {spellings}, equal under the collation",
+    zh="写法分别为 {spellings}，按排序规则视为相等",
+)
+
+
+def phrases(evidence: Mapping[str, object]) -> Iterator[Phrase]:
+    """What a report says of a group."""
+    yield Phrase(SHARED, {"rows": evidence.get("rows"), "ids": evidence.get("row_ids", ())})
+    if spellings := evidence.get("spellings"):
+        yield Phrase(SPELLED, {"spellings": spellings})
+
+
 class Duplicates(Check):
     """Whether any two rows are equal in all key columns, under the columns' collations.
 
     Rows whose key columns are all NULL have no key and are left to `blank`. Otherwise NULL counts
     as a value equal to itself (SQL: NULLS NOT DISTINCT), unless `nulls = "distinct"`.
     """
+
+    card: ClassVar[Card] = Card(
+        violation="a group of rows that share a key",
+        title=Words(en="duplicates", zh="重复"),
+        clean=Words(en="no duplicate", zh="无重复"),
+        section=Section.DUPLICATES,
+        phrases=phrases,
+        alert=Alert(
+            name="ReconcilerDuplicates",
+            rank=10,
+            meaning="one key, several rows",
+            summary="{count} keys of {table} are held by several rows ({check}).",
+            advice="An action may have been booked twice. Is the unique index still there?",
+            explanation="rows share a key that must be unique. The number is that of keys, not of"
+            " rows.",
+        ),
+    )
 
     kind: Literal["duplicates"] = "duplicates"
     severity: Severity = Severity.CRITICAL
@@ -77,6 +111,16 @@ class Duplicates(Check):
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The key, and the primary key by which findings name rows."""
         return {self.table: tuple(dict.fromkeys((self.primary_key, *self.columns)))}
+
+    def schema_facts(self) -> SchemaFacts:
+        """The key."""
+        return SchemaFacts(key=self.columns)
+
+    def report_fields(self, result: Result | None) -> Mapping[str, Any]:
+        """The key, and what was counted of its groups."""
+        counted = ("surplus_rows", "groups_spelled_differently")
+        measures = {name: result and result.measures.get(name) for name in counted}
+        return {"columns": self.columns, "nulls": self.nulls, **measures}
 
     def look(self, keys: Keys = ()) -> str | None:
         """The rows of some groups, or all groups with the first and the last of their rows."""

@@ -4,23 +4,32 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from sqlalchemy import ColumnElement, Connection, TableClause, and_, func, select
 
+from checks.card import Card, Family, Sample, Words
 from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Finding, Result, Sources, Window
 from checks.http_log.routes import template
 from checks.kinds.idempotency_requests.inspection import NO_PATH, SHOWN_DIGEST, differ, look
 from checks.sql import catalog, timestamps
 from checks.sql.inspection import Keys
 from checks.sql.statements import as_bytes, counted, rows_of, scalar, shown
-from checks.types import Duration, Identifier, Ratio, Slug, duration
+from checks.types import Duration, Identifier, Ratio, Slug, duration_text
 
 MOST_PATHS = 50_000
 """Different paths that one question takes apart; the rest, the least asked for, is left out."""
 
 Row = ColumnElement[Any]
+
+REQUESTS = Family(
+    name="reconciler_idempotency_requests",
+    type="gauge",
+    help="Stored requests by status at the latest count.",
+    labels=("status",),
+    meaning="rows of the table of requests by status, from `idempotency_requests`",
+)
 
 
 @dataclass(slots=True)
@@ -33,6 +42,7 @@ class _Seen:
     window: Window
     findings: list[Finding] = field(default_factory=list)
     measures: dict[str, int] = field(default_factory=dict)
+    samples: list[Sample] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -41,6 +51,12 @@ class IdempotencyRequests(Check):
 
     Conflicts leave no row in the table: `conflict_rate` sees them.
     """
+
+    card: ClassVar[Card] = Card(
+        violation="a path with slow handlers or too many failures; a key of two requests",
+        title=Words(en="idempotent requests", zh="幂等请求"),
+        families=(REQUESTS,),
+    )
 
     kind: Literal["idempotency_requests"] = "idempotency_requests"
     primary_key: Identifier
@@ -85,7 +101,7 @@ class IdempotencyRequests(Check):
     @property
     def leaves_out(self) -> tuple[str, ...]:
         """Paths with few requests, and what is not asked."""
-        span = duration(self.window)
+        span = duration_text(self.window)
         found = [
             f"failures of a path with fewer than {self.minimum} requests in {span}",
             "keys that are NULL",
@@ -133,7 +149,14 @@ class IdempotencyRequests(Check):
             reused = self._look_for_reuse(rows, seen)
         violations = len(seen.findings) + max(reused - SAMPLE, 0)
         findings = tuple(seen.findings[:SAMPLE])
-        return Result(examined, violations, findings, seen.measures, tuple(seen.notes))
+        return Result(
+            examined,
+            violations,
+            findings,
+            seen.measures,
+            tuple(seen.notes),
+            samples=tuple(seen.samples),
+        )
 
     def _count(self, rows: TableClause, seen: _Seen) -> int:
         """Rows by status, and retries; the rows in all."""
@@ -146,8 +169,9 @@ class IdempotencyRequests(Check):
         if self.retries:
             seen.measures["retries"] = int(counts.pop())
         named = dict(zip(self.statuses, map(int, counts), strict=True))
+        named["other"] = int(total) - sum(named.values())
         seen.measures |= {f"status.{status}": count for status, count in named.items()}
-        seen.measures["status.other"] = int(total) - sum(named.values())
+        seen.samples = [Sample(REQUESTS, (status,), count) for status, count in named.items()]
         return int(total)
 
     def _look_at_processing(self, rows: TableClause, seen: _Seen) -> None:

@@ -40,7 +40,7 @@ from checks.sql.inspection import Keys
 from checks.sql.joins import Through, needed, refuse_unjoined
 from checks.sql.statements import among, labelled, row_estimate, rows_of
 from checks.sql.timestamps import Settle, Since
-from checks.types import Identifier, Severity, duration
+from checks.types import Identifier, Severity, duration_text
 from checks.watermark import Followed, Reading, cursor_complaints
 
 
@@ -195,7 +195,7 @@ class Pairing(Check):
         far, found = self.far, []
         if self.settle:
             found.append(
-                f"rows written less than {duration(self.settle)} ago, until they are older"
+                f"rows written less than {duration_text(self.settle)} ago, until they are older"
             )
         if self.since:
             found.append(f"rows written before {self.since.isoformat(' ')}")
