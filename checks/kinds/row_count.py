@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from checks.card import Card, Family, Sample, Section, Words
-from checks.contract import EVERYTHING, Check, Finding, Result, Sources, Window
-from checks.sql import catalog
+from checks.contract import EVERYTHING, Finding, Result, Sources, Window
+from checks.snapshot import DatabaseCheck
 from checks.sql.inspection import Keys
 from checks.sql.render import render
 from checks.sql.statements import row_total, rows_in
@@ -38,7 +38,7 @@ TABLE_ROWS = Family(
 )
 
 
-class RowCount(RowBounds, Check):
+class RowCount(RowBounds, DatabaseCheck):
     """The exact rows of a table; a violation when they are fewer or more than allowed."""
 
     card: ClassVar[Card] = Card(
@@ -69,9 +69,8 @@ class RowCount(RowBounds, Check):
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Count the rows. The catalog's own figure is an estimate and is not used."""
-        with sources.snapshot(self.database) as connection:
-            catalog.require(connection, self.table, ())
-            rows = row_total(connection, self.table)
+        with self.snapshot(sources) as snapshot:
+            rows = row_total(snapshot.connection, self.table)
         measures, samples = {"rows": rows}, (Sample(TABLE_ROWS, (self.table,), rows),)
         if self.at_least <= rows and (self.at_most is None or rows <= self.at_most):
             return Result(rows, 0, measures=measures, samples=samples)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from checks.contract import AccessLog, Check, Prometheus, Sources, Window
 from checks.sql import catalog
 from checks.sql.executed import executed
-from checks.sql.statements import START_OF_LONG, scalar
+from checks.sql.values import START_OF_LONG, scalar
 from worker.explain import query_plan
 from worker.explain.query_plan import Step
 from worker.model.run import Run

@@ -23,7 +23,8 @@ from checks.contract import Evidence, Finding, Scalar
 from checks.kinds.pairing import Built, Catalog, Direction, Far, Key, Moment, Only, Pairing
 from checks.sql import catalog
 from checks.sql.expression import Expression, FarExpression
-from checks.sql.statements import ALL_ROWS, among, numbered, scalar
+from checks.sql.statements import ALL_ROWS, among, numbered
+from checks.sql.values import scalar
 from checks.types import Columns, Identifier
 
 
