@@ -14,13 +14,16 @@ from checks.contract import Check, CheckError, RunStopped, Window
 from worker import status
 from worker.alerts.notifier import Paging
 from worker.config import Config, ConfigError
+from worker.model.finding import Transition
+from worker.model.pause import Reason
+from worker.model.run import Outcome, Run
 from worker.scheduling.admission import Gate
 from worker.scheduling.backpressure import Calm
-from worker.scheduling.execute import Outcome, Run, execute, refused
-from worker.scheduling.pauses import Pauses, Reason
+from worker.scheduling.execute import execute, refused
+from worker.scheduling.pauses import Pauses
 from worker.scheduling.scheduler import Scheduler
 from worker.sources import Sources
-from worker.state import Lease, LeaseLostError, State, Transition, host_of
+from worker.state import Lease, LeaseLostError, State, host_of
 from worker.state.leader_election import Leading
 from worker.state.read_scope import Windows
 from worker.status import AlertmanagerStatus, DatabaseStatus, Known, Standby

@@ -27,7 +27,7 @@ from worker.cli.main import app
 from worker.demo import ledger as demo
 from worker.scheduling.execute import execute
 from worker.sources import Sources
-from worker.telemetry import log
+from worker.text.encode import dump
 
 COMMAND = Path(sys.executable).with_name("reconciler")
 LOCK = '[{"lock_id": "x"}]'
@@ -435,7 +435,7 @@ def audited(books: Books) -> Iterator[Audited]:
                     c for c in checks if not (c.kind in OF_ONE_TABLE and c.table in same)
                 )
             runs = [execute(check, sources) for check in checks]
-            report: dict[str, Any] = json.loads(log.dump(printing.as_json(runs)))
+            report: dict[str, Any] = json.loads(dump(printing.as_json(runs)))
             return exit_code(runs), report
 
         yield run

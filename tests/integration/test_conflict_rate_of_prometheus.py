@@ -14,7 +14,8 @@ from checks.registry import any_check
 from tests.support.patience import wait_until
 from tests.support.prometheus import Labels, PrometheusServer, Shop, prometheus, shop
 from worker.config import PrometheusSettings
-from worker.scheduling.execute import Outcome, execute
+from worker.model.run import Outcome
+from worker.scheduling.execute import execute
 from worker.sources import Sources
 
 REUSE, PROCESSING, RACE, DUPLICATE, REPLAY = CODES

@@ -29,10 +29,12 @@ from worker import config
 from worker.cli.main import app
 from worker.config import Config, ConfigError, Settings
 from worker.demo import ledger
-from worker.scheduling.execute import Outcome, Run, execute
+from worker.model.finding import Change
+from worker.model.run import Outcome, Run
+from worker.scheduling.execute import execute
 from worker.scheduling.scheduler import Scheduler
 from worker.sources import Sources
-from worker.state import Change, State
+from worker.state import State
 from worker.state.read_scope import Windows
 
 DAY = timedelta(days=1)

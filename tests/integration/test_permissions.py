@@ -16,7 +16,8 @@ from worker import config
 from worker.cli import schema_check
 from worker.config import Config, StateSettings
 from worker.demo import ledger as demo
-from worker.scheduling.execute import Outcome, execute
+from worker.model.run import Outcome
+from worker.scheduling.execute import execute
 from worker.sources import Sources
 from worker.state import Lease, State
 

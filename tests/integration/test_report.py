@@ -24,10 +24,10 @@ from tests.support.servers import Database, load_schema
 from worker import config
 from worker.cli.main import app
 from worker.demo import ledger as demo
+from worker.model.run import Outcome
 from worker.report import Format, Language, Report, collect, render
 from worker.report.escape import Markdown, code, text
 from worker.report.texts import Texts
-from worker.scheduling.execute import Outcome
 from worker.sources import Sources
 from worker.text.printable import visible
 

@@ -28,8 +28,9 @@ from tests.support.states import (
     withdraw,
 )
 from tests.unit.test_outbox import Telling
-from worker.scheduling.execute import Outcome, Scope
-from worker.state import Change, State, StateError, finding_id, runs, schema, store
+from worker.model.finding import Change, finding_id
+from worker.model.run import Outcome, Scope
+from worker.state import State, StateError, runs, schema, store
 
 
 @pytest.fixture

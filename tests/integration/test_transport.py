@@ -21,7 +21,8 @@ from tests.support.servers import HOST, Farm, Flavour, Server
 from worker.client import mysql
 from worker.config import DatabaseSettings, StateSettings
 from worker.config.tls import is_loopback
-from worker.sources import Database, Identity
+from worker.model.server import Identity
+from worker.sources import Database
 from worker.state import State
 
 CANARY = "c4nary-p4ssword"

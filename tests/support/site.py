@@ -18,8 +18,8 @@ from checks.kinds.row_count import RowCount
 from checks.types import Severity
 from tests.support.patience import patience
 from worker.config import HttpSettings
-from worker.scheduling.execute import Outcome, Run, Scope
-from worker.sources import Identity
+from worker.model.run import Outcome, Run, Scope
+from worker.model.server import Identity
 from worker.state import State
 from worker.status import DatabaseStatus, Known, abridged
 from worker.text.redact import Mask

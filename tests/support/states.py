@@ -8,8 +8,9 @@ from sqlalchemy import URL
 
 from checks.contract import Check, Cursor, Evidence, Finding, Result
 from checks.kinds.row_count import RowCount
-from worker.scheduling.execute import Outcome, Run, Scope
-from worker.state import Acknowledgement, Change, FindingState, State, acknowledgements, visit
+from worker.model.finding import Change, FindingState
+from worker.model.run import Outcome, Run, Scope
+from worker.state import Acknowledgement, State, acknowledgements, visit
 from worker.state.schema import Row
 
 CHECK = RowCount(name="orders.row_count", table="orders")

@@ -27,9 +27,10 @@ from worker.config import Config
 from worker.demo import faults, injector
 from worker.demo import ledger as demo
 from worker.demo.faults import FAULTS, Fault
-from worker.scheduling.execute import Outcome, execute
+from worker.model.finding import FindingState
+from worker.model.run import Outcome
+from worker.scheduling.execute import execute
 from worker.sources import Sources
-from worker.state import FindingState
 from worker.state.read_scope import everything
 from worker.telemetry.metrics import Metrics
 

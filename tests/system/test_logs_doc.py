@@ -22,7 +22,7 @@ import pytest
 from tests.support import CHECKOUT
 from tests.support.patience import wait_until
 from tests.support.workers import RECONCILER, Worker
-from worker.state import Change
+from worker.model.finding import Change
 
 PAGE = (CHECKOUT / "docs" / "logs.md").read_text(encoding="utf-8")
 COMMON = {"timestamp", "level", "event"}
@@ -303,7 +303,7 @@ def results(block: str, log: list[Line]) -> list[Any]:
     if words[2] == "--arg":
         given, words = {words[3]: words[4]}, words[3:]
     program, file = words[2:]
-    assert file == "worker.telemetry.log"
+    assert file == "worker.log"
     text = "\n".join(json.dumps(line) for line in log)
     if given.get("id"):  # that of the page is an example
         given["id"] = next(line["finding"] for line in log if "finding" in line)[:6]

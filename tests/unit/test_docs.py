@@ -21,7 +21,7 @@ from tests.support import CHECKOUT
 from worker import config
 from worker.cli.main import app
 from worker.config import Settings
-from worker.state import Change
+from worker.model.finding import Change
 from worker.telemetry.metrics import Metrics, outbox, samples
 
 DOCS = CHECKOUT / "docs"

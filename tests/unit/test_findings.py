@@ -23,7 +23,8 @@ from tests.support.states import (
     run_of,
     withdraw,
 )
-from worker.state import Change, State, acknowledgements, lifecycle, visit
+from worker.model.finding import Change
+from worker.state import State, acknowledgements, lifecycle, visit
 
 OPENED = Change.FINDING_OPENED
 CONFIRMED = Change.FINDING_CONFIRMED

@@ -12,12 +12,12 @@ from checks.contract import Check, CheckError
 from checks.kinds.row_count import RowCount
 from tests.support.patience import wait_until
 from worker.config import BackOff, Config, PlannedCheck, Settings, Timetable
+from worker.model.server import Load
 from worker.scheduling import backpressure as calm_module
 from worker.scheduling import scheduler
 from worker.scheduling.admission import Gate, Held
 from worker.scheduling.backpressure import Calm
 from worker.scheduling.scheduler import Scheduler
-from worker.sources.driver import Load
 
 
 class Switch(Gate):

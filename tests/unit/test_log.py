@@ -6,19 +6,16 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
 import structlog
-from hypothesis import given
-from hypothesis import strategies as st
 
 from checks.contract import Finding, Result
 from checks.kinds.duplicates.check import Duplicates
 from worker.config import LogSettings
-from worker.scheduling.execute import Outcome, Run
-from worker.state import Change, Transition
+from worker.model.finding import Change, Transition
+from worker.model.run import Outcome, Run
 from worker.telemetry import log, run_log
 from worker.text.redact import Mask
 
@@ -99,43 +96,6 @@ def test_libraries_speak_json_too(lines: Lines) -> None:
     (line,) = lines()
     assert (line["event"], line["logger"]) == ("library_message", "uvicorn")
     assert line["message"] == "odd: thing"
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (float("nan"), "nan"),
-        (float("-inf"), "-inf"),
-        (Decimal(12345678901234567890123), 12345678901234567890123),
-        (Decimal("1.5"), "1.5"),
-        (2**80, 2**80),
-        ((1, {"a": {2}}), [1, {"a": [2]}]),
-        ("\ud800", "\\ud800"),
-        ("a\u202eb\x85\x9b\u2028", "a\u202eb\x85\x9b\u2028"),
-        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02 00:00:00+00:00"),
-    ],
-)
-def test_dump_is_valid_and_exact(value: object, expected: object) -> None:
-    """Values that JSON lacks are written as text, and numbers keep all their digits."""
-    assert json.loads(log.dump(value), parse_constant=_refuse) == expected
-
-
-def test_deceptive_characters_are_escaped() -> None:
-    """What would begin a line, reverse it or command a terminal is written as an escape."""
-    assert log.dump("a\u202eb\x85\x9b\u2028\x7f") == r'"a\u202eb\u0085\u009b\u2028\u007f"'
-
-
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
-        lambda each: st.lists(each) | st.dictionaries(st.text(), each),
-    )
-)
-def test_dump_takes_anything_on_one_line(value: object) -> None:
-    """Any value gives one line of valid JSON in valid UTF-8."""
-    text = log.dump(value)
-    assert "\n" not in text
-    json.loads(text.encode(), parse_constant=_refuse)
 
 
 def test_a_terminal_shows_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

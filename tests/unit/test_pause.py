@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from worker.config import BackOff, Maintenance, Settings
-from worker.scheduling.pauses import LONGEST_REASON, Pauses, Reason, Window, first_line
+from worker.model.pause import Reason
+from worker.scheduling.pauses import LONGEST_REASON, Pauses, Window, first_line
 
 HOUR = timedelta(hours=1)
 BERLIN = ZoneInfo("Europe/Berlin")

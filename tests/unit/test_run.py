@@ -19,7 +19,8 @@ from checks.contract import (
     Window,
 )
 from tests.support.runs import DatabaseOnly
-from worker.scheduling.execute import Outcome, Scope, execute
+from worker.model.run import Outcome, Scope
+from worker.scheduling.execute import execute
 
 CANARY = "row-data-canary"
 WINDOWS: list[Window] = []

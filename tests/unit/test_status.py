@@ -10,7 +10,7 @@ from checks.contract import Check, Result
 from tests.support import states
 from tests.support.site import KEYS, ROWS, USERS, Site, found, serving
 from worker import status
-from worker.state import FindingState
+from worker.model.finding import FindingState
 from worker.status import Overview, Status
 
 

@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 from checks.contract import Finding, Result
 from checks.http_log.counts import CODES, OTHER, Route, Seen, Traffic
 from checks.kinds.conflict_rate.check import ConflictRate
-from worker.scheduling.execute import Outcome, Run
-from worker.state import Change, Transition
+from worker.model.finding import Change, Transition
+from worker.model.run import Outcome, Run
 from worker.telemetry import run_log
 from worker.telemetry.metrics import Metrics
 from worker.text.redact import Mask

@@ -22,7 +22,7 @@ from worker.config import AlertmanagerSettings, AlertsSettings
 from worker.state import LeaseLostError
 from worker.state.outbox import decoded
 from worker.state.schema import Row
-from worker.telemetry.log import dump
+from worker.text.encode import dump
 
 BATCH = 50
 """Alerts of one request."""

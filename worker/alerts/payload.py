@@ -10,7 +10,7 @@ from worker.alerts.names import alert_of
 from worker.config import Settings
 from worker.state.outbox import Draft
 from worker.state.schema import Row
-from worker.telemetry.log import dump, harmless
+from worker.text.encode import dump, harmless
 from worker.text.inspection import look
 from worker.text.redact import Mask
 

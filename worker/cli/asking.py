@@ -5,16 +5,15 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from worker.cli import printing
 from worker.cli.common import Exit, errors
 from worker.config import Config
-from worker.scheduling.execute import Outcome, Run
+from worker.model.run import Outcome, Run, overall
 from worker.sources import Sources
 
 
 def exit_code(runs: list[Run]) -> Exit:
     """What runs come to, the worst of them."""
-    match printing.overall(runs):
+    match overall(runs):
         case Outcome.PASS:
             return Exit.OK
         case Outcome.FAIL:

@@ -17,9 +17,9 @@ from checks.types import Severity, parse_duration
 from worker.cli import printing
 from worker.cli.common import ConfigPath, Exit, Format, chosen, errors, fail, load
 from worker.config import Config
+from worker.model.finding import FindingState
 from worker.state import (
     Acknowledgement,
-    FindingState,
     StateError,
     UnknownFindingError,
     acknowledgements,
@@ -27,7 +27,7 @@ from worker.state import (
     visit,
 )
 from worker.state.schema import Row
-from worker.telemetry import log
+from worker.text.encode import dump
 
 app = typer.Typer(
     name="findings",
@@ -84,7 +84,7 @@ def show_list(
     shown = sorted({each["check"] for each in found})
     more = {name: unlisted[name] for name in shown if unlisted.get(name)}
     if output is Format.JSON:
-        sys.stdout.write(log.dump({"findings": found, "not_listed": more}) + "\n")
+        sys.stdout.write(dump({"findings": found, "not_listed": more}) + "\n")
     else:
         printing.print_findings(found, _zone(current), more)
 
@@ -104,7 +104,7 @@ def show_one(
         ]
     (found,) = _described(current, [row])
     if output is Format.JSON:
-        sys.stdout.write(log.dump({**found, "history": history}) + "\n")
+        sys.stdout.write(dump({**found, "history": history}) + "\n")
     else:
         printing.print_finding(found, history, _zone(current))
 

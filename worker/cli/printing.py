@@ -13,10 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from checks.contract import Check
-from worker.scheduling.execute import Outcome, Run, Scope
-from worker.state import FindingState
+from worker.model.finding import FindingState
+from worker.model.run import Outcome, Run, Scope, overall
 from worker.state.schema import Row
-from worker.telemetry import log, run_log
+from worker.telemetry import run_log
+from worker.text.encode import dump, harmless
 
 FINDINGS_PRINTED = 20
 """Findings of each check that the table of `check` lists; JSON has all that a run returned."""
@@ -107,13 +108,6 @@ def utc(moment: float | None) -> str | None:
     return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat()
 
 
-def overall(runs: list[Run]) -> Outcome:
-    """The worst outcome; a violation that is known weighs more than an answer that is missing."""
-    outcomes = {each.outcome for each in runs}
-    order = (Outcome.FAIL, Outcome.ERROR, Outcome.SKIPPED)
-    return next((each for each in order if each in outcomes), Outcome.PASS)
-
-
 def print_table(runs: list[Run]) -> None:
     """Print a line a run, then what each run found, then the totals, to standard output."""
     table = Table(box=None, pad_edge=False)
@@ -160,7 +154,7 @@ def print_findings(
             heading, overflow="fold", justify="right" if heading == "times" else "left"
         )
     for each in found:
-        table.add_row(*(Text(log.harmless(cell)) for cell in _cells(each, zone)))
+        table.add_row(*(Text(harmless(cell)) for cell in _cells(each, zone)))
     console = _console(250)
     if found:
         console.print(table, soft_wrap=False)
@@ -192,7 +186,7 @@ def print_finding(
         lines.append("  " + "  ".join(filter(None, said)))
     console = _console(160)
     for line in lines:
-        console.print(log.harmless(line), markup=False)
+        console.print(harmless(line), markup=False)
 
 
 def time_in(moment: str, zone: ZoneInfo) -> str:
@@ -228,7 +222,7 @@ def _cut(text: str, longest: int) -> str:
 
 def _fields(fields: Mapping[str, Any], indent: str = "") -> Iterable[str]:
     for name, value in fields.items():
-        yield f"{indent}{name}: {value if isinstance(value, str) else log.dump(value)}"
+        yield f"{indent}{name}: {value if isinstance(value, str) else dump(value)}"
 
 
 def _console(width: int) -> Console:
@@ -245,8 +239,8 @@ def _print_details(console: Console, each: Run) -> None:
         console.print(f"\n{each.check.name}: note: {note}", markup=False)
     listed = each.result.findings[:FINDINGS_PRINTED]
     for finding in listed:
-        shown = log.dump({"key": finding.key, **finding.evidence})
-        message = log.harmless(finding.message)
+        shown = dump({"key": finding.key, **finding.evidence})
+        message = harmless(finding.message)
         console.print(f"\n{each.check.name}: {message}\n  {shown}", markup=False)
     left_out = each.result.violations - len(listed)
     if left_out > 0:

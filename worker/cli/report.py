@@ -9,8 +9,8 @@ from worker import report as audit_report
 from worker.cli.asking import exit_code, opened, progress_bar
 from worker.cli.common import ConfigPath, Exit, fail, load
 from worker.config import Config
+from worker.model.run import Outcome
 from worker.report.keys import key_standard
-from worker.scheduling.execute import Outcome
 
 app = typer.Typer(add_completion=False)
 

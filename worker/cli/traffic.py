@@ -17,7 +17,7 @@ from checks.kinds.conflict_rate.tally import Tally
 from worker.cli.common import ConfigPath, Exit, Format, fail, load
 from worker.config import Config
 from worker.sources.access_log import read_file
-from worker.telemetry.log import dump
+from worker.text.encode import dump
 
 app = typer.Typer(add_completion=False)
 

@@ -20,7 +20,7 @@ from worker.app import Worker
 from worker.config import Config
 from worker.demo import faults
 from worker.demo.faults import Fault, NoDemoError
-from worker.state import FindingState
+from worker.model.finding import FindingState
 from worker.telemetry.metrics import Metrics
 
 EVERY = "5s"

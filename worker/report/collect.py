@@ -9,9 +9,10 @@ from checks.sql import catalog
 from checks.types import Severity
 from worker.cli import printing
 from worker.config import Config
+from worker.model.run import Outcome, Run
 from worker.report import schema, sections
 from worker.report.model import CheckRow, Conclusion, Connection, Report, Unknown
-from worker.scheduling.execute import Outcome, Run, execute
+from worker.scheduling.execute import execute
 from worker.sources import Database, Sources
 from worker.state.read_scope import everything
 

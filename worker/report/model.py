@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from checks.contract import Scalar
 from checks.types import Severity
-from worker.scheduling.execute import Outcome, Run
+from worker.model.run import Outcome, Run
 
 
 class Part(BaseModel):

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from checks.contract import Scalar
 from checks.types import Severity
+from worker.model.run import Outcome
 from worker.report.escape import NOTHING, Markdown, code, text
 from worker.report.model import (
     BalanceRow,
@@ -22,7 +23,6 @@ from worker.report.model import (
     TableRow,
 )
 from worker.report.texts import Texts, number
-from worker.scheduling.execute import Outcome
 
 CLEAN = ("duplicates", "blank", "non_negative", "condition")
 """The kinds of which a table's scan result says that they found nothing."""

@@ -9,8 +9,8 @@ from checks.kinds.row_count import RowCount
 from checks.kinds.tables import Tables
 from checks.kinds.unique_index import UniqueIndex
 from checks.sql.catalog import Column, Index
+from worker.model.run import Outcome, Run
 from worker.report.model import ColumnRow, FoundIndex, Key, RetiredTable, TableRow
-from worker.scheduling.execute import Outcome, Run
 
 
 @dataclass(frozen=True, slots=True)

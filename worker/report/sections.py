@@ -11,8 +11,8 @@ from checks.kinds.non_negative import NonNegative
 from checks.kinds.row_count import RowCount
 from checks.kinds.tables import Tables
 from checks.kinds.unique_index import UniqueIndex
+from worker.model.run import Outcome, Run
 from worker.report.model import BalanceRow, BlankRow, DuplicatesRow, OtherRow, State, StatesRow
-from worker.scheduling.execute import Outcome, Run
 
 IN_SCHEMA_SECTIONS = (Tables, Columns, UniqueIndex)
 IN_ROW_SECTIONS = (Duplicates, Blank, NonNegative)

@@ -8,7 +8,7 @@ import structlog
 
 from checks.contract import CheckError
 from worker.config import BackOff
-from worker.sources.driver import Load
+from worker.model.server import Load
 
 LOOK_AGAIN = 3.0
 """Seconds for which what was seen of a server holds."""

@@ -1,56 +1,10 @@
 """One execution of a check, with an outcome whatever happens."""
 
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from datetime import UTC, datetime
 
 from checks.contract import EVERYTHING, Check, CheckError, Result, RunStopped, Sources, Window
-
-
-class Outcome(StrEnum):
-    """How a run ended. `error` says nothing about the data: the check could not tell."""
-
-    PASS = "pass"  # noqa: S105 - no password
-    FAIL = "fail"
-    ERROR = "error"
-    SKIPPED = "skipped"
-
-
-class Scope(StrEnum):
-    """How much a run read."""
-
-    INCREMENTAL = "incremental"
-    COMPLETE = "complete"
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One execution of a check."""
-
-    check: Check
-    outcome: Outcome
-    started_at: datetime
-    """UTC."""
-    seconds: float
-    result: Result | None = None
-    """What it saw; only when it completed, that is for `pass` and `fail`."""
-    error: str | None = None
-    """Why it did not complete."""
-    permanent: bool = False
-    """Whether running it again cannot help until somebody changes something."""
-    scope: Scope = Scope.COMPLETE
-    """How much it read; of a run that did not complete, how much it was to read."""
-
-    @property
-    def completed(self) -> bool:
-        """Whether it answered the check's question."""
-        return self.result is not None
-
-    @property
-    def ended_at(self) -> datetime:
-        """UTC."""
-        return self.started_at + timedelta(seconds=self.seconds)
+from worker.model.run import Outcome, Run, Scope
 
 
 def execute(check: Check, sources: Sources, window: Window = EVERYTHING) -> Run:

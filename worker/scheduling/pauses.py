@@ -5,9 +5,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,6 +13,7 @@ import structlog
 
 from worker.config import Maintenance, Settings
 from worker.config.cron import cron
+from worker.model.pause import Pause, Reason
 from worker.text.printable import visible
 
 MOST_READ = 1024
@@ -30,30 +29,6 @@ LOOK_AGAIN = 1.0
 """Seconds for which what is known of maintenance windows holds."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
-
-
-class Reason(StrEnum):
-    """What keeps runs from beginning."""
-
-    FILE = "file"
-    SIGNAL = "signal"
-    MAINTENANCE = "maintenance"
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """A reason why no run begins."""
-
-    reason: Reason
-    why: str
-    """On one line, with everything in it to be seen; may be empty."""
-    since: float
-    """Monotonic seconds."""
-
-    @property
-    def seconds(self) -> float:
-        """How long it has lasted."""
-        return time.monotonic() - self.since
 
 
 class Pauses:

@@ -1,7 +1,6 @@
 """What is audited: databases, access logs and Prometheus servers, each read within bounds."""
 
 from worker.sources.database import Database
-from worker.sources.driver import Identity
 from worker.sources.registry import Sources
 
-__all__ = ["Database", "Identity", "Sources"]
+__all__ = ["Database", "Sources"]

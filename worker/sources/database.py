@@ -15,8 +15,9 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from checks.contract import CheckError, RunStopped
 from checks.sql import catalog
 from worker.config import DatabaseSettings
+from worker.model.server import Identity, Load
 from worker.sources.deadline import GRACE, Deadline
-from worker.sources.driver import Explained, Identity, Load, Server
+from worker.sources.driver import Explained, Server
 from worker.sources.mysql import MySQL
 from worker.sources.sqlite import SQLite
 

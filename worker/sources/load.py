@@ -6,7 +6,7 @@ from pymysql.constants import ER
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from worker.sources.driver import Load
+from worker.model.server import Load
 
 _MAY_NOT_SEE = {
     ER.SPECIFIC_ACCESS_DENIED_ERROR,

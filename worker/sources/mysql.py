@@ -17,8 +17,9 @@ from sqlalchemy import URL, Connection, text
 from checks.contract import RunStopped
 from worker.client import mysql
 from worker.config import DatabaseSettings
+from worker.model.server import Load
 from worker.sources.deadline import Patience
-from worker.sources.driver import Explained, Load
+from worker.sources.driver import Explained
 from worker.sources.load import load
 
 LOCK_WAIT = 3

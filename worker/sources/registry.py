@@ -8,9 +8,9 @@ from types import MappingProxyType
 from sqlalchemy import Connection
 
 from worker.config import AccessLogSettings, DatabaseSettings, PrometheusSettings, Settings
+from worker.model.server import Identity, Load
 from worker.sources.access_log import AccessLog
 from worker.sources.database import Database
-from worker.sources.driver import Identity, Load
 from worker.sources.prometheus import Prometheus
 
 

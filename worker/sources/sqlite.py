@@ -11,7 +11,8 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection
 
 from checks.sql.statements import scalar
-from worker.sources.driver import Explained, Load
+from worker.model.server import Load
+from worker.sources.driver import Explained
 
 _STEPS_BETWEEN_LOOKS = 10_000
 

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Select, select
 
-from worker.state.changes import Change
+from worker.model.finding import Change, FindingState
 from worker.state.lifecycle import UNDECIDED, event, standing, write_events
-from worker.state.schema import FindingState, Row, events, findings, put, unresolved
+from worker.state.schema import Row, events, findings, put, unresolved
 
 SHORTEST_PREFIX = 4
 """Digits of a finding's id that may stand for it, if no other begins with them."""

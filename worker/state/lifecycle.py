@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, func, insert, select
 
 from checks.contract import SAMPLE, Finding, Result
-from worker.scheduling.execute import Run
-from worker.state.changes import Change, Transition, finding_id
-from worker.state.schema import FindingState, Row, events, findings, put, remove, unresolved
-from worker.telemetry.log import dump, encodable
+from worker.model.finding import Change, FindingState, Transition, finding_id
+from worker.model.run import Run
+from worker.state.schema import Row, events, findings, put, remove, unresolved
+from worker.text.encode import dump, encodable
 
 FINDINGS_KEPT = SAMPLE
 """Unresolved findings kept of each check; the violation count is exact all the same."""

@@ -2,19 +2,9 @@
 
 from sqlalchemy import Connection, Table, insert, select
 
+from worker.model.finding import FindingState
 from worker.state.lifecycle import DECISION, standing
-from worker.state.schema import (
-    FindingState,
-    Row,
-    Rows,
-    alerts,
-    by_key,
-    cursors,
-    events,
-    findings,
-    put,
-    runs,
-)
+from worker.state.schema import Row, Rows, alerts, by_key, cursors, events, findings, put, runs
 
 
 def merge(shadow: Rows, database: Connection) -> None:

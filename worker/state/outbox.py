@@ -13,9 +13,10 @@ from typing import Protocol
 from sqlalchemy import Connection, delete, select, update
 
 from checks.contract import Check
+from worker.model.finding import FindingState
 from worker.state.runs import counts
-from worker.state.schema import FindingState, Row, alerts, findings, put
-from worker.telemetry.log import dump
+from worker.state.schema import Row, alerts, findings, put
+from worker.text.encode import dump
 
 FINDINGS_TOLD = 5
 """Findings, the latest confirmed, that an alert may tell of by name."""

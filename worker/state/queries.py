@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, func, select
 
-from worker.state.schema import FindingState, Row, findings, runs
+from worker.model.finding import FindingState
+from worker.state.schema import Row, findings, runs
 
 UNRESOLVED = (FindingState.CONFIRMED, FindingState.OPEN, FindingState.ACKNOWLEDGED)
 """What is known to be wrong, in the order in which it concerns people."""

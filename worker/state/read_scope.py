@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from checks.contract import Check, Window
 from worker.config import Settings
-from worker.scheduling.execute import Scope
+from worker.model.run import Scope
 from worker.state import State
 
 TRY_COMPLETE_AFTER = 3600.0

@@ -4,36 +4,24 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from checks.contract import Check, Result, Window
-from worker.scheduling.execute import Outcome, Run, Scope
+from worker.model.finding import Change, Counts, FindingState, Transition
+from worker.model.run import LastRun, Outcome, Run, Scope
 from worker.state import lifecycle
-from worker.state.changes import Change, Transition
-from worker.state.schema import FindingState, Row, cursors, findings, put, runs, unresolved
-from worker.telemetry.log import dump, encodable
+from worker.state.schema import Row, cursors, findings, put, runs, unresolved
+from worker.text.encode import dump, encodable
 
 RUNS_KEPT = 100
 """Runs kept of each check."""
 
 PASSES_APART = 20.0
 """Seconds within which, of a check that passes again and again, one run and the latest are kept."""
-
-Counts = Mapping[tuple[str, FindingState], int]
-"""How many unresolved findings each check has, by state; what is unlisted is among them."""
-
-
-@dataclass(frozen=True, slots=True)
-class LastRun:
-    """What is remembered of a check's runs."""
-
-    outcome: Outcome
-    completed: Mapping[Scope, datetime]
-    """When a run of each scope last answered the check's question."""
 
 
 def record(connection: Connection, run: Run) -> tuple[Transition, ...]:

@@ -1,7 +1,6 @@
 """The tables of the state: how they are made, brought up to date, written and copied."""
 
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 from itertools import islice
 from typing import Any
 
@@ -27,6 +26,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.mysql import LONGTEXT
 
+from worker.model.finding import FindingState
+
 SCHEMA_VERSION = 5
 """Counted up whenever a table changes. Earlier ones are brought up to date, later ones refused."""
 
@@ -36,15 +37,6 @@ BATCH = 500
 Row = dict[str, Any]
 Rows = Mapping[Table, Mapping[Any, Row]]
 """Whole tables, or what is in them of one check, by primary key."""
-
-
-class FindingState(StrEnum):
-    """Where a finding is in its life."""
-
-    OPEN = "open"
-    CONFIRMED = "confirmed"
-    ACKNOWLEDGED = "acknowledged"
-    RESOLVED = "resolved"
 
 
 metadata = MetaData()

@@ -17,12 +17,11 @@ from sqlalchemy.pool import NullPool, StaticPool
 from checks.contract import Check, Window
 from worker.client import mysql
 from worker.config import UrlTable
-from worker.scheduling.execute import Run
+from worker.model.finding import Counts, Transition
+from worker.model.run import LastRun, Run
 from worker.state import merge, outbox, runs, schema
-from worker.state.changes import Transition
 from worker.state.lease import Claim, Lease, LeaseLostError
 from worker.state.outbox import Nobody, Policy
-from worker.state.runs import Counts, LastRun
 from worker.state.schema import NoStateError, Row, Rows, StateError
 
 T = TypeVar("T")

@@ -20,10 +20,11 @@ from sqlalchemy import Connection
 from checks.contract import Check
 from checks.types import Severity
 from worker.cli.printing import finding_as_json
-from worker.scheduling.execute import Outcome, Run
-from worker.scheduling.pauses import Pause
-from worker.sources import Identity
-from worker.state import FindingState, LastRun, State, queries, runs
+from worker.model.finding import FindingState
+from worker.model.pause import Pause
+from worker.model.run import LastRun, Outcome, Run
+from worker.model.server import Identity
+from worker.state import State, queries, runs
 from worker.state.queries import UNRESOLVED
 from worker.state.schema import Row
 from worker.text.inspection import look

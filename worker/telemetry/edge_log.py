@@ -6,7 +6,7 @@ from collections import Counter
 import structlog
 
 from checks.contract import Check
-from worker.sources import Identity
+from worker.model.server import Identity
 from worker.telemetry.metrics import Metrics
 
 MISSED_SAID_EVERY = 60.0

@@ -1,23 +1,14 @@
 """Structured logging: constant event names, details as fields, one line an event."""
 
-import json
 import logging
-import math
-import re
 import sys
 from collections.abc import Mapping
-from decimal import Decimal
-from typing import Any
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from worker.config import LogSettings
-
-_DECEPTIVE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
-)
-"""Characters that begin a line, reverse it, hide or command a terminal: written as \\uNNNN."""
+from worker.text.encode import dump
 
 QUIET = ("apscheduler", "uvicorn", "sqlalchemy", "asyncio", "httpx", "httpcore")
 """Libraries of which only warnings and worse are logged."""
@@ -100,34 +91,3 @@ def _nested_as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> E
         name: dump(value) if isinstance(value, Mapping | list | tuple) else value
         for name, value in event.items()
     }
-
-
-def dump(value: object, **_options: object) -> str:
-    """Valid JSON on one line for anything: no bare NaN, and Decimal as an exact number's text."""
-    return harmless(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False))
-
-
-def harmless(text: str) -> str:
-    """A text on one line that commands no terminal: its control characters are spelled out."""
-    return _DECEPTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, Mapping):
-        return {encodable(str(key)): _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(each) for each in value]
-    if isinstance(value, Decimal) and value == value.to_integral_value():
-        return int(value)
-    if value is None or isinstance(value, int) or _is_finite(value):
-        return value
-    return encodable(str(value))
-
-
-def encodable(text: str) -> str:
-    """A text without lone surrogates, which no UTF-8 can hold; they are spelled out."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, float) and math.isfinite(value)

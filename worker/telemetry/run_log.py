@@ -10,8 +10,8 @@ import structlog
 
 from checks.contract import Finding
 from checks.types import Severity
-from worker.scheduling.execute import Outcome, Run
-from worker.state import Change, Transition
+from worker.model.finding import Change, Transition
+from worker.model.run import Outcome, Run
 from worker.text.redact import Mask
 
 LIKE_THE_LAST = 0.75

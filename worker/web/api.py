@@ -18,11 +18,12 @@ from checks.types import Severity
 from worker import status
 from worker.alerts.names import alert_of
 from worker.cli.printing import utc
-from worker.state import FindingState, State, queries, runs
+from worker.model.finding import FindingState
+from worker.state import State, queries, runs
 from worker.state.queries import UNRESOLVED
 from worker.state.schema import Row
 from worker.status import CheckStatus, Detail, Known, Status
-from worker.telemetry.log import dump
+from worker.text.encode import dump
 from worker.web import formatting
 from worker.web.server import Page
 

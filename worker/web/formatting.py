@@ -10,11 +10,11 @@ from pydantic import BaseModel
 
 from checks.contract import Check
 from checks.http_log.counts import CODES, OTHER, Seen
-from worker.scheduling.execute import Run
-from worker.state import FindingState
+from worker.model.finding import FindingState
+from worker.model.run import Run
 from worker.state.queries import UNRESOLVED
 from worker.status import CheckStatus, Overview, Status
-from worker.telemetry.log import dump
+from worker.text.encode import dump
 from worker.text.printable import visible
 
 LONGEST = 200

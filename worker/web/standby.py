@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from worker.status import Standby
-from worker.telemetry.log import dump
+from worker.text.encode import dump
 from worker.web.pages import of_a_standby
 from worker.web.server import Page
 

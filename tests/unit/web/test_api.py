@@ -22,7 +22,7 @@ from tests.support.site import (
     whole,
 )
 from worker.cli.printing import finding_as_json, run_as_json
-from worker.scheduling.execute import Run
+from worker.model.run import Run
 from worker.status import AlertmanagerStatus
 from worker.web import api
 

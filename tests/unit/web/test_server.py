@@ -18,9 +18,9 @@ from checks.kinds.duplicates.check import Duplicates
 from checks.kinds.row_count import RowCount
 from tests.support.patience import patience, stretched, wait_until
 from worker.config import HttpSettings
-from worker.scheduling.execute import Outcome, Run, Scope
-from worker.sources import Identity
-from worker.state import FindingState, LastRun
+from worker.model.finding import FindingState
+from worker.model.run import LastRun, Outcome, Run, Scope
+from worker.model.server import Identity
 from worker.telemetry.metrics import Metrics
 from worker.web import Web
 from worker.web import server as web_module

@@ -17,9 +17,9 @@ from prometheus_client.exposition import choose_encoder
 
 from checks.contract import Check
 from checks.types import Severity
-from worker.scheduling.execute import Outcome, Run, Scope
-from worker.sources import Identity
-from worker.state import Counts, FindingState, LastRun
+from worker.model.finding import Counts, FindingState
+from worker.model.run import LastRun, Outcome, Run, Scope
+from worker.model.server import Identity
 from worker.telemetry.metrics.outbox import Outbox
 from worker.telemetry.metrics.samples import TrafficOfLogs
 

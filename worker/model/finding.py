@@ -1,4 +1,4 @@
-"""What can change in the state, by name."""
+"""Findings as the state knows them, and what changes of them."""
 
 import hashlib
 from collections.abc import Mapping
@@ -7,8 +7,21 @@ from enum import StrEnum
 from typing import Any
 
 from checks.contract import Finding
-from worker.scheduling.execute import Run
-from worker.telemetry.log import dump
+from worker.model.run import Run
+from worker.text.encode import dump
+
+
+class FindingState(StrEnum):
+    """Where a finding is in its life."""
+
+    OPEN = "open"
+    CONFIRMED = "confirmed"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+Counts = Mapping[tuple[str, FindingState], int]
+"""How many unresolved findings each check has, by state; what is unlisted is among them."""
 
 
 class Change(StrEnum):

@@ -1,0 +1,69 @@
+"""One execution of a check, and what is remembered of them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from checks.contract import Check, Result
+
+
+class Outcome(StrEnum):
+    """How a run ended. `error` says nothing about the data: the check could not tell."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    FAIL = "fail"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+class Scope(StrEnum):
+    """How much a run read."""
+
+    INCREMENTAL = "incremental"
+    COMPLETE = "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a check."""
+
+    check: Check
+    outcome: Outcome
+    started_at: datetime
+    """UTC."""
+    seconds: float
+    result: Result | None = None
+    """What it saw; only when it completed, that is for `pass` and `fail`."""
+    error: str | None = None
+    """Why it did not complete."""
+    permanent: bool = False
+    """Whether running it again cannot help until somebody changes something."""
+    scope: Scope = Scope.COMPLETE
+    """How much it read; of a run that did not complete, how much it was to read."""
+
+    @property
+    def completed(self) -> bool:
+        """Whether it answered the check's question."""
+        return self.result is not None
+
+    @property
+    def ended_at(self) -> datetime:
+        """UTC."""
+        return self.started_at + timedelta(seconds=self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """What is remembered of a check's runs."""
+
+    outcome: Outcome
+    completed: Mapping[Scope, datetime]
+    """When a run of each scope last answered the check's question."""
+
+
+def overall(runs: Iterable[Run]) -> Outcome:
+    """The worst outcome; a violation that is known weighs more than an answer that is missing."""
+    outcomes = {each.outcome for each in runs}
+    order = (Outcome.FAIL, Outcome.ERROR, Outcome.SKIPPED)
+    return next((each for each in order if each in outcomes), Outcome.PASS)
