@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
+from checks.card import Detail as Shown
 from checks.contract import Check
 from checks.types import Severity
 from worker.cli.printing import finding_as_json
@@ -200,10 +201,18 @@ class Detail:
     look: str | None
     """SQL with which a person looks at the findings; None where no SQL can tell."""
 
+    @property
+    def details(self) -> Sequence[Shown]:
+        """What the latest run saw beside findings; nothing where it could not tell."""
+        latest = self.summary.latest
+        return latest.result.details if latest and latest.result else ()
+
 
 def abridged(run: Run) -> Run:
     """A run as it is remembered here: what the state keeps anyway would only fill the memory."""
-    return replace(run, result=run.result and replace(run.result, findings=(), cursor=None))
+    return replace(
+        run, result=run.result and replace(run.result, findings=(), cursor=None, samples=())
+    )
 
 
 def overview(known: Known, state: State) -> Overview:
