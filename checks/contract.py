@@ -1,7 +1,7 @@
 """The contract between a check and the worker that runs it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -10,8 +10,7 @@ from typing import Any, ClassVar, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
-from checks.http_log.counts import Traffic
-from checks.http_log.formats import LineFormat
+from checks.card import Card, Detail, Sample, SchemaFacts, Section
 from checks.types import Identifier, Severity, Slug
 
 Scalar = str | int | bool | None
@@ -79,8 +78,10 @@ class Result:
     """Whether everything was read, and not only what is new and what was known to be wrong."""
     cursor: Cursor | None = None
     """From where the next run can go on; None when it has to read everything."""
-    traffic: Traffic | None = None
-    """What was seen of HTTP requests."""
+    samples: tuple[Sample, ...] = ()
+    """Values of the metrics that the card of the kind declares."""
+    details: tuple[Detail, ...] = ()
+    """Rows of the table that the card of the kind declares for the check's page."""
 
     @property
     def sample_is_whole(self) -> bool:
@@ -121,12 +122,19 @@ class Block:
     """What a person should know: that some part of the log could not be had any more."""
 
 
+class Lines(Protocol):
+    """How the lines of a log tell of what it is about."""
+
+    def reader(self, zone: tzinfo) -> Callable[[bytes], Any]:
+        """What reads whole lines; times without an offset are in this zone."""
+
+
 class AccessLog(Protocol):
-    """A log of HTTP requests that grows."""
+    """A log that grows."""
 
     @property
-    def format(self) -> LineFormat:
-        """How its lines tell of a request."""
+    def format(self) -> Lines:
+        """How its lines are read."""
 
     def blocks(self, place: Cursor | None) -> Iterator[Block]:
         """What was written after a place, in order, to the end or until a run's time is up.
@@ -184,6 +192,8 @@ class Check(BaseModel, ABC):
     severity: Severity = Severity.WARNING
     confirmations: int = Field(default=1, ge=1, le=100)
     """How many completed runs must see a finding before it counts as confirmed."""
+    card: ClassVar[Card]
+    """What people and programs are shown of the kind."""
     reads: ClassVar[str] = "database"
     """The field that names the source."""
     follows: ClassVar[bool] = False
@@ -228,6 +238,23 @@ class Check(BaseModel, ABC):
         """
         _ = at, zone
         return ()
+
+    @property
+    def section(self) -> Section:
+        """Where a report shows this check."""
+        return self.card.section
+
+    def report_fields(self, result: Result | None) -> Mapping[str, Any]:
+        """The fields of its row in that section, beside those that every row has.
+
+        Of a run that could not tell `result` is None; what only a run can tell is None then, too.
+        """
+        _ = result
+        return {}
+
+    def schema_facts(self) -> SchemaFacts:
+        """What it states of the schema of its table."""
+        return SchemaFacts()
 
     @property
     def source_name(self) -> str:

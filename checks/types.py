@@ -28,6 +28,14 @@ def parse_duration(value: object) -> timedelta:
         raise ValueError("this duration is too long") from None
 
 
+def duration_text(value: timedelta) -> str:
+    """A duration as the configuration writes it, in the largest unit that divides it: `5m`."""
+    seconds = int(value.total_seconds())
+    return next(
+        f"{seconds // size}{unit}" for unit, size in reversed(_UNITS.items()) if seconds % size == 0
+    )
+
+
 def parse_ratio(value: object) -> float:
     """Read a share of a whole, `5%` or 0.05, as a number above 0 and up to 1.
 

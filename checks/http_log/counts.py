@@ -77,17 +77,3 @@ class Seen:
 
 
 Counts = Mapping[Route, Seen]
-
-
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """What a run of `conflict_rate` tells beside its findings."""
-
-    totals: Counts = field(default_factory=dict)
-    """Since the source is sampled, over restarts; empty where the source keeps its own counts."""
-    windows: Mapping[str, Counts] = field(default_factory=dict)
-    """The `short` and the `long` window up to now."""
-    lines: Mapping[str, int] = field(default_factory=dict)
-    """Lines of a log since it is sampled: `read`, and by what was wrong with the others."""
-    behind_bytes: int | None = None
-    """How much of a log is written and not yet read."""

@@ -4,13 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from math import ceil
 from operator import add
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    RowMapping,
     Select,
     Subquery,
     and_,
@@ -23,26 +22,27 @@ from sqlalchemy import (
     union_all,
 )
 
+from checks.card import Alert, Card, Words
 from checks.contract import (
     EVERYTHING,
-    SAMPLE,
     Check,
-    CheckError,
     Finding,
     Result,
     Scalar,
     Sources,
     Window,
 )
+from checks.snapshot import Catalog, DatabaseCheck, Snapshot
 from checks.sql import catalog, joins
 from checks.sql.expression import Expression, FarExpression
+from checks.sql.functions import as_bytes, shown
 from checks.sql.inspection import LONGEST_NAME, MOST_ROWS, Keys, chosen, fitting, having
 from checks.sql.render import render
-from checks.sql.statements import as_bytes, labelled, numbered, rows_of, scalar, shown
+from checks.sql.statements import labelled, numbered, rows_of
+from checks.sql.values import scalar
 from checks.types import Columns, Identifier, Severity
 
 Built = ColumnElement[Any]
-Found = Mapping[str, Mapping[str, catalog.Column]]
 
 
 class Holder(BaseModel):
@@ -58,7 +58,7 @@ class Holder(BaseModel):
     """Which rows hold."""
 
 
-class Backing(Check):
+class Backing(DatabaseCheck):
     """Whether, for each owner, an amount of one table is the sum of what other tables hold.
 
     NULL amounts count as 0. A part of `by` that is NULL names no owner: such an amount is explained
@@ -66,6 +66,21 @@ class Backing(Check):
     """
 
     model_config = Check.model_config | {"arbitrary_types_allowed": True}
+
+    card: ClassVar[Card] = Card(
+        violation="an owner whose amount is not what is held",
+        title=Words(en="backing of frozen amounts", zh="冻结金额依据"),
+        alert=Alert(
+            name="ReconcilerFrozenUnexplained",
+            rank=60,
+            meaning="a frozen amount that nothing holds",
+            summary="The frozen amounts of {count} owners in {table} are not what is held"
+            " ({check}).",
+            advice="Points are frozen for nothing, or held by something that froze nothing.",
+            explanation="what is frozen is more, or less, than what is held by listings and"
+            " orders.",
+        ),
+    )
 
     kind: Literal["backing"] = "backing"
     severity: Severity = Severity.CRITICAL
@@ -109,12 +124,12 @@ class Backing(Check):
         """Holders that never are, and what would make an answer wrong."""
         for holder in self.holders:
             yield from holder.when.complaints(connection, holder.table)
-        yield from self._doubts(connection)
+        yield from super().complaints(connection)
 
-    def _doubts(self, connection: Connection) -> Iterator[str]:
+    def doubts(self, snapshot: Snapshot) -> Iterator[str]:
         """Columns that cannot be compared, and joins that could count an amount twice."""
-        yield from joins.complaints(connection, self.table, self.through)
-        found = {table: catalog.columns(connection, table) for table in self.needs}
+        yield from joins.complaints(snapshot.connection, self.table, self.through)
+        found = snapshot.columns
         amounts = ((self.table, self.amount), *((h.table, h.amount) for h in self.holders))
         for table, amount in dict.fromkeys(amounts):
             if not found[table][amount].is_number:
@@ -165,19 +180,11 @@ class Backing(Check):
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Sum both sides for each owner, in one statement, and compare."""
-        with sources.snapshot(self.database) as connection:
-            found = {t: catalog.require(connection, t, names) for t, names in self.needs.items()}
-            if complaint := next(self._doubts(connection), None):
-                raise CheckError(complaint, permanent=True)
+        with self.snapshot(sources) as snapshot:
             entries = self._entries()
-            examined = int(connection.scalar(select(func.count()).select_from(entries)) or 0)
-            unequal = self._unequal(entries, found)
-            groups = connection.execute(unequal.limit(SAMPLE + 1)).mappings().all()
-            violations = len(groups)
-            if violations > SAMPLE:
-                every = select(func.count()).select_from(unequal.order_by(None).subquery())
-                violations = int(connection.scalar(every) or 0)
-        return Result(examined, violations, tuple(map(self._finding, groups[:SAMPLE])))
+            examined = snapshot.number(select(func.count()).select_from(entries))
+            groups, violations = snapshot.sampled(self._unequal(entries, snapshot.columns))
+        return Result(examined, violations, tuple(self._finding(each._asdict()) for each in groups))
 
     @property
     def sides(self) -> tuple[str, ...]:
@@ -189,7 +196,7 @@ class Backing(Check):
         """The columns that tell apart rows without an owner: those by which they are joined."""
         return tuple(dict.fromkeys(name for on in self.through.values() for name in on.values()))
 
-    def _plain(self, part: FarExpression, found: Found) -> catalog.Column | None:
+    def _plain(self, part: FarExpression, found: Catalog) -> catalog.Column | None:
         """What the catalog says of a part of `by` that is just a column."""
         if part.columns != (part.source.replace("`", "").strip(),):
             return None
@@ -239,7 +246,7 @@ class Backing(Check):
             *labelled("joined", [case((unknown, each)) for each in joined]),
         )
 
-    def _unequal(self, entries: Subquery, found: Found) -> Select[Any]:
+    def _unequal(self, entries: Subquery, found: Catalog) -> Select[Any]:
         """The owners whose two sides differ, each with the sum of each table's amounts."""
         owner, groups, sums = numbered(entries, "by"), self._groups(entries), self._sums(entries)
         spelled = [
@@ -263,14 +270,14 @@ class Backing(Check):
             for side in range(len(self.sides))
         ]
 
-    def _spelled(self, column: Built, part: FarExpression, found: Found) -> Built:
+    def _spelled(self, column: Built, part: FarExpression, found: Catalog) -> Built:
         """One of the spellings that the collation takes for equal, always the same."""
         described = self._plain(part, found)
         if described is None or not described.is_text:
             return func.min(column)
         return shown(func.min(as_bytes(column)), described)
 
-    def _finding(self, group: RowMapping) -> Finding:
+    def _finding(self, group: Mapping[str, Any]) -> Finding:
         own, *held = (group[f"sum_{side}"] for side in range(len(self.sides)))
         off = own - sum(held)
         key = self._key(group)
@@ -287,7 +294,7 @@ class Backing(Check):
             magnitude=ceil(abs(off)),
         )
 
-    def _key(self, group: RowMapping) -> dict[str, Scalar]:
+    def _key(self, group: Mapping[str, Any]) -> dict[str, Scalar]:
         key = {part.source: scalar(group[f"key_{n}"]) for n, part in enumerate(self.by)}
         if group["apart"]:
             key["held_in"] = self.sides[group["apart"]]

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
-from checks.contract import EVERYTHING, Check, Finding, Result, Sources, Window
+from checks.card import SCHEMA_DRIFT, Card, SchemaFacts, Section, Words
+from checks.contract import EVERYTHING, Finding, Result, Sources, Window
+from checks.snapshot import DatabaseCheck
 from checks.sql import catalog
 from checks.sql.inspection import Keys, having, in_catalog
 from checks.types import Identifier
@@ -34,12 +36,23 @@ def is_declared_not_null(declaration: str) -> bool:
     return re.search(r"\bnot\s+null$", declaration, re.IGNORECASE) is not None
 
 
-class Columns(Check):
+class Columns(DatabaseCheck):
     """Whether columns are as declared, and those under an old name no longer exist."""
+
+    card: ClassVar[Card] = Card(
+        violation="a column that is not as declared",
+        title=Words(en="columns", zh="列定义"),
+        alert=SCHEMA_DRIFT,
+        section=Section.COLUMNS,
+    )
 
     kind: Literal["columns"] = "columns"
     columns: Mapping[Identifier, Declaration] = {}
     retired_columns: tuple[Identifier, ...] = ()
+
+    def schema_facts(self) -> SchemaFacts:
+        """The declarations, and what must be gone."""
+        return SchemaFacts(columns=self.columns, retired_columns=self.retired_columns)
 
     def look(self, keys: Keys = ()) -> str | None:
         """What the catalog says of the columns."""
@@ -52,9 +65,9 @@ class Columns(Check):
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Compare the declarations with the catalog, column by column."""
-        with sources.snapshot(self.database) as connection:
-            found = catalog.require(connection, self.table, ())
-            json_is_longtext = catalog.has_json_as_longtext(connection)
+        with self.snapshot(sources) as snapshot:
+            found = snapshot.columns[self.table]
+            json_is_longtext = catalog.has_json_as_longtext(snapshot.connection)
         findings = [
             Finding(
                 {"table": self.table, "column": name},

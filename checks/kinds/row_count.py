@@ -1,11 +1,12 @@
 """`row_count`: how many rows a table has, and whether that is within bounds."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from checks.contract import EVERYTHING, Check, Finding, Result, Sources, Window
-from checks.sql import catalog
+from checks.card import Card, Family, Sample, Section, Words
+from checks.contract import EVERYTHING, Finding, Result, Sources, Window
+from checks.snapshot import DatabaseCheck
 from checks.sql.inspection import Keys
 from checks.sql.render import render
 from checks.sql.statements import row_total, rows_in
@@ -28,10 +29,31 @@ class RowBounds(BaseModel):
         return self
 
 
-class RowCount(RowBounds, Check):
+TABLE_ROWS = Family(
+    name="reconciler_table_rows",
+    type="gauge",
+    help="Exact rows at the latest count.",
+    labels=("table",),
+    meaning="exact rows at the latest count",
+)
+
+
+class RowCount(RowBounds, DatabaseCheck):
     """The exact rows of a table; a violation when they are fewer or more than allowed."""
 
+    card: ClassVar[Card] = Card(
+        violation="a table with too few or too many rows",
+        title=Words(en="number of rows", zh="行数"),
+        evidence_says_all=True,
+        families=(TABLE_ROWS,),
+    )
+
     kind: Literal["row_count"] = "row_count"
+
+    @property
+    def section(self) -> Section:
+        """The line of the table; without bounds it only counts."""
+        return self.card.section if self.rule else Section.ROWS
 
     @property
     def rule(self) -> str | None:
@@ -47,14 +69,14 @@ class RowCount(RowBounds, Check):
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Count the rows. The catalog's own figure is an estimate and is not used."""
-        with sources.snapshot(self.database) as connection:
-            catalog.require(connection, self.table, ())
-            rows = row_total(connection, self.table)
-        measures = {"rows": rows}
+        with self.snapshot(sources) as snapshot:
+            rows = row_total(snapshot.connection, self.table)
+        measures, samples = {"rows": rows}, (Sample(TABLE_ROWS, (self.table,), rows),)
         if self.at_least <= rows and (self.at_most is None or rows <= self.at_most):
-            return Result(rows, 0, measures=measures)
+            return Result(rows, 0, measures=measures, samples=samples)
         allowed = f"at least {self.at_least}"
         if self.at_most is not None:
             allowed += f" and at most {self.at_most}"
         message = f"{self.table} has {rows} rows, allowed are {allowed}"
-        return Result(rows, 1, (Finding({"table": self.table}, message, {"rows": rows}),), measures)
+        finding = Finding({"table": self.table}, message, {"rows": rows})
+        return Result(rows, 1, (finding,), measures, samples=samples)

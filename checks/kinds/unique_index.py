@@ -1,20 +1,29 @@
 """`unique_index`: the database itself forbids two rows with the same key."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
-from checks.contract import EVERYTHING, Check, Finding, Result, Sources, Window
+from checks.card import SCHEMA_DRIFT, Card, SchemaFacts, Section, Words
+from checks.contract import EVERYTHING, Finding, Result, Sources, Window
+from checks.snapshot import DatabaseCheck
 from checks.sql import catalog
 from checks.sql.inspection import Keys, in_catalog
 from checks.types import Columns, Identifier
 
 
-class UniqueIndex(Check):
+class UniqueIndex(DatabaseCheck):
     """Whether a unique index covers exactly these columns, in any order.
 
     A prefix index, an index on an expression and a unique index over more columns prove nothing
     about the key and do not count.
     """
+
+    card: ClassVar[Card] = Card(
+        violation="a key without a unique index",
+        title=Words(en="unique index", zh="唯一索引"),
+        alert=SCHEMA_DRIFT,
+        section=Section.INDEXES,
+    )
 
     kind: Literal["unique_index"] = "unique_index"
     columns: Columns
@@ -26,6 +35,10 @@ class UniqueIndex(Check):
         """The columns of the key."""
         return {self.table: self.columns}
 
+    def schema_facts(self) -> SchemaFacts:
+        """The key and its index."""
+        return SchemaFacts(key=self.columns, indexed=True, index=self.index)
+
     def look(self, keys: Keys = ()) -> str | None:
         """The indexes of the table."""
         _ = keys
@@ -34,9 +47,8 @@ class UniqueIndex(Check):
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Read every index of the table whole and look for one that proves the key."""
-        with sources.snapshot(self.database) as connection:
-            catalog.require(connection, self.table, self.columns)
-            existing = catalog.indexes(connection, self.table)
+        with self.snapshot(sources) as snapshot:
+            existing = catalog.indexes(snapshot.connection, self.table)
         proving = [index for index in existing if index.proves_unique(self.columns)]
         if proving:
             return Result(len(existing), 0, notes=self._notes(proving))

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import Grouping
 from sqlglot import exp
 
-from checks.sql.statements import non_empty_array
+from checks.sql.functions import non_empty_array
 
 Built = ColumnElement[Any]
 

@@ -21,6 +21,7 @@ from checks.http_log.counts import Seen
 from checks.kinds.conflict_rate.check import ConflictRate
 from checks.kinds.row_count import RowCount
 from tests.support.access_logs import sampling
+from tests.support.exported import traffic_of
 from tests.support.patience import wait_until
 from tests.support.states import CHECK as ORDERS
 from tests.support.states import changes, run_of
@@ -226,10 +227,8 @@ class Audit:
             run = execute(check, sources, windows.of(check, complete=self.complete))
             state.record(run)
         assert run.result
-        assert run.result.traffic
-        return run.result.examined, int(
-            run.result.traffic.totals.get((DRAW, "POST"), Seen()).requests
-        )
+        totals = traffic_of(run.result).totals
+        return run.result.examined, int(totals.get((DRAW, "POST"), Seen()).requests)
 
     def command(self, *options: str) -> dict[str, Any]:
         """What `reconciler check` says of the check."""

@@ -910,10 +910,11 @@ def test_assets_whose_codes_collide_are_kept_apart(founded: Bank) -> None:
 
 def are_unique(bank: Bank) -> bool:
     """What `codes_are_unique` says of the bank."""
-    with bank.ledger.sources.snapshot("ledger") as connection:
-        comparison = declared()._comparison(connection)
+    one = declared()
+    with one.snapshot(bank.ledger.sources) as snapshot:
+        comparison = one._comparison(snapshot)
         both = (comparison.ledger.postings, comparison.ledger.balances)
-        return sides.codes_are_unique(connection, both)
+        return sides.codes_are_unique(snapshot.connection, both)
 
 
 @on_servers

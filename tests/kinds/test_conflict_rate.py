@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from checks.contract import CheckError, Cursor, Result, Window
 from checks.kinds.conflict_rate import check as conflict_rate
 from checks.registry import any_check
+from tests.support.exported import traffic_of
 from worker.config import AccessLogSettings
 from worker.sources import Sources
 
@@ -74,8 +75,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Application:
 
 def requests(result: Result) -> dict[tuple[str, str], float]:
     """The totals of each route."""
-    assert result.traffic
-    return {route: seen.requests for route, seen in result.traffic.totals.items()}
+    return {route: seen.requests for route, seen in traffic_of(result).totals.items()}
 
 
 def test_a_quiet_log_passes_and_its_requests_are_counted_once(app: Application) -> None:
@@ -83,8 +83,7 @@ def test_a_quiet_log_passes_and_its_requests_are_counted_once(app: Application) 
     app.asked(1, 409, "DUPLICATE_ENTRY")
     first = app.run()
     assert (first.violations, first.examined, requests(first)) == (0, 51, {(DRAW, "POST"): 51})
-    assert first.traffic
-    assert first.traffic.totals[DRAW, "POST"].conflicts == {"DUPLICATE_ENTRY": 1}
+    assert traffic_of(first).totals[DRAW, "POST"].conflicts == {"DUPLICATE_ENTRY": 1}
     second = app.run()
     assert (second.examined, requests(second)) == (0, {(DRAW, "POST"): 51})
 
@@ -212,11 +211,11 @@ def test_what_is_behind_is_said_and_judged_as_of_where_reading_is(app: Applicati
     app.asked(14_000)
     app.at += timedelta(hours=3)
     first = app.run()
-    assert first.traffic
-    assert first.traffic.behind_bytes
-    assert f"{first.traffic.behind_bytes} bytes of the log are not yet read" in first.notes
+    behind = traffic_of(first).behind_bytes
+    assert behind
+    assert f"{behind} bytes of the log are not yet read" in first.notes
     assert [each.key["problem"] for each in first.findings] == ["retry_storm"]
-    while (last := app.run()).traffic and last.traffic.behind_bytes:
+    while traffic_of(last := app.run()).behind_bytes:
         pass
     assert requests(last) == {(DRAW, "POST"): 14_060}
     # The end of it was old, too; from the next run on it is now.

@@ -11,8 +11,9 @@ import httpx
 from sqlalchemy import URL
 
 from checks.contract import Check, Finding, Result, Scalar
-from checks.http_log.counts import Seen, Traffic
+from checks.http_log.counts import Seen
 from checks.kinds.conflict_rate.check import ConflictRate
+from checks.kinds.conflict_rate.exported import Traffic
 from checks.kinds.duplicates.check import Duplicates
 from checks.kinds.row_count import RowCount
 from checks.types import Severity
@@ -146,4 +147,5 @@ def traffic() -> Result:
     """A result of `conflict_rate`: two routes in two windows."""
     short = {("/orders/{id}", "POST"): Seen(200, {"REQUEST_PROCESSING": 30, "other": 2})}
     long = {**short, ("/users", "POST"): Seen(1000, {})}
-    return Result(1200, 0, traffic=Traffic(windows={"short": short, "long": long}))
+    seen = Traffic(windows={"short": short, "long": long})
+    return Result(1200, 0, **TRAFFIC._exported(seen))

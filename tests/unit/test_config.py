@@ -180,10 +180,7 @@ ONE_MISTAKE = {
     ),
     "cron": (
         VALID + "[schedule]\ncomplete = '61 * * * *'\n",
-        (
-            "schedule.complete: neither a duration (30s, 5m, 1h) nor a cron line of five fields"
-            " (0 3 * * *)"
-        ),
+        "schedule.complete: bad minute in this cron line: 61",
     ),
     "cron that never fires": (
         VALID + "[schedule]\nevery = '0 0 30 2 *'\n",

@@ -22,7 +22,7 @@ from worker import config
 from worker.cli.main import app
 from worker.config import Settings
 from worker.model.finding import Change
-from worker.telemetry.metrics import Metrics, outbox, samples
+from worker.telemetry.metrics import Metrics, outbox
 
 DOCS = CHECKOUT / "docs"
 PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
@@ -104,9 +104,10 @@ def test_every_metric_is_documented_with_its_labels() -> None:
         base = min(names, key=len)
         counter = "# TYPE " + base + "_total counter" in generate_latest(metrics.registry).decode()
         existing[f"{base}_total" if counter else base] = labels
-    for family in (*samples.families().values(), *outbox.families()):
-        name = f"{family.name}_total" if family.type == "counter" else family.name
-        existing[name] = ", ".join(family._labelnames)
+    for family in outbox.families():
+        existing[family.name] = ", ".join(family._labelnames)
+    for kind in KINDS:
+        existing |= {each.name: ", ".join(each.labels) for each in kind.card.families}
     assert documented == existing
 
 
@@ -147,7 +148,7 @@ def test_every_default_is_told_right() -> None:
         if len(cells) == 3:  # the databases' time_limit comes before those of other sources
             defaults.setdefault(cells[0].strip("`"), cells[1].strip('`"'))
     assert defaults["port"] == str(config.HttpSettings().port)
-    assert defaults["complete"] == config.ScheduleSettings().complete
+    assert defaults["complete"] == str(config.ScheduleSettings().complete)
     assert defaults["overlap"] == "10m"
     assert config.ScheduleSettings().overlap.seconds == 600
     assert int(defaults["overlap_rows"]) == config.ScheduleSettings().overlap_rows

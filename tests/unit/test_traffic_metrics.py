@@ -12,8 +12,9 @@ from prometheus_client.samples import Sample
 from structlog.testing import capture_logs
 
 from checks.contract import Finding, Result
-from checks.http_log.counts import CODES, OTHER, Route, Seen, Traffic
+from checks.http_log.counts import CODES, OTHER, Route, Seen
 from checks.kinds.conflict_rate.check import ConflictRate
+from checks.kinds.conflict_rate.exported import Traffic
 from worker.model.finding import Change, Transition
 from worker.model.run import Outcome, Run
 from worker.telemetry import run_log
@@ -37,9 +38,9 @@ TRAFFIC = Traffic(TOTALS, WINDOWS, LINES, behind_bytes=77)
 Samples = dict[tuple[str, ...], float]
 
 
-def run_that_saw(traffic: Traffic | None, check: ConflictRate = CHECK) -> Run:
+def run_that_saw(traffic: Traffic, check: ConflictRate = CHECK) -> Run:
     """A run that completed and saw this."""
-    result = Result(10, 0, traffic=traffic, complete=False)
+    result = Result(10, 0, complete=False, **check._exported(traffic))
     return Run(check, Outcome.PASS, datetime.now(UTC), 0.1, result)
 
 
@@ -256,7 +257,7 @@ def test_the_line_of_a_run_names_its_source() -> None:
     """What is read is a source, no table of a database: neither is there, not even empty."""
     key = {"problem": "retry_storm", "route": "/draw", "method": "POST", "key": "0123456789ab"}
     finding = Finding(key, "one key has 30 conflicts", {"conflicts": 30}, 30)
-    result = Result(40, 1, (finding,), notes=("9 bytes are not yet read",), traffic=TRAFFIC)
+    result = Result(40, 1, (finding,), notes=("9 bytes are not yet read",))
     run = Run(CHECK, Outcome.FAIL, datetime.now(UTC), 0.25, result)
     opened = Transition(Change.FINDING_OPENED, run, "f" * 32, finding.message, key)
     with capture_logs() as lines:

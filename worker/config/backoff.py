@@ -1,17 +1,19 @@
 """The sections that say when the worker keeps away: back-off and maintenance windows."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from checks.types import Duration, parse_duration
-from worker.config.cron import cron
-from worker.config.types import Table
+from worker.config.types import Cron, Table
 from worker.text.printable import visible
 
 LONGEST_WINDOW = timedelta(days=7)
+
+BEGINS_COMPARED = 100
+"""How many windows in a row are looked at for two that touch."""
 
 _OFF = (False, 0, "0", "false", "0s")
 
@@ -58,27 +60,16 @@ class BackOff(Table):
 class Maintenance(Table):
     """`[[maintenance]]`: a time in which no run begins."""
 
-    cron: str
+    cron: Cron
     """When it begins, in the configured zone."""
     lasts: Duration
     reason: Annotated[str, Field(min_length=1, max_length=200)]
 
     @model_validator(mode="after")
     def _ends(self) -> Self:
-        try:
-            times = cron(self.cron, UTC)
-        except ValueError:
-            raise ValueError("cron: not a cron line of five fields, such as 0 2 * * 0") from None
         if self.lasts > LONGEST_WINDOW:
             raise ValueError(f"lasts is over {LONGEST_WINDOW.days}d")
-        begins, now = [], datetime.now(UTC)
-        for _ in range(100):
-            now = times.get_next_fire_time(None, now + timedelta(seconds=1))
-            if now is None:
-                break
-            begins.append(now)
-        if not begins:
-            raise ValueError("cron: this line names a time that never comes")
+        begins = islice(self.cron.times(datetime.now(UTC), UTC), BEGINS_COMPARED)
         if any(later - earlier <= self.lasts for earlier, later in pairwise(begins)):
             raise ValueError("lasts is no shorter than the time to the next window: it never ends")
         return self

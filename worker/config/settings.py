@@ -13,6 +13,7 @@ from checks.declared.table import TableFacts
 from checks.keys.interfaces import Interface
 from checks.types import Duration, Identifier, Severity, Slug
 from worker.config.backoff import Maintenance
+from worker.config.cron import CronLine
 from worker.config.endpoints import (
     AccessLogSettings,
     AlertmanagerSettings,
@@ -93,7 +94,7 @@ class ScheduleSettings(Timetable):
     critical: Duration = timedelta(seconds=4)
     """How soon checks of severity critical run again while their runs are short; see
     `worker.scheduling.pacing`."""
-    complete: Schedule = "0 3 * * *"
+    complete: Schedule = CronLine("0 3 * * *")
     """When every check runs once more and reads everything."""
     overlap: Duration = timedelta(minutes=10)
     """The longest a transaction of the application may last: rows may still appear before the

@@ -1,7 +1,7 @@
 """What all sections of the file share: strictness, and named types of their values."""
 
 import ipaddress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -11,7 +11,7 @@ from sqlalchemy.exc import ArgumentError
 
 from checks.lazy_import import Later
 from checks.types import parse_duration
-from worker.config.cron import cron
+from worker.config.cron import FIELDS, CronLine
 
 if TYPE_CHECKING:
     import httpx
@@ -33,20 +33,17 @@ def _zone(value: str) -> str:
     return value
 
 
-def _schedule(value: object) -> timedelta | str:
-    if isinstance(value, timedelta):
-        return value
-    if not isinstance(value, str) or " " not in value.strip():
+def _cron_line(value: object) -> CronLine:
+    return value if isinstance(value, CronLine) else CronLine(str(value))
+
+
+def _schedule(value: object) -> timedelta | CronLine:
+    fields = len(value.split()) if isinstance(value, str) else 1
+    if isinstance(value, CronLine) or fields == FIELDS:
+        return _cron_line(value)
+    if fields == 1:
         return parse_duration(value)
-    try:
-        trigger = cron(value, UTC)
-    except ValueError:
-        raise ValueError(
-            "neither a duration (30s, 5m, 1h) nor a cron line of five fields (0 3 * * *)"
-        ) from None
-    if trigger.get_next_fire_time(None, datetime.now(UTC)) is None:
-        raise ValueError("this cron line names a time that never comes")
-    return value
+    raise ValueError("neither a duration (30s, 5m, 1h) nor a cron line of five fields (0 3 * * *)")
 
 
 def parse_url(value: str) -> URL:
@@ -98,5 +95,8 @@ LabelValue = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 WebAddress = Annotated[str, AfterValidator(_server_url)]
 """An http or https URL up to a path, without credentials."""
 
-Schedule = Annotated[timedelta | str, BeforeValidator(_schedule)]
+Cron = Annotated[CronLine, BeforeValidator(_cron_line)]
+"""A cron line, in the configured time zone."""
+
+Schedule = Annotated[timedelta | CronLine, BeforeValidator(_schedule)]
 """An interval, or a cron line of five fields in the configured time zone."""

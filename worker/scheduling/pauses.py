@@ -5,14 +5,13 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from worker.config import Maintenance, Settings
-from worker.config.cron import cron
 from worker.model.pause import Pause, Reason
 from worker.text.printable import visible
 
@@ -21,9 +20,6 @@ MOST_READ = 1024
 
 LONGEST_REASON = 200
 """Characters of its first line that are shown."""
-
-LONGEST_SHIFT = timedelta(hours=2)
-"""The most by which a zone's clocks are set."""
 
 LOOK_AGAIN = 1.0
 """Seconds for which what is known of maintenance windows holds."""
@@ -106,29 +102,18 @@ class Pauses:
 
 
 class Window:
-    """A maintenance window that comes again and again.
-
-    Its line is read on the wall clock: a start that the clocks skip is put off by as much as they
-    are set, and one that they repeat counts once. It always lasts as long as it says.
-    """
+    """A maintenance window that comes again and again, and always lasts as long as it says."""
 
     def __init__(self, settings: Maintenance, zone: ZoneInfo) -> None:
         self.why = settings.shown
+        self._line = settings.cron
         self._lasts = settings.lasts
         self._zone = zone
-        self._clock = cron(settings.cron, UTC)
-        """Wall-clock times, as if they were UTC."""
 
     def holds(self, now: datetime) -> bool:
         """Whether it is a time of maintenance."""
-        return any(begin <= now < begin + self._lasts for begin in self._begins(now))
-
-    def _begins(self, now: datetime) -> Iterator[datetime]:
-        wall = now.astimezone(self._zone).replace(tzinfo=UTC, fold=0)
-        at = wall - self._lasts - LONGEST_SHIFT
-        while (begin := self._clock.get_next_fire_time(None, at)) and begin <= wall + LONGEST_SHIFT:
-            yield begin.replace(tzinfo=self._zone, fold=0).astimezone(UTC)
-            at = begin + timedelta(seconds=1)
+        begin = self._line.next(now - self._lasts, self._zone)
+        return begin is not None and begin <= now
 
 
 def first_line(path: Path) -> str | None:

@@ -2,24 +2,19 @@
 
 import threading
 import time
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from itertools import islice, pairwise
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_SUBMITTED, JobSubmissionEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.base import BaseTrigger
 
 from checks.contract import Check
-from worker.config import Config, Schedule
-from worker.config.cron import cron
+from worker.config import Config, PlannedCheck, ScheduleSettings
 from worker.scheduling.admission import Gate, Held
 from worker.scheduling.pacing import Pace, soonest
+from worker.scheduling.triggers import Every, Trigger, trigger
 
 HEARTBEAT = 2.0
 """Seconds between two signs of life of the scheduler."""
@@ -27,32 +22,7 @@ HEARTBEAT = 2.0
 CLOCK_JUMP = 2.0
 """Seconds by which the wall clock may depart from the monotonic one before jobs are re-planned."""
 
-LOOK_AHEAD = timedelta(days=8)
-"""How far a cron line is looked along for its longest gap: a week-end is no delay."""
-LOOK_AHEAD_TIMES = 1000
-
 _COMPLETE = "#complete"
-_EPOCH = datetime.fromtimestamp(0, UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-class Every(BaseTrigger):  # type: ignore[misc]  # APScheduler 3 has no types
-    """Fires on a grid of wall-clock times, `interval` apart, at a phase of its own.
-
-    The phase comes from the check's name, so that checks spread over the interval and stay spread
-    over restarts. Counted from `now`: a pause or a clock set forward makes one run, not many.
-    """
-
-    def __init__(self, interval: timedelta, name: str) -> None:
-        # Whole microseconds: a rounded float may be no later than `now`, and APScheduler would
-        # count the runs up to now without end.
-        self._interval = interval // _MICROSECOND
-        self._phase = zlib.crc32(name.encode()) * self._interval >> 32
-
-    def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
-        """The first grid time after `now`."""
-        passed = ((now - _EPOCH) // _MICROSECOND - self._phase) // self._interval
-        return _EPOCH + ((passed + 1) * self._interval + self._phase) * _MICROSECOND
 
 
 class Scheduler:
@@ -159,56 +129,55 @@ class Scheduler:
         return max(min(planned), datetime.now(UTC) + timedelta(seconds=rest)) if planned else None
 
     def _plan(self, config: Config, identify: Callable[[str], None]) -> None:
-        now = datetime.now(UTC)
-        complete = config.settings.schedule.complete
-        self._complete_gap = self._interval(complete, now)
+        now, schedule = datetime.now(UTC), config.settings.schedule
+        self._complete_gap = trigger(schedule.complete, "", self._zone).longest_gap(now)
         self._intervals: dict[str, timedelta] = {}
-        self._triggers: dict[str, BaseTrigger] = {}
+        self._triggers: dict[str, Trigger] = {}
         self._paces: dict[str, Pace] = {}
         self._scheduler.add_job(self._on_beat, Every(timedelta(seconds=HEARTBEAT), "heartbeat"))
         for database in _databases(config):
-            self._scheduler.add_job(
-                identify,
-                Every(timedelta(minutes=1), database),
-                args=[database],
-                id=f"identify {database}",
-                executor=database,
-                next_run_time=now,
-            )
+            self._plan_identifying(database, identify, now)
         for planned in config.plan:
-            check, every = planned.check, planned.timetable.every
-            self._intervals[check.name] = self._interval(every, now)
-            if isinstance(every, timedelta):
-                critical = config.settings.schedule.critical
-                pace = self._paces[check.name] = Pace(every, soonest(check, every, critical))
-                every = pace.step
-            self._triggers[check.name] = self._trigger(every, check.name)
-            self._add(check, check.name, every, now)
-            if not check.follows:
-                self._add(check, check.name + _COMPLETE, complete, None)
-            if not isinstance(every, timedelta):
-                self._first_run_due.discard(check.name)
+            self._plan_check(planned, schedule, now)
 
-    def _add(self, check: Check, job: str, every: Schedule, first: datetime | None) -> None:
-        options: dict[str, Any] = {}
-        if first and isinstance(every, timedelta):
-            options["next_run_time"] = first
+    def _plan_identifying(
+        self, database: str, identify: Callable[[str], None], now: datetime
+    ) -> None:
+        self._scheduler.add_job(
+            identify,
+            Every(timedelta(minutes=1), database),
+            args=[database],
+            id=f"identify {database}",
+            executor=database,
+            next_run_time=now,
+        )
+
+    def _plan_check(self, planned: PlannedCheck, schedule: ScheduleSettings, now: datetime) -> None:
+        check, every = planned.check, planned.timetable.every
+        fires = trigger(every, check.name, self._zone)
+        self._intervals[check.name] = fires.longest_gap(now)
+        if isinstance(every, timedelta):
+            pace = Pace(every, soonest(check, every, schedule.critical))
+            self._paces[check.name], fires = pace, Every(pace.step, check.name)
+            self._add(check, check.name, fires, first=now)
+        else:
+            self._first_run_due.discard(check.name)
+            self._add(check, check.name, fires)
+        self._triggers[check.name] = fires
+        if not check.follows:
+            job = check.name + _COMPLETE
+            self._add(check, job, trigger(schedule.complete, job, self._zone))
+
+    def _add(self, check: Check, job: str, fires: Trigger, first: datetime | None = None) -> None:
+        options = {"next_run_time": first} if first else {}
         self._scheduler.add_job(
             self._run_once,
-            self._trigger(every, job),
+            fires,
             args=[check, job.endswith(_COMPLETE)],
             id=job,
             executor=check.source_name,
             **options,
         )
-
-    def _trigger(self, every: Schedule, name: str) -> BaseTrigger:
-        if isinstance(every, timedelta):
-            return Every(every, name)
-        return cron(every, self._zone)
-
-    def _interval(self, every: Schedule, now: datetime) -> timedelta:
-        return every if isinstance(every, timedelta) else _longest_gap(every, self._zone, now)
 
     def _run_once(self, check: Check, complete: bool) -> None:  # noqa: FBT001 - APScheduler passes it
         lock, pace = self._running[check.name], self._paces.get(check.name)
@@ -321,24 +290,6 @@ class Scheduler:
                 job.modify(next_run_time=following)
         for check in self._checks.values():
             self._note_due(check)
-
-
-@lru_cache(maxsize=64)
-def _longest_gap(line: str, zone: ZoneInfo, now: datetime) -> timedelta:
-    gaps = []
-    for earlier, later in pairwise(islice(_fire_times(line, zone, now), LOOK_AHEAD_TIMES)):
-        gaps.append(later - earlier)
-        if later > now + LOOK_AHEAD:
-            break
-    return max(gaps, default=LOOK_AHEAD)
-
-
-def _fire_times(line: str, zone: ZoneInfo, now: datetime) -> Iterator[datetime]:
-    trigger = cron(line, zone)
-    following = trigger.get_next_fire_time(None, now)
-    while following:
-        yield following
-        following = trigger.get_next_fire_time(following, following + timedelta(seconds=1))
 
 
 def _databases(config: Config) -> Iterable[str]:

@@ -28,7 +28,9 @@ RESOLVED_SHOWN = 20
 
 def abridged(run: Run) -> Run:
     """A run as it is remembered here: what the state keeps anyway would only fill the memory."""
-    return replace(run, result=run.result and replace(run.result, findings=(), cursor=None))
+    return replace(
+        run, result=run.result and replace(run.result, findings=(), cursor=None, samples=())
+    )
 
 
 def overview(known: Known, state: State) -> Overview:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from checks.card import Detail as Shown
 from checks.contract import Check
 from checks.types import Severity
 from worker.model.finding import FindingState, StoredFinding
@@ -202,6 +203,12 @@ class Detail:
     resolved: Sequence[ShownFinding]
     look: str | None
     """SQL with which a person looks at the findings; None where no SQL can tell."""
+
+    @property
+    def details(self) -> Sequence[Shown]:
+        """What the latest run saw beside findings; nothing where it could not tell."""
+        latest = self.summary.latest
+        return latest.result.details if latest and latest.result else ()
 
 
 def _clauses(checks: Sequence[CheckStatus]) -> list[str]:

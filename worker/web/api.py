@@ -241,7 +241,7 @@ def _detail(found: Detail) -> Json:
         "not_listed": found.unlisted,
         "resolved": [finding_as_json(each) for each in found.resolved],
         "runs": [_run(each) for each in found.runs],
-        "traffic": [each.as_json() for each in formatting.conflicts(found.summary.latest)],
+        "traffic": [dict(each.fields) for each in found.details],
     }
 
 

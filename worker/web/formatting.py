@@ -1,17 +1,15 @@
-"""Values as pages put them into words: ages, durations, fields of a check, what conflicts."""
+"""Values as pages put them into words: ages, durations, fields of a check."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel
 
 from checks.contract import Check
-from checks.http_log.counts import CODES, OTHER, Seen
+from checks.types import duration_text
 from worker.model.finding import FindingState
-from worker.model.run import Run
 from worker.state.queries import UNRESOLVED
 from worker.status import CheckStatus, Overview, Status
 from worker.text.encode import dump
@@ -80,13 +78,6 @@ def ahead(moment: datetime | None, at: datetime) -> str:
     return f"in {span(left)}" if left >= 1 else "now"
 
 
-def duration(value: timedelta) -> str:
-    """A duration as the configuration writes it."""
-    seconds = int(value.total_seconds())
-    units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
-    return next(f"{seconds // size}{unit}" for unit, size in units if seconds % size == 0)
-
-
 def fields(check: Check) -> Iterator[tuple[str, Any]]:
     """What the configuration says of a check, beyond what every check has and what is default."""
     for name in sorted(check.model_fields_set - _LEFT_OUT - {check.reads}):
@@ -103,7 +94,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(each) for each in value]
     if isinstance(value, timedelta):
-        return duration(value)
+        return duration_text(value)
     return value if value is None or isinstance(value, int | float) else str(value)
 
 
@@ -149,57 +140,3 @@ def rank(each: CheckStatus) -> tuple[int, bool, int]:
 
 
 _STATUSES = list(Status)
-
-
-@dataclass(frozen=True, slots=True)
-class Conflicts:
-    """What a route answered in a window of time."""
-
-    window: str
-    route: str
-    method: str
-    seen: Seen
-
-    def as_json(self) -> dict[str, Any]:
-        """The same as programs read it; the names are those of `reconciler traffic`."""
-        return {
-            "window": self.window,
-            "route": self.route,
-            "method": self.method,
-            "requests": round(self.seen.requests),
-            "conflicts": round(self.seen.all_conflicts),
-            "ratio": round(self.seen.ratio, 6),
-            "codes": {code: round(number) for code, number in self.codes},
-        }
-
-    @property
-    def codes(self) -> list[tuple[str, float]]:
-        """The reasons, in the order of the documentation."""
-        known = self.seen.conflicts
-        return [(code, known[code]) for code in (*CODES, OTHER) if known.get(code)]
-
-
-def codes(row: Conflicts) -> str:
-    """The reasons of a route's conflicts."""
-    return ", ".join(f"{code} {round(number):,}" for code, number in row.codes)
-
-
-def conflicts(latest: Run | None) -> list[Conflicts]:
-    """What the latest run of `conflict_rate` saw, the most conflicts of each window first."""
-    traffic = latest and latest.result and latest.result.traffic
-    found = [
-        Conflicts(window, route, method, seen)
-        for window, counts in (traffic.windows if traffic else {}).items()
-        for (route, method), seen in counts.items()
-        if seen.requests
-    ]
-    return sorted(
-        found,
-        key=lambda each: (
-            each.window != "short",
-            -each.seen.all_conflicts,
-            -each.seen.requests,
-            each.route,
-            each.method,
-        ),
-    )

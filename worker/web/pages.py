@@ -31,7 +31,7 @@ FINDINGS_SHOWN = 100
 RUNS_SHOWN = 12
 """Runs on the page of a check that are shown unasked."""
 
-ROUTES_SHOWN = 50
+DETAILS_SHOWN = 50
 """Routes of which the page of a check tells the conflicts."""
 
 _ICONS = {
@@ -77,7 +77,6 @@ class Pages:
         if found is None:
             return _missing(f"No check is named {name}", "It may have been renamed or removed.")
         check = found.summary.check
-        traffic = formatting.conflicts(found.summary.latest)
         return _page(
             "check.html.j2",
             root="../",
@@ -87,8 +86,7 @@ class Pages:
             check=check,
             each=found.summary,
             alert=alert_of(check.kind),
-            traffic=traffic[:ROUTES_SHOWN],
-            traffic_total=len(traffic),
+            details_shown=DETAILS_SHOWN,
             runs_shown=RUNS_SHOWN,
         )
 

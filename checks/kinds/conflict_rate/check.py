@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from checks.card import Card, Words
 from checks.contract import (
     EVERYTHING,
     SAMPLE,
@@ -17,11 +18,12 @@ from checks.contract import (
     Sources,
     Window,
 )
-from checks.http_log.counts import Counts, Route, Traffic
+from checks.http_log.counts import Counts, Route
 from checks.http_log.routes import Routes, shape
 from checks.keys.interfaces import Interface
 from checks.keys.interfaces import Route as RouteTemplate
 from checks.kinds.conflict_rate import promql
+from checks.kinds.conflict_rate.exported import ALERT, DETAILS, FAMILIES, Traffic, details, samples
 from checks.kinds.conflict_rate.promql import Queries
 from checks.kinds.conflict_rate.tally import LATE, USUAL_DAYS, Spans, Tally
 from checks.kinds.conflict_rate.thresholds import Limits, Observed, breaches, findings
@@ -36,6 +38,15 @@ class ConflictRate(Check):
 
     reads: ClassVar[str] = "source"
     follows: ClassVar[bool] = True
+
+    card: ClassVar[Card] = Card(
+        violation="a route, key or client with too many conflicts; a write against the key"
+        " standard",
+        title=Words(en="conflicts of requests", zh="请求冲突率"),
+        alert=ALERT,
+        families=FAMILIES,
+        details=DETAILS,
+    )
 
     kind: Literal["conflict_rate"] = "conflict_rate"
     database: Literal[""] = ""
@@ -129,18 +140,14 @@ class ConflictRate(Check):
         elif at < now:
             notes.append(f"the newest line is {now - at} s old as it is read: is timezone right?")
         found = self._judged(tally, at)
+        windows = {"short": tally.short.until(at), "long": tally.long.until(at)}
         return Result(
             examined,
             len(found),
             tuple(found[:SAMPLE]),
             notes=tuple(notes),
             cursor={"place": place, "tally": tally.left(), "routes": list(routes.learnt)},
-            traffic=Traffic(
-                tally.totals,
-                {"short": tally.short.until(at), "long": tally.long.until(at)},
-                tally.lines,
-                behind,
-            ),
+            **self._exported(Traffic(tally.totals, windows, tally.lines, behind)),
         )
 
     def _judged(self, tally: Tally, at: int) -> list[Finding]:
@@ -175,8 +182,15 @@ class ConflictRate(Check):
             len(found),
             tuple(found[:SAMPLE]),
             notes=tuple(dict.fromkeys(notes)),
-            traffic=Traffic(windows={"short": short, "long": long}),
+            **self._exported(Traffic(windows={"short": short, "long": long})),
         )
+
+    def _exported(self, traffic: Traffic) -> dict[str, Any]:
+        lengths = {"short": self.short, "long": self.long}
+        return {
+            "samples": tuple(samples(self.source, traffic)),
+            "details": details(traffic.windows, lengths),
+        }
 
     def _limits(self) -> Limits:
         return Limits(

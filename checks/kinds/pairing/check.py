@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -34,6 +34,7 @@ from checks.kinds.pairing.findings import far_findings, near_findings
 from checks.kinds.pairing.inspection import look
 from checks.kinds.pairing.plan import Built, Catalog, Direction, Far, Key, Moment, NearSide, Only
 from checks.kinds.pairing.statements import all_paired, unmatched, unnamed
+from checks.snapshot import Snapshot
 from checks.sql import catalog, joins, timestamps
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.inspection import Keys
@@ -251,12 +252,12 @@ class Pairing(Check):
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Look for near rows without their far row and, if asked, for far rows nobody names."""
         with sources.snapshot(self.database) as connection:
-            found = {t: catalog.require(connection, t, names) for t, names in self.needs.items()}
+            snapshot = Snapshot.of(connection, self.needs, window)
             if complaint := next(self._doubts(connection), None):
                 raise CheckError(complaint, permanent=True)
-            at = timestamps.now(connection)
-            near, far = self._readings(connection, window, at)
-            moment = Moment(connection, at, window, found, near, far)
+            near, far = self._readings(snapshot)
+            found = snapshot.columns
+            moment = Moment(connection, snapshot.now, window, found, near, far)
             seen = [each.look(moment) for each in self.directions(moment)]
             examined = self._examined(connection, near)
         findings = tuple(finding for some, _ in seen for finding in some)
@@ -320,11 +321,10 @@ class Pairing(Check):
             )
         return parts
 
-    def _readings(
-        self, connection: Connection, window: Window, at: datetime
-    ) -> tuple[Reading, Reading]:
+    def _readings(self, snapshot: Snapshot) -> tuple[Reading, Reading]:
         # A row is read until it has settled, which takes longest for one from the near future.
-        window = replace(window, overlap=max(window.overlap, 2 * self.settle))
+        longest = max(snapshot.window.overlap, 2 * self.settle)
+        snapshot = replace(snapshot, window=replace(snapshot.window, overlap=longest))
         near = Followed(
             self.table, self.cursor, self.written_at, self.pending, key=self.near_key_columns
         )
@@ -332,8 +332,8 @@ class Pairing(Check):
             *(self.far.table, self.far.cursor, self.far.written_at), key=(self.far.primary_key,)
         )
         return (
-            near.read(connection, window, "near", at),
-            far.read(connection, window, "far", at) if self.reverse else Reading(None, None),
+            near.read(snapshot, "near"),
+            far.read(snapshot, "far") if self.reverse else Reading(None, None),
         )
 
     def _examined(self, connection: Connection, reading: Reading) -> int:

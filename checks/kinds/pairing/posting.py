@@ -19,6 +19,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from checks.card import Alert, Card, Words
 from checks.keys.template import Template, as_number
 from checks.kinds.pairing import Built, Catalog, Far, Key, Moment, NearSide, Only, Pairing
 from checks.sql import catalog
@@ -33,6 +34,22 @@ class Posting(Pairing):
 
     With `sum`, all business rows with the same derived key answer to one ledger row together.
     """
+
+    card: ClassVar[Card] = Card(
+        violation="a business row (or group) without its ledger row; a ledger row without its"
+        " business row",
+        title=Words(en="derived ledger rows", zh="派生流水"),
+        alert=Alert(
+            name="ReconcilerPostingMismatch",
+            rank=40,
+            meaning="a business event without its ledger row, or the other way round",
+            summary="{count} rows of {table} and their ledger rows do not belong together"
+            " ({check}).",
+            advice="A business event was not booked, booked wrongly, or booked without an event.",
+            explanation="a business row has no ledger row or a wrong one, or a ledger row has no"
+            " business row.",
+        ),
+    )
 
     kind: Literal["posting"] = "posting"
     beside: ClassVar[Mapping[str, str]] = {"ledger": "ledger_"}

@@ -18,11 +18,13 @@ from sqlalchemy import (
     union,
 )
 
+from checks.card import Alert, Card, Words
 from checks.contract import Evidence, Finding, Scalar
 from checks.kinds.pairing import Built, Catalog, Direction, Far, Key, Moment, Only, Pairing
 from checks.sql import catalog
 from checks.sql.expression import Expression, FarExpression
-from checks.sql.statements import ALL_ROWS, among, numbered, scalar
+from checks.sql.statements import ALL_ROWS, among, numbered
+from checks.sql.values import scalar
 from checks.types import Columns, Identifier
 
 
@@ -32,6 +34,21 @@ class Reference(Pairing):
     A row with a NULL among `columns` names nothing, which is wrong only where `required_when`
     holds.
     """
+
+    card: ClassVar[Card] = Card(
+        violation="a row that names no row, or a wrong one; a parent that nobody names, or that"
+        " several do",
+        title=Words(en="logical foreign keys", zh="逻辑外键"),
+        alert=Alert(
+            name="ReconcilerReferenceBroken",
+            rank=50,
+            meaning="a reference that leads nowhere, or to the wrong row",
+            summary="{count} rows of {table} name no row, or a wrong one ({check}).",
+            advice="Is the ledger row missing, or only the number wrong?",
+            explanation="a column without a FOREIGN KEY names no row or a wrong one, or a parent"
+            " that somebody must name is not named.",
+        ),
+    )
 
     kind: Literal["reference"] = "reference"
     beside: ClassVar[Mapping[str, str]] = {"parent": "parent_"}

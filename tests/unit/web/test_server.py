@@ -13,9 +13,10 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from checks.card import Sample
 from checks.contract import Check, Result
 from checks.kinds.duplicates.check import Duplicates
-from checks.kinds.row_count import RowCount
+from checks.kinds.row_count import TABLE_ROWS, RowCount
 from tests.support.patience import patience, stretched, wait_until
 from worker.config import HttpSettings
 from worker.model.finding import FindingState
@@ -51,7 +52,9 @@ def metrics() -> Metrics:
     intervals = {each.name: timedelta(seconds=30) for each in CHECKS}
     metrics.plan(CHECKS, intervals, {"t.key": LastRun(Outcome.PASS, {Scope.INCREMENTAL: now})})
     for check in CHECKS:
-        metrics.observe(Run(check, Outcome.PASS, now, 0.1, Result(examined=5, violations=0)))
+        samples = (Sample(TABLE_ROWS, (check.table,), 5),) if check.kind == "row_count" else ()
+        result = Result(examined=5, violations=0, samples=samples)
+        metrics.observe(Run(check, Outcome.PASS, now, 0.1, result))
         metrics.missed.labels(check.name, "pause").inc()
     metrics.count_findings(CHECKS, {("t.key", FindingState.OPEN): 1})
     version = "9.7.0-\"quoted\\'\n"
@@ -246,7 +249,7 @@ def test_answer_that_nobody_takes(
     """A client that asks and does not read is closed in time."""
     monkeypatch.setattr(web_module, "REQUEST_TIMEOUT", stretched(0.3).total_seconds())
     for number in range(20_000):
-        metrics.table_rows.labels(f"a_table_with_a_long_name_{number}").set(1)
+        metrics.database_up.labels(f"a_database_with_a_long_name_{number}").set(1)
     with closing(socket.socket()) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(web._socket.getsockname())

@@ -16,12 +16,13 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 
 from checks.contract import Check
+from checks.registry import KINDS
 from checks.types import Severity
 from worker.model.finding import Counts, FindingState
 from worker.model.run import LastRun, Outcome, Run, Scope
 from worker.model.server import Identity
 from worker.telemetry.metrics.outbox import Outbox
-from worker.telemetry.metrics.samples import TrafficOfLogs
+from worker.telemetry.metrics.samples import Samples
 
 _OF_CHECK = ("check", "kind", "table", "severity")
 _OF_DATABASE = (
@@ -32,7 +33,6 @@ _OF_A_STANDBY = (
     *("reconciler_up", "reconciler_leader", "reconciler_state_lease_token", "reconciler_state_up"),
     *("reconciler_build_info", "reconciler_config_last_reload_successful"),
 )
-_STATUS = "status."
 _SECONDS = (0.005, 0.02, 0.1, 0.5, 2, 5, 15, 30, 60)
 
 
@@ -87,7 +87,6 @@ class Metrics:
             *_OF_CHECK,
             "state",
         )
-        self.table_rows = gauge("table_rows", "Exact rows at the latest count.", "table")
         self.missed = counter(
             "scheduler_missed_runs",
             "Runs that did not start when due: overlap, late after a pause, or a busy database.",
@@ -127,9 +126,6 @@ class Metrics:
             "Whether the latest web configuration file and its certificates were accepted.",
         )
         self.web_config_loaded.set(1)
-        self.idempotency_requests = gauge(
-            "idempotency_requests", "Stored requests by status at the latest count.", "status"
-        )
         self.page = gauge(
             "page_info", "Always 1; the label says where people reach the status page.", "url"
         )
@@ -146,8 +142,8 @@ class Metrics:
         )
         self.outbox = Outbox()
         registry.register(self.outbox)
-        self.traffic = TrafficOfLogs()
-        registry.register(self.traffic)
+        self.of_kinds = Samples(family for kind in KINDS for family in kind.card.families)
+        registry.register(self.of_kinds)
         self.up = gauge("up", "1 while the worker runs.")
         build = gauge("build_info", "Always 1.", "version", "python")
         build.labels(version("reconciler"), platform.python_version()).set(1)
@@ -201,12 +197,7 @@ class Metrics:
         self.violations.labels(*_labels(check)).set(result.violations)
         self.examined.labels(check.name).inc(result.examined)
         self._completed(check, run.scope, run.ended_at)
-        if check.kind == "row_count":
-            self.table_rows.labels(check.table).set(result.examined)
-        for name, number in result.measures.items():
-            if check.kind == "idempotency_requests" and name.startswith(_STATUS):
-                self.idempotency_requests.labels(name.removeprefix(_STATUS)).set(number)
-        self.traffic.latest[check.name] = (check.source_name, result.traffic)
+        self.of_kinds.take(check.name, result.samples)
 
     def tell_paging(
         self, page: str, pushed: Collection[Severity], alertmanagers: Iterable[str]
@@ -248,11 +239,11 @@ class Metrics:
         """Drop all gauges, and the counters of checks that go, before another configuration."""
         for gauge in (
             *(self.violations, self.outcome, self.interval, self.last_completed, self.findings),
-            *(self.table_rows, self.database_up, self.database_info, self.database_writable),
-            *(self.idempotency_requests, self.page, self.pushed, self.database_busy),
+            *(self.database_up, self.database_info, self.database_writable, self.database_busy),
+            *(self.page, self.pushed),
         ):
             gauge.clear()
-        self.traffic.latest.clear()
+        self.of_kinds.clear()
         self.outbox.pending.clear()
         self._info.clear()
         for gone in self._planned - {check.name for check in staying}:
@@ -261,11 +252,7 @@ class Metrics:
 
     def _withdraw(self, check: Check) -> None:
         self.violations.remove(*_labels(check))
-        if check.kind == "row_count":
-            self.table_rows.remove(check.table)
-        if check.kind == "idempotency_requests":
-            self.idempotency_requests.clear()
-        self.traffic.withdraw(check.name)
+        self.of_kinds.withdraw(check.name)
 
     def _completed(self, check: Check, scope: Scope, when: datetime) -> None:
         self.last_completed.labels(check.name, scope).set(when.timestamp())

@@ -41,7 +41,7 @@ def spans(window: Window, day: datetime) -> list[tuple[str, float]]:
     ("day", "expected"),
     [
         ((2026, 1, 4), [("04 01:30", 2.0)]),
-        ((2026, 3, 29), [("29 01:30", 2.0)]),  # 02:30 does not exist: 03:30 summer time
+        ((2026, 3, 29), [("29 01:00", 2.0)]),  # 02:30 does not exist: 03:00 summer time
         ((2026, 10, 25), [("25 00:30", 2.0)]),  # 02:30 comes twice: the first of them
         ((2026, 6, 7), [("07 00:30", 2.0)]),
     ],
