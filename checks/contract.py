@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
+from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -163,6 +164,14 @@ class Prometheus(Protocol):
         """
 
 
+class SourceType(StrEnum):
+    """The sorts of sources, each by the section of the configuration that declares them."""
+
+    DATABASE = "databases"
+    ACCESS_LOG = "access_logs"
+    PROMETHEUS = "prometheus"
+
+
 class Sources(Protocol):
     """Where checks read."""
 
@@ -262,6 +271,16 @@ class Check(BaseModel, ABC):
         return str(getattr(self, self.reads))
 
     @property
+    def source_type(self) -> SourceType:
+        """The sort of the source that is read."""
+        return SourceType.DATABASE
+
+    def unfit_source(self, found: SourceType) -> str | None:
+        """Why a source of this name and sort is not the one; None where it is not to be known."""
+        _ = found
+        return None
+
+    @property
     def cursor_owner(self) -> str:
         """What a cursor belongs to: one that a check with another owner left is of no use."""
         return repr(self)
@@ -270,6 +289,11 @@ class Check(BaseModel, ABC):
     def rule(self) -> str | None:
         """What must be true, in one line, where name, kind and table do not say it all."""
         return None
+
+    @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """What no verdict of this check covers, as people read it: which rows, and why."""
+        return ()
 
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:

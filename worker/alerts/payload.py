@@ -6,7 +6,6 @@ from typing import Any
 
 from checks.contract import Check
 from checks.types import Severity
-from worker.alerts.names import alert_of
 from worker.config import Settings
 from worker.model.alert import Draft
 from worker.model.finding import StoredFinding
@@ -37,7 +36,7 @@ class Drafts:
         if check.severity not in self._pushed:
             return None
         findings = [self._masked(each) for each in told]
-        name = alert_of(check.kind)
+        name = check.card.alert.name
         page = f"{self._page}/checks/{check.name}"
         labels = {
             **self._labels,

@@ -26,9 +26,11 @@ LONGEST_MESSAGE = 100
 """Characters of a message in the list of findings."""
 
 
-def as_sql(checks: Iterable[Check], zone: tzinfo) -> str:
-    """What `check --show-sql` prints: a script for MySQL and MariaDB."""
-    at = datetime.now(UTC)
+def as_sql(checks: Iterable[Check], zone: tzinfo, at: datetime) -> str:
+    """What `check --show-sql` prints: a script for MySQL and MariaDB.
+
+    Statements are those of runs that begin `at`.
+    """
     return "\n\n".join(_as_sql(each, at, zone) for each in checks)
 
 
@@ -38,8 +40,10 @@ def _as_sql(check: Check, at: datetime, zone: tzinfo) -> str:
     if runs:
         parts += ["-- A complete run executes:", *(f"{each};" for each in runs)]
     elif look:
-        parts.append("-- What a run executes depends on the types and indexes that it finds.")
-    parts += ["-- To look with:", f"{look};"] if look else ["-- It asks no database."]
+        parts.append(
+            "-- What a run executes depends on types and indexes: explain --connect shows it."
+        )
+    parts += ["-- Inspection query:", f"{look};"] if look else ["-- It asks no database."]
     return "\n".join(parts)
 
 

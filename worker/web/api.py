@@ -16,7 +16,6 @@ from checks.contract import Check
 from checks.sql.catalog import nearest
 from checks.types import Severity
 from worker import status
-from worker.alerts.names import alert_of
 from worker.model.finding import FindingState
 from worker.model.run import StoredRun
 from worker.state import State, queries, runs
@@ -24,7 +23,7 @@ from worker.state.queries import UNRESOLVED
 from worker.status import CheckStatus, Detail, Known, Status
 from worker.status.as_json import finding_as_json, utc
 from worker.text.encode import dump
-from worker.web import formatting
+from worker.text.fields import fields
 from worker.web.server import Page
 
 Json = dict[str, Any]
@@ -225,7 +224,7 @@ def _summary(each: CheckStatus) -> Json:
         "answered_at": _moment(each.answered_at),
         "next_run": _moment(each.next_run),
         "interval_seconds": each.interval.total_seconds(),
-        "alert": alert_of(check.kind),
+        "alert": check.card.alert.name,
     }
 
 
@@ -234,7 +233,7 @@ def _detail(found: Detail) -> Json:
         **_summary(found.summary),
         "at": found.at.isoformat(),
         "rule": found.summary.check.rule,
-        "fields": dict(formatting.fields(found.summary.check)),
+        "fields": dict(fields(found.summary.check)),
         "look": found.look,
         "findings": [finding_as_json(each) for each in found.findings],
         "listed": found.listed,
