@@ -8,16 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from checks.card import Card, Words
-from checks.contract import (
-    EVERYTHING,
-    SAMPLE,
-    Check,
-    CheckError,
-    Finding,
-    Result,
-    Sources,
-    Window,
-)
+from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Finding, Result, Window
 from checks.http_log.counts import Counts, Route
 from checks.http_log.routes import Routes, shape
 from checks.keys.interfaces import Interface
@@ -27,6 +18,7 @@ from checks.kinds.conflict_rate.exported import ALERT, DETAILS, FAMILIES, Traffi
 from checks.kinds.conflict_rate.promql import Queries
 from checks.kinds.conflict_rate.tally import LATE, USUAL_DAYS, Spans, Tally
 from checks.kinds.conflict_rate.thresholds import Limits, Observed, breaches, findings
+from checks.ports import Sources
 from checks.types import Duration, Ratio, Slug
 
 ENOUGH_LINES = 100
