@@ -196,6 +196,11 @@ class Check(BaseModel, ABC):
         return None
 
     @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """What no verdict of this check covers, as people read it: which rows, and why."""
+        return ()
+
+    @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The tables, each with its columns, without which this check has no answer."""
         return {self.table: ()}

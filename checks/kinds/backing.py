@@ -104,6 +104,15 @@ class Backing(DatabaseCheck):
         return f"SUM({self.amount}) = what {tables} hold"
 
     @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """Rows that hold nothing, and holders that nobody is known to be."""
+        held = (
+            f"rows of {each.table} for which this is not true: {each.when.source}"
+            for each in self.holders
+        )
+        return (*held, "holders with NULL in their `by`: they explain no amount")
+
+    @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The columns of the amounts' table, of those joined to it, and of the holders."""
         needed = joins.needed(self.table, self.through, self.by)

@@ -58,6 +58,11 @@ class Blank(RowCheck):
         return {"column": self.column, **measures}
 
     @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """What cannot be seen and is a value all the same."""
+        return ("invisible characters that Unicode does not call white space: zero-width space",)
+
+    @property
     def reads_columns(self) -> tuple[str, ...]:
         """The column."""
         return (self.column,)

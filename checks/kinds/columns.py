@@ -51,6 +51,12 @@ class Columns(DatabaseCheck):
     columns: Mapping[Identifier, Declaration] = {}
     retired_columns: tuple[Identifier, ...] = ()
 
+    @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """What is not compared."""
+        undeclared = "whether a column may be NULL, where its declaration does not say"
+        return ("character sets and collations", undeclared)
+
     def schema_facts(self) -> SchemaFacts:
         """The declarations, and what must be gone."""
         return SchemaFacts(columns=self.columns, retired_columns=self.retired_columns)

@@ -67,6 +67,16 @@ class KeyFormat(RowCheck):
         return f"{self.column}: {' or '.join(each.source for each in self.patterns)}"
 
     @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """Blank keys, rows for which the rules are not, and older ones."""
+        found = ["keys that are NULL, empty or white space: `blank` reports them"]
+        if self.when:
+            found.append(f"rows for which this is not true: {self.when.source}")
+        if self.since:
+            found.append(f"rows with {self.written_at} before {self.since.isoformat(' ')}")
+        return tuple(found)
+
+    @property
     def reads_columns(self) -> tuple[str, ...]:
         """The key column, and what chooses rows."""
         times = filter(None, (self.cursor, self.written_at))

@@ -44,6 +44,11 @@ class NonNegative(RowCheck):
         return {"negative": negative}
 
     @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """NULL is not below zero."""
+        return ("amounts that are NULL",)
+
+    @property
     def reads_columns(self) -> tuple[str, ...]:
         """The amounts."""
         return self.columns

@@ -13,7 +13,7 @@ from checks.ports import Sources
 from checks.snapshot import Context, Snapshot
 from checks.sql.expression import Expression
 from checks.sql.statements import counted
-from checks.types import Duration, Identifier
+from checks.types import Duration, Identifier, duration_text
 
 
 class Stuck(RowCheck):
@@ -43,6 +43,14 @@ class Stuck(RowCheck):
     def rule(self) -> str | None:
         """The passing state, and how long it may last."""
         return f"{self.when.source}: {self.longer_than.total_seconds():g} s at most"
+
+    @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """Rows that are not in the state, or not for long."""
+        return (
+            f"rows for which this is not true: {self.when.source}",
+            f"rows in that state for {duration_text(self.longer_than)} or less",
+        )
 
     @property
     def reads_columns(self) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from worker.state.queries import UNRESOLVED
 from worker.state.schema import Row
 from worker.status import CheckStatus, Detail, Known, Status
 from worker.text.encode import dump
-from worker.web import formatting
+from worker.text.fields import fields
 from worker.web.server import Page
 
 Json = dict[str, Any]
@@ -234,7 +234,7 @@ def _detail(found: Detail) -> Json:
         **_summary(found.summary),
         "at": found.at.isoformat(),
         "rule": found.summary.check.rule,
-        "fields": dict(formatting.fields(found.summary.check)),
+        "fields": dict(fields(found.summary.check)),
         "look": found.look,
         "findings": found.findings,
         "listed": found.listed,

@@ -94,6 +94,21 @@ class Balance(DatabaseCheck):
         return ", ".join(f"{amount} = SUM({posted})" for amount, posted in self.sums.items())
 
     @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """What is not compared, and what only a complete run compares."""
+        found = []
+        if self.empty_allowed:
+            found.append("balances of 0 without ledger rows")
+        if self.chain is None:
+            found.append("whether ledger rows follow one on the other: no `chain` is declared")
+        else:
+            found.append("how rows chain in a group with several balance rows")
+        if self.ledger_cursor and not self.changed_at:
+            unseen = "balances changed without a ledger row: only the complete run sees them"
+            found.append(f"in incremental runs of a large ledger, {unseen}")
+        return tuple(found)
+
+    @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """Keys and amounts of both sides."""
         chained = self.chain.columns if self.chain else ()

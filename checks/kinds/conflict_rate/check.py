@@ -19,7 +19,7 @@ from checks.kinds.conflict_rate.promql import Queries
 from checks.kinds.conflict_rate.tally import LATE, USUAL_DAYS, Spans, Tally
 from checks.kinds.conflict_rate.thresholds import Limits, Observed, breaches, findings
 from checks.ports import Sources
-from checks.types import Duration, Ratio, Slug
+from checks.types import Duration, Ratio, Slug, duration_text
 
 ENOUGH_LINES = 100
 """Lines after which a log without one request is taken for one that is read wrongly."""
@@ -85,6 +85,12 @@ class ConflictRate(Check):
         """The limits."""
         short, long = (int(each.total_seconds()) for each in (self.short, self.long))
         return f"409 in {self.limit:.3g} of {short} s, {self.long_limit:.3g} of {long} s at most"
+
+    @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """Routes with few requests."""
+        spans = f"{duration_text(self.short)} or {duration_text(self.long)}"
+        return (f"the ratio of a route with fewer than {self.minimum} requests in {spans}",)
 
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:

@@ -107,6 +107,12 @@ class Duplicates(DatabaseCheck):
     nulls: Literal["equal", "distinct"] = "equal"
 
     @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """Rows that have no key."""
+        which = "all" if self.nulls == "equal" else "any"
+        return (f"rows with NULL in {which} of {', '.join(self.columns)}: they have no key",)
+
+    @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The key, and the primary key by which findings name rows."""
         return {self.table: tuple(dict.fromkeys((self.primary_key, *self.columns)))}

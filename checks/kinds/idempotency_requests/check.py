@@ -20,7 +20,7 @@ from checks.sql.functions import as_bytes, shown
 from checks.sql.inspection import Keys
 from checks.sql.statements import counted, rows_of
 from checks.sql.values import scalar
-from checks.types import Duration, Identifier, Ratio, Slug
+from checks.types import Duration, Identifier, Ratio, Slug, duration_text
 
 MOST_PATHS = 50_000
 """Different paths that one question takes apart; the rest, the least asked for, is left out."""
@@ -99,6 +99,19 @@ class IdempotencyRequests(DatabaseCheck):
         """The highest share of failed requests."""
         minutes = self.window.total_seconds() / 60
         return f"{self.most_failed:.4g} of a path's requests in {minutes:g} min failed at most"
+
+    @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """Paths with few requests, and what is not asked."""
+        span = duration_text(self.window)
+        found = [
+            f"failures of a path with fewer than {self.minimum} requests in {span}",
+            "keys that are NULL",
+            "requests refused with 409: they leave no row, and `conflict_rate` counts them",
+        ]
+        if self.processing_limit is None:
+            found.append("how long requests are processed: no `processing_limit` is declared")
+        return tuple(found)
 
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:

@@ -34,7 +34,7 @@ from checks.sql.inspection import Keys
 from checks.sql.joins import Through, needed, refuse_unjoined
 from checks.sql.statements import among, labelled, row_estimate, rows_of
 from checks.sql.timestamps import Settle, Since
-from checks.types import Identifier, Severity
+from checks.types import Identifier, Severity, duration_text
 from checks.watermark import Followed, Reading, cursor_complaints
 
 
@@ -182,6 +182,22 @@ class Pairing(Check):
     def far_key_name(self) -> str:
         """The name in the key of a finding of the far side."""
         return f"{self.far.table}.{self.far.primary_key}"
+
+    @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """Rows that are too young or too old, and the other side where it is not asked."""
+        far, found = self.far, []
+        if self.settle:
+            found.append(
+                f"rows written less than {duration_text(self.settle)} ago, until they are older"
+            )
+        if self.since:
+            found.append(f"rows written before {self.since.isoformat(' ')}")
+        if not self.reverse:
+            found.append(f"rows of {far.table} that no row of {self.table} names")
+        elif far.when:
+            found.append(f"rows of {far.table} for which this is not true: {far.when.source}")
+        return tuple(found)
 
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:

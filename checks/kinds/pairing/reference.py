@@ -92,6 +92,14 @@ class Reference(Pairing):
         return f"{names} → {self.parent}.{', '.join(self.far.key)}"
 
     @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """Also: rows that name nothing, and need not."""
+        named = f"rows of {self.table} with NULL in {', '.join(self.columns)}"
+        if self.required_when:
+            named += f" for which this is not true: {self.required_when.source}"
+        return (named, *super().leaves_out)
+
+    @property
     def near_columns(self) -> tuple[str, ...]:
         """The referring columns, and those of the condition."""
         return (*self.columns, *(self.required_when.columns if self.required_when else ()))
