@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from checks.card import Card, Detail, Sample, SchemaFacts, Section
-from checks.ports import Cursor, Sources
+from checks.ports import Cursor, Sources, SourceType
 from checks.types import Identifier, Severity, Slug
 
 Scalar = str | int | bool | None
@@ -184,6 +184,16 @@ class Check(BaseModel, ABC):
     def source_name(self) -> str:
         """The source that is read: a database, an access log or a Prometheus server."""
         return str(getattr(self, self.reads))
+
+    @property
+    def source_type(self) -> SourceType:
+        """The sort of the source that is read."""
+        return SourceType.DATABASE
+
+    def unfit_source(self, found: SourceType) -> str | None:
+        """Why a source of this name and sort is not the one; None where it is not to be known."""
+        _ = found
+        return None
 
     @property
     def cursor_owner(self) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from enum import StrEnum
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
@@ -67,6 +68,14 @@ class Prometheus(Protocol):
 
         Raises CheckError; an answer without series says that there are none.
         """
+
+
+class SourceType(StrEnum):
+    """The sorts of sources, each by the section of the configuration that declares them."""
+
+    DATABASE = "databases"
+    ACCESS_LOG = "access_logs"
+    PROMETHEUS = "prometheus"
 
 
 class Sources(Protocol):

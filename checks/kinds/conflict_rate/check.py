@@ -18,7 +18,7 @@ from checks.kinds.conflict_rate.exported import ALERT, DETAILS, FAMILIES, Traffi
 from checks.kinds.conflict_rate.promql import Queries
 from checks.kinds.conflict_rate.tally import LATE, USUAL_DAYS, Spans, Tally
 from checks.kinds.conflict_rate.thresholds import Limits, Observed, breaches, findings
-from checks.ports import Sources
+from checks.ports import Sources, SourceType
 from checks.types import Duration, Ratio, Slug, duration_text
 
 ENOUGH_LINES = 100
@@ -74,6 +74,20 @@ class ConflictRate(Check):
         if self.long > timedelta(days=1):
             raise ValueError("long is over 1d, and what is usual is told by a week")
         return self
+
+    @property
+    def source_type(self) -> SourceType:
+        """A Prometheus server where it says what to ask, else an access log."""
+        return SourceType.PROMETHEUS if self.queries else SourceType.ACCESS_LOG
+
+    def unfit_source(self, found: SourceType) -> str | None:
+        """Whether `queries` is missing, or too much."""
+        return {
+            SourceType.ACCESS_LOG: f"{self.source} is an access log, and is not asked:"
+            " queries is for a Prometheus server",
+            SourceType.PROMETHEUS: f"{self.source} is a Prometheus server:"
+            " queries says what it is asked, and is missing",
+        }.get(found)
 
     @property
     def cursor_owner(self) -> str:
