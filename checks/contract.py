@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
+from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -163,6 +164,14 @@ class Prometheus(Protocol):
         """
 
 
+class SourceType(StrEnum):
+    """The sorts of sources, each by the section of the configuration that declares them."""
+
+    DATABASE = "databases"
+    ACCESS_LOG = "access_logs"
+    PROMETHEUS = "prometheus"
+
+
 class Sources(Protocol):
     """Where checks read."""
 
@@ -260,6 +269,16 @@ class Check(BaseModel, ABC):
     def source_name(self) -> str:
         """The source that is read: a database, an access log or a Prometheus server."""
         return str(getattr(self, self.reads))
+
+    @property
+    def source_type(self) -> SourceType:
+        """The sort of the source that is read."""
+        return SourceType.DATABASE
+
+    def unfit_source(self, found: SourceType) -> str | None:
+        """Why a source of this name and sort is not the one; None where it is not to be known."""
+        _ = found
+        return None
 
     @property
     def cursor_owner(self) -> str:

@@ -23,7 +23,7 @@ class Sql(Text):
     file_extension = "sql"
 
 
-class Markdown(Text):
+class MarkdownFile(Text):
     """A report."""
 
     file_extension = "md"

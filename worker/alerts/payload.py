@@ -6,7 +6,6 @@ from typing import Any
 
 from checks.contract import Check
 from checks.types import Severity
-from worker.alerts.names import alert_of
 from worker.config import Settings
 from worker.state.outbox import Draft
 from worker.state.schema import Row
@@ -37,7 +36,7 @@ class Drafts:
         if check.severity not in self._pushed:
             return None
         findings = [self._masked(row) for row in told]
-        name = alert_of(check.kind)
+        name = check.card.alert.name
         page = f"{self._page}/checks/{check.name}"
         labels = {
             **self._labels,

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -41,7 +42,7 @@ def check(
     if show_sql:
         if output is Format.JSON:
             fail(Exit.USAGE, "--show-sql prints SQL, not json")
-        typer.echo(printing.as_sql(asked, everything(current.settings).zone))
+        typer.echo(printing.as_sql(asked, everything(current.settings).zone, datetime.now(UTC)))
         return
     windows = _windows(current, asked, complete=complete)
     with opened(current) as sources, progress_bar() as progress:

@@ -32,9 +32,11 @@ def as_json(runs: list[Run]) -> dict[str, Any]:
     return {"outcome": overall(runs), "checks": [run_as_json(each) for each in runs]}
 
 
-def as_sql(checks: Iterable[Check], zone: tzinfo) -> str:
-    """What `check --show-sql` prints: a script for MySQL and MariaDB."""
-    at = datetime.now(UTC)
+def as_sql(checks: Iterable[Check], zone: tzinfo, at: datetime) -> str:
+    """What `check --show-sql` prints: a script for MySQL and MariaDB.
+
+    Statements are those of runs that begin `at`.
+    """
     return "\n\n".join(_as_sql(each, at, zone) for each in checks)
 
 
@@ -44,8 +46,10 @@ def _as_sql(check: Check, at: datetime, zone: tzinfo) -> str:
     if runs:
         parts += ["-- A complete run executes:", *(f"{each};" for each in runs)]
     elif look:
-        parts.append("-- What a run executes depends on the types and indexes that it finds.")
-    parts += ["-- To look with:", f"{look};"] if look else ["-- It asks no database."]
+        parts.append(
+            "-- What a run executes depends on types and indexes: explain --connect shows it."
+        )
+    parts += ["-- Inspection query:", f"{look};"] if look else ["-- It asks no database."]
     return "\n".join(parts)
 
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from checks.contract import CheckError
+from checks.contract import CheckError, SourceType
 from checks.http_log.counts import CODES, KEY_MISSING, KEY_REUSED, OTHER, Seen
 from checks.kinds.conflict_rate.check import ConflictRate
 from checks.kinds.conflict_rate.tally import Tally
@@ -51,7 +51,9 @@ def _chosen(current: Config, name: str | None) -> ConflictRate:
     known = [
         each
         for each in current.checks
-        if isinstance(each, ConflictRate) and not each.queries and name in (None, each.name)
+        if isinstance(each, ConflictRate)
+        and each.source_type is SourceType.ACCESS_LOG
+        and name in (None, each.name)
     ]
     if len(known) != 1:
         what = "no" if not known else "more than one"

@@ -16,7 +16,6 @@ from checks.contract import Check
 from checks.sql.catalog import nearest
 from checks.types import Severity
 from worker import status
-from worker.alerts.names import alert_of
 from worker.cli.printing import utc
 from worker.model.finding import FindingState
 from worker.state import State, queries, runs
@@ -225,7 +224,7 @@ def _summary(each: CheckStatus) -> Json:
         "answered_at": _moment(each.answered_at),
         "next_run": _moment(each.next_run),
         "interval_seconds": each.interval.total_seconds(),
-        "alert": alert_of(check.kind),
+        "alert": check.card.alert.name,
     }
 
 

@@ -16,7 +16,6 @@ from starlette.responses import HTMLResponse, Response
 
 from checks.types import duration_text
 from worker import status
-from worker.alerts.names import alert_of
 from worker.state import State
 from worker.status import Known, Standby, Status
 from worker.text.fields import fields
@@ -87,7 +86,7 @@ class Pages:
             found=found,
             check=check,
             each=found.summary,
-            alert=alert_of(check.kind),
+            alert=check.card.alert.name,
             details_shown=DETAILS_SHOWN,
             runs_shown=RUNS_SHOWN,
         )

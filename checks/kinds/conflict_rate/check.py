@@ -16,6 +16,7 @@ from checks.contract import (
     Finding,
     Result,
     Sources,
+    SourceType,
     Window,
 )
 from checks.http_log.counts import Counts, Route
@@ -82,6 +83,20 @@ class ConflictRate(Check):
         if self.long > timedelta(days=1):
             raise ValueError("long is over 1d, and what is usual is told by a week")
         return self
+
+    @property
+    def source_type(self) -> SourceType:
+        """A Prometheus server where it says what to ask, else an access log."""
+        return SourceType.PROMETHEUS if self.queries else SourceType.ACCESS_LOG
+
+    def unfit_source(self, found: SourceType) -> str | None:
+        """Whether `queries` is missing, or too much."""
+        return {
+            SourceType.ACCESS_LOG: f"{self.source} is an access log, and is not asked:"
+            " queries is for a Prometheus server",
+            SourceType.PROMETHEUS: f"{self.source} is a Prometheus server:"
+            " queries says what it is asked, and is missing",
+        }.get(found)
 
     @property
     def cursor_owner(self) -> str:
