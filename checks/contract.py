@@ -253,6 +253,11 @@ class Check(BaseModel, ABC):
         """Where a report shows this check."""
         return self.card.section
 
+    @property
+    def counts_rows(self) -> bool:
+        """Whether a run's `examined` is the exact number of rows of the table, and its answer."""
+        return self.card.section is Section.ROWS
+
     def report_fields(self, result: Result | None) -> Mapping[str, Any]:
         """The fields of its row in that section, beside those that every row has.
 

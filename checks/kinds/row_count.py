@@ -44,6 +44,7 @@ class RowCount(RowBounds, DatabaseCheck):
     card: ClassVar[Card] = Card(
         violation="a table with too few or too many rows",
         title=Words(en="number of rows", zh="行数"),
+        section=Section.ROWS,
         evidence_says_all=True,
         families=(TABLE_ROWS,),
     )
@@ -52,8 +53,8 @@ class RowCount(RowBounds, DatabaseCheck):
 
     @property
     def section(self) -> Section:
-        """The line of the table; without bounds it only counts."""
-        return self.card.section if self.rule else Section.ROWS
+        """Among others where there are bounds; without them it only counts."""
+        return Section.OTHERS if self.rule else self.card.section
 
     @property
     def rule(self) -> str | None:
