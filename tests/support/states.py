@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import URL
 
-from checks.contract import Check, Cursor, Evidence, Finding, Result
+from checks.contract import Check, Evidence, Finding, Result
 from checks.kinds.row_count import RowCount
+from checks.ports import Cursor
 from worker.model.finding import Change, FindingState, StoredFinding
 from worker.model.run import Outcome, Run, Scope
 from worker.state import Acknowledgement, State, acknowledgements, visit
