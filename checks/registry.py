@@ -87,3 +87,6 @@ def card_mistakes(kinds: Iterable[type[Check]]) -> Iterator[str]:
 
 if _mistakes := list(card_mistakes(KINDS)):
     raise TypeError(f"kinds of checks: {'; '.join(_mistakes)}")
+
+CARDS: Mapping[str, Card] = {name: kind.card for name, kind in BY_NAME.items()}
+"""The card of each kind by its `kind`."""

@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from checks.card import Card, Family, Sample, Section, Words
-from checks.contract import EVERYTHING, Finding, Result, Sources, Window
+from checks.contract import EVERYTHING, Finding, Result, Window
+from checks.ports import Sources
 from checks.snapshot import DatabaseCheck
 from checks.sql.inspection import Keys
 from checks.sql.render import render
@@ -44,6 +45,7 @@ class RowCount(RowBounds, DatabaseCheck):
     card: ClassVar[Card] = Card(
         violation="a table with too few or too many rows",
         title=Words(en="number of rows", zh="行数"),
+        section=Section.ROWS,
         evidence_says_all=True,
         families=(TABLE_ROWS,),
     )
@@ -52,8 +54,8 @@ class RowCount(RowBounds, DatabaseCheck):
 
     @property
     def section(self) -> Section:
-        """The line of the table; without bounds it only counts."""
-        return self.card.section if self.rule else Section.ROWS
+        """Among others where there are bounds; without them it only counts."""
+        return Section.OTHERS if self.rule else self.card.section
 
     @property
     def rule(self) -> str | None:
