@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from checks.contract import Check, SourceType
+from checks.contract import Check
+from checks.ports import SourceType
 from worker import explain as explaining
 from worker.cli.asking import opened, progress_bar
 from worker.cli.common import ConfigPath, Exit, Format, chosen, load

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from checks.contract import Check, SourceType
+from checks.contract import Check
+from checks.ports import SourceType
 from checks.types import duration_text
 from worker.config import Config, DatabaseSettings, Schedule, Settings
 from worker.scheduling.pacing import soonest
