@@ -171,7 +171,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     made.put(registry, "    | RowCount,\n", "    | AtMostOne\n")
     made.put("docs/checks.md", "## row_count", SECTION.lstrip("\n") + "\n")
     made.put("worker/demo/faults.py", ')\n"""In the order', FAULT.lstrip("\n"))
-    made.put("config.toml", "# --- Requests that conflict", CHECK.lstrip("\n") + "\n")
+    made.put("config.toml", "# --- The key standard", CHECK.lstrip("\n") + "\n")
     return made
 
 
