@@ -9,7 +9,8 @@ from typing import Any, Self
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func, select, true
 
-from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Scalar, Sources, Window
+from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Scalar, Window
+from checks.ports import Sources
 from checks.sql import catalog, timestamps
 
 Catalog = Mapping[str, Mapping[str, catalog.Column]]

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, TableClause, func, select, true
 
-from checks.contract import Cursor
+from checks.ports import Cursor
 from checks.snapshot import Snapshot
 from checks.sql import catalog
 from checks.sql.expression import Expression

@@ -23,15 +23,8 @@ from sqlalchemy import (
 )
 
 from checks.card import Alert, Card, Words
-from checks.contract import (
-    EVERYTHING,
-    Check,
-    Finding,
-    Result,
-    Scalar,
-    Sources,
-    Window,
-)
+from checks.contract import EVERYTHING, Check, Finding, Result, Scalar, Window
+from checks.ports import Sources
 from checks.snapshot import Catalog, DatabaseCheck, Snapshot
 from checks.sql import catalog, joins
 from checks.sql.expression import Expression, FarExpression

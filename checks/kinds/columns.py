@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator
 
 from checks.card import SCHEMA_DRIFT, Card, SchemaFacts, Section, Words
-from checks.contract import EVERYTHING, Finding, Result, Sources, Window
+from checks.contract import EVERYTHING, Finding, Result, Window
+from checks.ports import Sources
 from checks.snapshot import DatabaseCheck
 from checks.sql import catalog
 from checks.sql.inspection import Keys, having, in_catalog

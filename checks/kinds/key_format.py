@@ -19,9 +19,10 @@ from sqlalchemy import (
 )
 
 from checks.card import Card, Words
-from checks.contract import EVERYTHING, SAMPLE, Finding, Result, Scalar, Sources, Window
+from checks.contract import EVERYTHING, SAMPLE, Finding, Result, Scalar, Window
 from checks.keys.pattern import Patterns, is_blank, longest, obeys
 from checks.kinds.row_check import RowCheck
+from checks.ports import Sources
 from checks.snapshot import Context, Snapshot
 from checks.sql import catalog
 from checks.sql.expression import Expression

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 from sqlalchemy import ColumnElement, Select, TableClause, literal_column, select
 
-from checks.contract import EVERYTHING, SAMPLE, Check, Finding, Result, Scalar, Sources, Window
+from checks.contract import EVERYTHING, SAMPLE, Check, Finding, Result, Scalar, Window
+from checks.ports import Sources
 from checks.snapshot import Context, DatabaseCheck, Snapshot
 from checks.sql.functions import shown
 from checks.sql.inspection import MOST_ROWS, Keys, chosen, fitting, having

@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from checks.card import Card, Family, Sample, Section, Words
-from checks.contract import EVERYTHING, Finding, Result, Sources, Window
+from checks.contract import EVERYTHING, Finding, Result, Window
+from checks.ports import Sources
 from checks.snapshot import DatabaseCheck
 from checks.sql.inspection import Keys
 from checks.sql.render import render

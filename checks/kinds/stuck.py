@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Literal
 from sqlalchemy import ColumnElement, Connection, Select, TableClause, and_, func, or_, select
 
 from checks.card import Alert, Card, Words
-from checks.contract import EVERYTHING, Finding, Result, Scalar, Sources, Window
+from checks.contract import EVERYTHING, Finding, Result, Scalar, Window
 from checks.kinds.row_check import RowCheck
+from checks.ports import Sources
 from checks.snapshot import Context, Snapshot
 from checks.sql.expression import Expression
 from checks.sql.statements import counted

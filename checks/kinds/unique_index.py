@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from checks.card import SCHEMA_DRIFT, Card, SchemaFacts, Section, Words
-from checks.contract import EVERYTHING, Finding, Result, Sources, Window
+from checks.contract import EVERYTHING, Finding, Result, Window
+from checks.ports import Sources
 from checks.snapshot import DatabaseCheck
 from checks.sql import catalog
 from checks.sql.inspection import Keys, in_catalog

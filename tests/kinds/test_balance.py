@@ -12,10 +12,11 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import Connection, literal
 
-from checks.contract import EVERYTHING, SAMPLE, CheckError, Finding, Result, Scalar, Sources, Window
+from checks.contract import EVERYTHING, SAMPLE, CheckError, Finding, Result, Scalar, Window
 from checks.kinds.balance import check as balance
 from checks.kinds.balance import comparison, running_totals, sides
 from checks.kinds.balance.comparison import Seen
+from checks.ports import Sources
 from checks.sql import catalog
 from tests.support.ledgers import (
     Backend,

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import pymysql
 import pytest
 
-from checks.contract import Check, Cursor, Window
+from checks.contract import Check, Window
+from checks.ports import Cursor
 from checks.snapshot import Snapshot
 from checks.sql.expression import Expression
 from checks.watermark import MARKS, Followed, Place, Reading

@@ -8,7 +8,8 @@ from typing import Literal
 import pytest
 
 from checks.card import SCHEMA_DRIFT, Alert, Card, Family, Words
-from checks.contract import EVERYTHING, Check, Result, Sources, Window
+from checks.contract import EVERYTHING, Check, Result, Window
+from checks.ports import Sources
 from checks.registry import KINDS, alerts, card_mistakes, kind_name
 from tests.support import CHECKOUT
 

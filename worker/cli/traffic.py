@@ -10,10 +10,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from checks.contract import CheckError, SourceType
+from checks.contract import CheckError
 from checks.http_log.counts import CODES, KEY_MISSING, KEY_REUSED, OTHER, Seen
 from checks.kinds.conflict_rate.check import ConflictRate
 from checks.kinds.conflict_rate.tally import Tally
+from checks.ports import SourceType
 from worker.cli.common import ConfigPath, Exit, Format, fail, load
 from worker.config import Config
 from worker.sources.access_log import read_file

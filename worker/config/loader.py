@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from checks.contract import Check, SourceType
+from checks.contract import Check
 from checks.declared import key_standard
 from checks.declared.table import FILLED
+from checks.ports import SourceType
 from checks.registry import BY_NAME, any_check
 from checks.sql.catalog import nearest
 from worker.config.settings import Override, Settings, Timetable

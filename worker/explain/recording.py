@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 
-from checks.contract import AccessLog, Check, Prometheus, Sources, Window
+from checks.contract import Check, Window
+from checks.ports import AccessLog, Prometheus, Sources
 from checks.sql import catalog
 from checks.sql.executed import executed
 from checks.sql.values import START_OF_LONG, scalar

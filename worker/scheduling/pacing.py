@@ -4,7 +4,8 @@ import math
 import time
 from datetime import timedelta
 
-from checks.contract import Check, SourceType
+from checks.contract import Check
+from checks.ports import SourceType
 from checks.types import Severity
 
 REST = 100

@@ -15,19 +15,14 @@ from sqlalchemy import (
 )
 
 from checks.card import Alert, Card, Words
-from checks.contract import (
-    EVERYTHING,
-    SAMPLE,
-    Result,
-    Sources,
-    Window,
-)
+from checks.contract import EVERYTHING, SAMPLE, Result, Window
 from checks.kinds.balance import running_totals
 from checks.kinds.balance.chain import Chain
 from checks.kinds.balance.comparison import Comparison, Seen
 from checks.kinds.balance.inspection import look
 from checks.kinds.balance.sides import Part, Side, code, codes_are_unique, has_codes
 from checks.kinds.balance.statements import Ledger
+from checks.ports import Sources
 from checks.snapshot import Catalog, DatabaseCheck, Snapshot
 from checks.sql import catalog
 from checks.sql.inspection import Keys

@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Subquery, and_, case, func, select
 
-from checks.contract import Cursor
 from checks.kinds.balance.sides import Part, Side
 from checks.kinds.balance.statements import Ledger
+from checks.ports import Cursor
 from checks.sql.statements import among, numbered, rows_of
 from checks.sql.values import scalar
 

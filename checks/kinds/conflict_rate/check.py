@@ -8,17 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from checks.card import Card, Words
-from checks.contract import (
-    EVERYTHING,
-    SAMPLE,
-    Check,
-    CheckError,
-    Finding,
-    Result,
-    Sources,
-    SourceType,
-    Window,
-)
+from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Finding, Result, Window
 from checks.http_log.counts import Counts, Route
 from checks.http_log.routes import Routes, shape
 from checks.keys.interfaces import Interface
@@ -28,6 +18,7 @@ from checks.kinds.conflict_rate.exported import ALERT, DETAILS, FAMILIES, Traffi
 from checks.kinds.conflict_rate.promql import Queries
 from checks.kinds.conflict_rate.tally import LATE, USUAL_DAYS, Spans, Tally
 from checks.kinds.conflict_rate.thresholds import Limits, Observed, breaches, findings
+from checks.ports import Sources, SourceType
 from checks.types import Duration, Ratio, Slug, duration_text
 
 ENOUGH_LINES = 100

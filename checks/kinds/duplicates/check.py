@@ -22,16 +22,7 @@ from sqlalchemy import (
 )
 
 from checks.card import Alert, Card, Phrase, SchemaFacts, Section, Words
-from checks.contract import (
-    EVERYTHING,
-    SAMPLE,
-    Evidence,
-    Finding,
-    Result,
-    Scalar,
-    Sources,
-    Window,
-)
+from checks.contract import EVERYTHING, SAMPLE, Evidence, Finding, Result, Scalar, Window
 from checks.kinds.duplicates.prefilter import (
     candidates,
     goes_by_hash,
@@ -39,6 +30,7 @@ from checks.kinds.duplicates.prefilter import (
     may_repeat,
     shortened,
 )
+from checks.ports import Sources
 from checks.snapshot import DatabaseCheck, Snapshot
 from checks.sql import catalog
 from checks.sql.functions import as_bytes, shown, without_index

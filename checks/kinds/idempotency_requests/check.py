@@ -10,9 +10,10 @@ from pydantic import Field, model_validator
 from sqlalchemy import ColumnElement, Connection, TableClause, and_, func, select
 
 from checks.card import Card, Family, Sample, Words
-from checks.contract import EVERYTHING, SAMPLE, Finding, Result, Sources, Window
+from checks.contract import EVERYTHING, SAMPLE, Finding, Result, Window
 from checks.http_log.routes import template
 from checks.kinds.idempotency_requests.inspection import NO_PATH, SHOWN_DIGEST, RequestTable, look
+from checks.ports import Sources
 from checks.snapshot import DatabaseCheck, Snapshot
 from checks.sql import catalog
 from checks.sql.functions import as_bytes, shown

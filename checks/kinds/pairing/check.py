@@ -21,19 +21,12 @@ from sqlalchemy import (
     true,
 )
 
-from checks.contract import (
-    EVERYTHING,
-    SAMPLE,
-    Check,
-    CheckError,
-    Result,
-    Sources,
-    Window,
-)
+from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Result, Window
 from checks.kinds.pairing.findings import far_findings, near_findings
 from checks.kinds.pairing.inspection import look
 from checks.kinds.pairing.plan import Built, Catalog, Direction, Far, Key, Moment, NearSide, Only
 from checks.kinds.pairing.statements import all_paired, unmatched, unnamed
+from checks.ports import Sources
 from checks.snapshot import Snapshot
 from checks.sql import catalog, joins, timestamps
 from checks.sql.expression import Expression, FarExpression
