@@ -68,7 +68,7 @@ def listed(*arguments: str) -> list[dict[str, Any]]:
 
 def ids(*keys: object) -> list[str]:
     """The ids of findings, by what is in their key."""
-    return [rows(URL)[key]["id"] for key in keys]
+    return [rows(URL)[key].id for key in keys]
 
 
 def without_moments(output: str) -> str:

@@ -17,7 +17,6 @@ from tests.support.states import run_of
 from worker.alerts.payload import LONGEST, Drafts
 from worker.config import Settings
 from worker.state import State
-from worker.state.outbox import decoded
 from worker.text.redact import Mask
 
 PAGE = "https://audit.example/reconciler"
@@ -62,7 +61,7 @@ def drafted(
     state.adopt_policy(Drafts(settings(**alerts), PAGE, Mask(secret=b"s")), [check])
     state.record(run_of(*findings, violations=violations, check=check))
     (row,) = state.alerts_for("main")
-    return decoded(row)
+    return row.draft
 
 
 def negative(number: int = 3) -> Finding:

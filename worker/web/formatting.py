@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from checks.contract import Check
 from worker.model.finding import FindingState
@@ -78,9 +78,9 @@ def findings(counts: Mapping[FindingState, int]) -> str:
     return ", ".join(f"{counts[each]:,} {each}" for each in UNRESOLVED if counts.get(each))
 
 
-def moment(text: str | None) -> datetime | None:
-    """A moment as programs read it."""
-    return datetime.fromisoformat(text) if text else None
+def moment(at: float | None) -> datetime | None:
+    """A moment of the state."""
+    return None if at is None else datetime.fromtimestamp(at, UTC)
 
 
 def tally(checks: Sequence[CheckStatus]) -> Mapping[Status, int]:
