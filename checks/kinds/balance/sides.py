@@ -57,11 +57,10 @@ class Side:
     def past(self, rows: FromClause, begin: Any) -> list[Built]:
         """The same sums of the rows before a place, and the last of these: `old_n`, `last_old`."""
         ids = rows.c[self.primary_key]
-        is_old = ids < begin
-        sums = [case((is_old, rows.c[name]), else_=0) for name in self.amounts]
+        sums = [case((ids < begin, rows.c[name]), else_=0) for name in self.amounts]
         return [
             *labelled("old", [func.coalesce(func.sum(each), 0) for each in sums]),
-            func.max(case((is_old, ids))).label("last_old"),
+            func.max(case((ids < begin, ids))).label("last_old"),
         ]
 
 
