@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,7 +45,11 @@ ALSO_WORDS = {"blank", "columns", "duplicates", "reference", "tables"}
 @pytest.fixture(scope="module")
 def figures() -> dict[str, Any]:
     """What the script prints of this checkout."""
-    command = [sys.executable, CHECKOUT / "scripts" / "measure-structure", "--json"]
+    command: list[str | Path] = [
+        sys.executable,
+        CHECKOUT / "scripts" / "measure-structure",
+        "--json",
+    ]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     here: dict[str, Any] = json.loads(printed)["here"]
     return here
