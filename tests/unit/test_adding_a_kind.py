@@ -1,4 +1,4 @@
-"""Adding a kind takes its own file and test, a line, a section and a fault; all else is drawn.
+"""Adding a kind takes its own file and test, a line, a page and a fault; all else is drawn.
 
 A kind is added to a copy of the checkout, and the copy's own tests are asked.
 """
@@ -73,12 +73,12 @@ class AtMostOne(DatabaseCheck):
         message = f"{self.table} has {number} rows where {self.when.source}"
         return Result(number, 1, (Finding({"table": self.table}, message, {"rows": number}),))
 '''
-SECTION = """
-## at_most_one
+PAGE = """
+# at_most_one
 
 Fields: `table`, `when`.
 
-No two rows of the table are in the state that the [expression](#condition) says.
+No two rows of the table are in the state that the [expression](condition.md) says.
 """
 FAULT = '''
     Fault(
@@ -169,7 +169,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
         registry, "from checks.kinds.backing", "from checks.kinds.at_most_one import AtMostOne\n"
     )
     made.put(registry, "    | RowCount,\n", "    | AtMostOne\n")
-    made.put("docs/checks.md", "## row_count", SECTION.lstrip("\n") + "\n")
+    made.write("docs/checks/at_most_one.md", PAGE)
     made.put("worker/demo/faults.py", ')\n"""In the order', FAULT.lstrip("\n"))
     made.put("config.toml", "# --- The key standard", CHECK.lstrip("\n") + "\n")
     return made
@@ -185,7 +185,7 @@ def test_a_kind_is_added_by_what_is_written_of_it(copy: Copy) -> None:
     copy.draw()
     said = copy.test(*GATES)
     assert said.endswith("exit 0"), said
-    row = "| [at_most_one](#at_most_one) | warning | a table with several rows in the state |"
+    row = "| [at_most_one](checks/at_most_one.md) | warning | a table with several rows in the state |"
     assert row in (copy.folder / "docs" / "checks.md").read_text(encoding="utf-8")
     assert "`at_most_one`" in (copy.folder / "docs" / "alerting.md").read_text(encoding="utf-8")
     report = "from worker.report.phrases import CARDS; print(CARDS['at_most_one'].title.zh)"
@@ -196,10 +196,10 @@ def test_a_kind_is_added_by_what_is_written_of_it(copy: Copy) -> None:
     ("path", "text", "gate", "message"),
     [
         (
-            "docs/checks.md",
-            SECTION.strip(),
+            "docs/checks/at_most_one.md",
+            PAGE.lstrip("\n"),
             ("-m", "pytest", "tests/unit/test_docs.py", "-k", "at_most_one"),
-            "checks.md has no section at_most_one",
+            "docs/checks/at_most_one.md lacks its heading",
         ),
         (
             "worker/demo/faults.py",
@@ -225,7 +225,7 @@ def test_a_kind_is_added_by_what_is_written_of_it(copy: Copy) -> None:
 def test_what_is_missing_is_named(
     copy: Copy, path: str, text: str, gate: tuple[str, ...], message: str
 ) -> None:
-    """Without its section, its fault, its card or a part of that, a gate says what is missing."""
+    """Without its page, its fault, its card or a part of that, a gate says what is missing."""
     file = copy.folder / path
     whole = file.read_text(encoding="utf-8")
     assert text in whole

@@ -25,7 +25,7 @@ from worker.model.finding import Change
 from worker.telemetry.metrics import Metrics, outbox
 
 DOCS = CHECKOUT / "docs"
-PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 
 
 def text(page: str) -> str:
@@ -68,18 +68,21 @@ def test_every_file_with_a_check_is_registered() -> None:
 
 
 @pytest.mark.parametrize("check", KINDS, ids=kind_of)
-def test_every_kind_has_its_tests_and_its_section(check: type[Check]) -> None:
-    """A kind has a test file, a section that names all its fields, and a line in the table."""
+def test_every_kind_has_its_tests_and_its_page(check: type[Check]) -> None:
+    """A kind has a test file, a page that names all its fields, and a line in the table."""
     kind = kind_of(check)
     assert (CHECKOUT / "tests" / "kinds" / f"test_{kind}.py").exists()
-    described = section("checks.md", kind)
+    page = DOCS / "checks" / f"{kind}.md"
+    assert page.exists(), f"{kind} has no page: docs/checks/{kind}.md"
+    described = page.read_text(encoding="utf-8")
+    assert described.startswith(f"# {kind}\n"), f"docs/checks/{kind}.md lacks its heading"
     if issubclass(check, Pairing):
         described += section("checks.md", "What reference and posting share")
     inherited = set(Check.model_fields) - {"table"}
     for field in set(check.model_fields) - inherited:
         assert f"`{field}`" in described, f"field {field} of {kind}"
     severity = check.model_fields["severity"].default
-    assert f"| [{kind}](#{kind}) | {severity} |" in text("checks.md")
+    assert f"| [{kind}](checks/{kind}.md) | {severity} |" in text("checks.md")
 
 
 def _lines_of(page: str) -> Iterator[list[str]]:
