@@ -185,7 +185,7 @@ def test_a_kind_is_added_by_what_is_written_of_it(copy: Copy) -> None:
     copy.draw()
     said = copy.test(*GATES)
     assert said.endswith("exit 0"), said
-    row = "| [at_most_one](checks/at_most_one.md) | warning | a table with several rows in the state |"
+    row = "| [at_most_one](checks/at_most_one.md) | warning | a table with several rows"
     assert row in (copy.folder / "docs" / "checks.md").read_text(encoding="utf-8")
     assert "`at_most_one`" in (copy.folder / "docs" / "alerting.md").read_text(encoding="utf-8")
     report = "from worker.report.phrases import CARDS; print(CARDS['at_most_one'].title.zh)"
