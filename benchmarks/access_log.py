@@ -19,7 +19,8 @@ from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
-from checks.contract import Cursor, Window
+from checks.contract import Window
+from checks.ports import Cursor
 from checks.registry import any_check
 from tests.support.exported import traffic_of
 from tests.support.traffic import day

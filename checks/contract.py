@@ -1,23 +1,20 @@
 """The contract between a check and the worker that runs it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from checks.card import Card, Detail, Sample, SchemaFacts, Section
+from checks.ports import Cursor, Sources, SourceType
 from checks.types import Identifier, Severity, Slug
 
 Scalar = str | int | bool | None
 Evidence = Scalar | tuple[Scalar, ...]
-
-Cursor = Mapping[str, Any]
-"""How far a check has read: a JSON object that only the check itself understands."""
 
 SAMPLE = 1000
 """The most findings one run returns. Violations are counted exactly; only the sample is bounded."""
@@ -106,79 +103,6 @@ class RunStopped(CheckError):  # noqa: N818 - a decision, not a fault
     """The run was cut short on purpose, because the worker is stopping."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A part of a log."""
-
-    text: bytes
-    """Whole lines, each with its line feed; undecoded, and whatever bytes somebody wrote."""
-    place: Cursor
-    """From where to go on after these lines."""
-    behind: int
-    """Bytes that are written and come after these lines."""
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    """Lines left out before the end of this block, by reason: `too_long`."""
-    note: str | None = None
-    """What a person should know: that some part of the log could not be had any more."""
-
-
-class Lines(Protocol):
-    """How the lines of a log tell of what it is about."""
-
-    def reader(self, zone: tzinfo) -> Callable[[bytes], Any]:
-        """What reads whole lines; times without an offset are in this zone."""
-
-
-class AccessLog(Protocol):
-    """A log that grows."""
-
-    @property
-    def format(self) -> Lines:
-        """How its lines are read."""
-
-    def blocks(self, place: Cursor | None) -> Iterator[Block]:
-        """What was written after a place, in order, to the end or until a run's time is up.
-
-        None is the beginning, or the end where the settings say so. Raises CheckError.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a Prometheus server answered to an instant query."""
-
-    series: tuple[tuple[Mapping[str, str], float], ...]
-    """Each series by its labels. None of them is NaN or infinite."""
-    notes: tuple[str, ...] = ()
-    """The server's warnings, and what was left out."""
-
-
-class Prometheus(Protocol):
-    """A Prometheus server, or what speaks its HTTP API."""
-
-    def query(self, promql: str, at: datetime | None = None) -> Answer:
-        """The value of an expression, at present or at another time.
-
-        Raises CheckError; an answer without series says that there are none.
-        """
-
-
-class Sources(Protocol):
-    """Where checks read."""
-
-    def access_log(self, name: str) -> AccessLog:
-        """A log of `[access_logs]`."""
-
-    def prometheus(self, name: str) -> Prometheus:
-        """A server of `[prometheus]`."""
-
-    def snapshot(self, database: str) -> AbstractContextManager[Connection]:
-        """Open one consistent, read-only view of a database, bounded in time.
-
-        Raises CheckError when the database cannot be read, also for errors inside the block.
-        """
-
-
 class Check(BaseModel, ABC):
     """One declared question about the data. Its TOML table is the check, field by field."""
 
@@ -244,6 +168,11 @@ class Check(BaseModel, ABC):
         """Where a report shows this check."""
         return self.card.section
 
+    @property
+    def counts_rows(self) -> bool:
+        """Whether a run's `examined` is the exact number of rows of the table, and its answer."""
+        return self.card.section is Section.ROWS
+
     def report_fields(self, result: Result | None) -> Mapping[str, Any]:
         """The fields of its row in that section, beside those that every row has.
 
@@ -262,6 +191,16 @@ class Check(BaseModel, ABC):
         return str(getattr(self, self.reads))
 
     @property
+    def source_type(self) -> SourceType:
+        """The sort of the source that is read."""
+        return SourceType.DATABASE
+
+    def unfit_source(self, found: SourceType) -> str | None:
+        """Why a source of this name and sort is not the one; None where it is not to be known."""
+        _ = found
+        return None
+
+    @property
     def cursor_owner(self) -> str:
         """What a cursor belongs to: one that a check with another owner left is of no use."""
         return repr(self)
@@ -270,6 +209,11 @@ class Check(BaseModel, ABC):
     def rule(self) -> str | None:
         """What must be true, in one line, where name, kind and table do not say it all."""
         return None
+
+    @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """What no verdict of this check covers, as people read it: which rows, and why."""
+        return ()
 
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:

@@ -31,9 +31,8 @@ def parse_duration(value: object) -> timedelta:
 def duration_text(value: timedelta) -> str:
     """A duration as the configuration writes it, in the largest unit that divides it: `5m`."""
     seconds = int(value.total_seconds())
-    return next(
-        f"{seconds // size}{unit}" for unit, size in reversed(_UNITS.items()) if seconds % size == 0
-    )
+    fitting = [f"{seconds // size}{unit}" for unit, size in _UNITS.items() if seconds % size == 0]
+    return fitting[-1] if seconds else "0s"
 
 
 def parse_ratio(value: object) -> float:

@@ -8,15 +8,16 @@ row that may still change (`pending`), and always reads the last `overlap_rows` 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, TableClause, func, select, true
 
-from checks.contract import Cursor, Window
-from checks.sql import catalog, timestamps
+from checks.ports import Cursor
+from checks.snapshot import Snapshot
+from checks.sql import catalog
 from checks.sql.expression import Expression
-from checks.sql.statements import is_abridged, rows_of, scalar
+from checks.sql.statements import rows_of
+from checks.sql.values import is_abridged, scalar
 
 MARKS = 10
 """Steps in which the overlap is remembered."""
@@ -53,29 +54,27 @@ class Followed:
     key: tuple[str, ...] = ()
     """The columns by which findings are looked at again."""
 
-    def read(
-        self, connection: Connection, window: Window, role: str, at: datetime | None = None
-    ) -> Reading:
-        """Find where this run begins, and how far it gets, within its snapshot begun `at`."""
-        at = at or timestamps.now(connection)
+    def read(self, snapshot: Snapshot, role: str) -> Reading:
+        """Find where a run begins, and how far it gets; `role` names its place in the cursor."""
+        _ = snapshot.now  # is close to the snapshot's beginning, before anything takes long
         if self.cursor is None:
             return Reading(None, None)
-        if complaint := next(self._complaints(connection), None):
+        if complaint := next(self._complaints(snapshot.connection), None):
             return Reading(None, None, f"{self.table} is read as a whole: {complaint}")
         more = self.pending.columns if self.pending else ()
         rows = rows_of(self.table, (self.cursor, *filter(None, (self.written_at,)), *more))
-        end = self._end(connection, rows, window, at)
-        before = (window.cursor or {}).get(role)
-        if any(is_abridged(value) for key in window.known for value in key.values()):
+        end = self._end(rows, snapshot)
+        before = (snapshot.window.cursor or {}).get(role)
+        if any(is_abridged(value) for key in snapshot.window.known for value in key.values()):
             before = None  # such a finding cannot be looked at again by its key alone
         # An end that went back is another copy of the table.
         if not before or end is None or not before["marks"] or end < before["marks"][-1][1]:
-            begin, marks = None, self._first_marks(connection, rows, window, at)
+            begin, marks = None, self._first_marks(rows, snapshot)
         else:
-            begin, marks = self._begin(connection, rows, window, before), before["marks"]
+            begin, marks = self._begin(rows, snapshot, before), before["marks"]
         if end is not None:
-            marks = _marked(marks, at, end, window)
-        left = {"marks": marks, "pending": self._first_pending(connection, rows, begin)}
+            marks = _marked(marks, end, snapshot)
+        left = {"marks": marks, "pending": self._first_pending(rows, snapshot, begin)}
         return Reading(begin, left)
 
     def _complaints(self, connection: Connection) -> Iterator[str]:
@@ -85,52 +84,45 @@ class Followed:
             if name in found and (found[name].is_binary or found[name].is_elusive):
                 yield f"{name} is {found[name].type}, and no row is found again by how it is shown"
 
-    def _end(
-        self, connection: Connection, rows: TableClause, window: Window, at: datetime
-    ) -> Place | None:
-        end = _place(connection.scalar(select(func.max(rows.c[self.cursor or ""]))))
+    def _end(self, rows: TableClause, snapshot: Snapshot) -> Place | None:
+        name = self.cursor or ""
+        end = _place(snapshot.connection.scalar(select(func.max(rows.c[name]))))
         if not isinstance(end, str):
             return end
         # A row dated years ahead must not hide those that come; it is read in every run.
-        described = catalog.columns(connection, self.table)[self.cursor or ""]
-        return min(end, timestamps.written(at, described, window.zone))
+        return min(end, snapshot.written(snapshot.now, self.table, name))
 
-    def _begin(
-        self, connection: Connection, rows: TableClause, window: Window, before: Cursor
-    ) -> Place | None:
-        column = rows.c[self.cursor or ""]
+    def _begin(self, rows: TableClause, snapshot: Snapshot, before: Cursor) -> Place | None:
+        column, window = rows.c[self.cursor or ""], snapshot.window
         last_rows = select(column).order_by(column.desc()).limit(1).offset(window.overlap_rows)
         previous_run = before["marks"][-1][0]
         settled = previous_run - window.overlap.total_seconds()
         old = [place for moment, place in before["marks"] if moment <= settled]
-        places = [_place(connection.scalar(last_rows)), old[-1] if old else None]
+        places = [_place(snapshot.connection.scalar(last_rows)), old[-1] if old else None]
         if before["pending"] is not None:
             places.append(before["pending"])
         return None if None in places else min(each for each in places if each is not None)
 
-    def _first_marks(
-        self, connection: Connection, rows: TableClause, window: Window, at: datetime
-    ) -> list[list[Any]]:
+    def _first_marks(self, rows: TableClause, snapshot: Snapshot) -> list[list[Any]]:
         """Where the table ended `overlap` ago, by what its rows say of themselves."""
         if self.written_at is None:
             return []
-        described = catalog.columns(connection, self.table)[self.written_at]
         column, time = rows.c[self.cursor or ""], rows.c[self.written_at]
-        old = time <= timestamps.written(at - window.overlap, described, window.zone)
-        place = _place(
-            connection.scalar(select(column).where(old).order_by(column.desc()).limit(1))
-        )
-        return [] if place is None else [[_old_enough(at, window), place]]
+        long_ago = snapshot.now - snapshot.window.overlap
+        old = time <= snapshot.written(long_ago, self.table, self.written_at)
+        last = select(column).where(old).order_by(column.desc()).limit(1)
+        place = _place(snapshot.connection.scalar(last))
+        return [] if place is None else [[long_ago.timestamp(), place]]
 
     def _first_pending(
-        self, connection: Connection, rows: TableClause, begin: Place | None
+        self, rows: TableClause, snapshot: Snapshot, begin: Place | None
     ) -> Place | None:
         if self.pending is None:
             return None
         column = rows.c[self.cursor or ""]
         read = true() if begin is None else column >= begin
         least = select(func.min(column)).where(read, self.pending.on(rows))
-        return _place(connection.scalar(least))
+        return _place(snapshot.connection.scalar(least))
 
 
 def cursor_complaints(connection: Connection, table: str, cursor: str) -> Iterator[str]:
@@ -149,19 +141,15 @@ def cursor_complaints(connection: Connection, table: str, cursor: str) -> Iterat
         yield f"cursor {cursor} leads no index: to find what is new would read every row"
 
 
-def _marked(marks: list[list[Any]], at: datetime, end: Place, window: Window) -> list[list[Any]]:
+def _marked(marks: list[list[Any]], end: Place, snapshot: Snapshot) -> list[list[Any]]:
     """The marks with the present end, thinned, and without those that are no longer needed."""
-    marks = list(marks)
-    step = window.overlap.total_seconds() / MARKS
-    if len(marks) > 1 and marks[-1][0] - marks[-2][0] < step:
+    marks, overlap = list(marks), snapshot.window.overlap
+    if len(marks) > 1 and marks[-1][0] - marks[-2][0] < overlap.total_seconds() / MARKS:
         marks.pop()
-    marks.append([at.timestamp(), end])
-    old = [mark for mark in marks if mark[0] <= _old_enough(at, window)]
-    return old[-1:] + [mark for mark in marks if mark[0] > _old_enough(at, window)]
-
-
-def _old_enough(at: datetime, window: Window) -> float:
-    return (at - window.overlap).timestamp()
+    marks.append([snapshot.now.timestamp(), end])
+    old_enough = (snapshot.now - overlap).timestamp()
+    old = [mark for mark in marks if mark[0] <= old_enough]
+    return old[-1:] + [mark for mark in marks if mark[0] > old_enough]
 
 
 def _place(value: object) -> Place | None:

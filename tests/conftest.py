@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.servers import Database, Farm, Flavour, Server, missing
+from tests.support.snapshots import refuse_in_ci
 from tests.support.statements import Tally
 from tests.support.temporary import Folder, templates
 
@@ -110,6 +111,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     What this machine sets for a worker of its own is not for those of the tests.
     """
+    refuse_in_ci(config)
     for name in [name for name in os.environ if name.startswith("RECONCILER_")]:
         del os.environ[name]
     if not hasattr(config, "workerinput"):
@@ -128,6 +130,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     Tests of one file stay together, as they share servers. With `--dist worksteal` each process
     first takes an even part of the list, one after the other, and then what others have left.
     """
+    for item in items:
+        if "snapshot" in getattr(item, "fixturenames", ()):
+            item.add_marker("snapshots")
     groups: dict[tuple[bool, int, str], list[pytest.Item]] = {}
     for item in items:
         groups.setdefault(_turn(item), []).append(item)

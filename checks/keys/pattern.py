@@ -16,7 +16,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from checks.sql.statements import WHITE_SPACE
+from checks.sql.functions import WHITE_SPACE
 
 Built = ColumnElement[Any]
 

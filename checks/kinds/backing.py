@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field, model_validator
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    RowMapping,
     Select,
     Subquery,
     and_,
@@ -24,26 +23,19 @@ from sqlalchemy import (
 )
 
 from checks.card import Alert, Card, Words
-from checks.contract import (
-    EVERYTHING,
-    SAMPLE,
-    Check,
-    CheckError,
-    Finding,
-    Result,
-    Scalar,
-    Sources,
-    Window,
-)
+from checks.contract import EVERYTHING, Check, Finding, Result, Scalar, Window
+from checks.ports import Sources
+from checks.snapshot import Catalog, DatabaseCheck, Snapshot
 from checks.sql import catalog, joins
 from checks.sql.expression import Expression, FarExpression
+from checks.sql.functions import as_bytes, shown
 from checks.sql.inspection import LONGEST_NAME, MOST_ROWS, Keys, chosen, fitting, having
 from checks.sql.render import render
-from checks.sql.statements import as_bytes, labelled, numbered, rows_of, scalar, shown
+from checks.sql.statements import labelled, numbered, rows_of
+from checks.sql.values import scalar
 from checks.types import Columns, Identifier, Severity
 
 Built = ColumnElement[Any]
-Found = Mapping[str, Mapping[str, catalog.Column]]
 
 
 class Holder(BaseModel):
@@ -59,7 +51,7 @@ class Holder(BaseModel):
     """Which rows hold."""
 
 
-class Backing(Check):
+class Backing(DatabaseCheck):
     """Whether, for each owner, an amount of one table is the sum of what other tables hold.
 
     NULL amounts count as 0. A part of `by` that is NULL names no owner: such an amount is explained
@@ -112,6 +104,15 @@ class Backing(Check):
         return f"SUM({self.amount}) = what {tables} hold"
 
     @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """Rows that hold nothing, and holders that nobody is known to be."""
+        held = (
+            f"rows of {each.table} for which this is not true: {each.when.source}"
+            for each in self.holders
+        )
+        return (*held, "holders with NULL in their `by`: they explain no amount")
+
+    @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The columns of the amounts' table, of those joined to it, and of the holders."""
         needed = joins.needed(self.table, self.through, self.by)
@@ -125,12 +126,12 @@ class Backing(Check):
         """Holders that never are, and what would make an answer wrong."""
         for holder in self.holders:
             yield from holder.when.complaints(connection, holder.table)
-        yield from self._doubts(connection)
+        yield from super().complaints(connection)
 
-    def _doubts(self, connection: Connection) -> Iterator[str]:
+    def doubts(self, snapshot: Snapshot) -> Iterator[str]:
         """Columns that cannot be compared, and joins that could count an amount twice."""
-        yield from joins.complaints(connection, self.table, self.through)
-        found = {table: catalog.columns(connection, table) for table in self.needs}
+        yield from joins.complaints(snapshot.connection, self.table, self.through)
+        found = snapshot.columns
         amounts = ((self.table, self.amount), *((h.table, h.amount) for h in self.holders))
         for table, amount in dict.fromkeys(amounts):
             if not found[table][amount].is_number:
@@ -181,19 +182,11 @@ class Backing(Check):
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Sum both sides for each owner, in one statement, and compare."""
-        with sources.snapshot(self.database) as connection:
-            found = {t: catalog.require(connection, t, names) for t, names in self.needs.items()}
-            if complaint := next(self._doubts(connection), None):
-                raise CheckError(complaint, permanent=True)
+        with self.snapshot(sources) as snapshot:
             entries = self._entries()
-            examined = int(connection.scalar(select(func.count()).select_from(entries)) or 0)
-            unequal = self._unequal(entries, found)
-            groups = connection.execute(unequal.limit(SAMPLE + 1)).mappings().all()
-            violations = len(groups)
-            if violations > SAMPLE:
-                every = select(func.count()).select_from(unequal.order_by(None).subquery())
-                violations = int(connection.scalar(every) or 0)
-        return Result(examined, violations, tuple(map(self._finding, groups[:SAMPLE])))
+            examined = snapshot.number(select(func.count()).select_from(entries))
+            groups, violations = snapshot.sampled(self._unequal(entries, snapshot.columns))
+        return Result(examined, violations, tuple(self._finding(each._asdict()) for each in groups))
 
     @property
     def sides(self) -> tuple[str, ...]:
@@ -205,7 +198,7 @@ class Backing(Check):
         """The columns that tell apart rows without an owner: those by which they are joined."""
         return tuple(dict.fromkeys(name for on in self.through.values() for name in on.values()))
 
-    def _plain(self, part: FarExpression, found: Found) -> catalog.Column | None:
+    def _plain(self, part: FarExpression, found: Catalog) -> catalog.Column | None:
         """What the catalog says of a part of `by` that is just a column."""
         if part.columns != (part.source.replace("`", "").strip(),):
             return None
@@ -255,7 +248,7 @@ class Backing(Check):
             *labelled("joined", [case((unknown, each)) for each in joined]),
         )
 
-    def _unequal(self, entries: Subquery, found: Found) -> Select[Any]:
+    def _unequal(self, entries: Subquery, found: Catalog) -> Select[Any]:
         """The owners whose two sides differ, each with the sum of each table's amounts."""
         owner, groups, sums = numbered(entries, "by"), self._groups(entries), self._sums(entries)
         spelled = [
@@ -279,14 +272,14 @@ class Backing(Check):
             for side in range(len(self.sides))
         ]
 
-    def _spelled(self, column: Built, part: FarExpression, found: Found) -> Built:
+    def _spelled(self, column: Built, part: FarExpression, found: Catalog) -> Built:
         """One of the spellings that the collation takes for equal, always the same."""
         described = self._plain(part, found)
         if described is None or not described.is_text:
             return func.min(column)
         return shown(func.min(as_bytes(column)), described)
 
-    def _finding(self, group: RowMapping) -> Finding:
+    def _finding(self, group: Mapping[str, Any]) -> Finding:
         own, *held = (group[f"sum_{side}"] for side in range(len(self.sides)))
         off = own - sum(held)
         key = self._key(group)
@@ -303,7 +296,7 @@ class Backing(Check):
             magnitude=ceil(abs(off)),
         )
 
-    def _key(self, group: RowMapping) -> dict[str, Scalar]:
+    def _key(self, group: Mapping[str, Any]) -> dict[str, Scalar]:
         key = {part.source: scalar(group[f"key_{n}"]) for n, part in enumerate(self.by)}
         if group["apart"]:
             key["held_in"] = self.sides[group["apart"]]

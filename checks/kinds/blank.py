@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
-from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, true
+from sqlalchemy import ColumnElement, TableClause, and_, false, func, or_, true
 
 from checks.card import Card, Phrase, Section, Words
 from checks.contract import Result, Scalar
-from checks.kinds.row_check import RowCheck, View
-from checks.sql.statements import WHITE_SPACE, as_unicode, only_white_space, row_estimate
+from checks.kinds.row_check import RowCheck
+from checks.snapshot import Context, Snapshot
+from checks.sql.catalog import Column
+from checks.sql.functions import WHITE_SPACE, as_unicode, only_white_space
+from checks.sql.statements import row_estimate
 from checks.types import Identifier
 
 Built = ColumnElement[Any]
@@ -55,31 +58,41 @@ class Blank(RowCheck):
         return {"column": self.column, **measures}
 
     @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """What cannot be seen and is a value all the same."""
+        return ("invisible characters that Unicode does not call white space: zero-width space",)
+
+    @property
     def reads_columns(self) -> tuple[str, ...]:
         """The column."""
         return (self.column,)
 
-    def violates(self, view: View) -> ColumnElement[bool]:
+    def violates(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
         """NULL, empty or white space."""
         # Bytes that are no text are NULL once MySQL has converted them.
-        is_null = view.rows.c[self.column].is_(None)
-        return or_(is_null, and_(self._is_text(view), only_white_space(self._comparable(view))))
+        is_null = rows.c[self.column].is_(None)
+        return or_(
+            is_null,
+            and_(self._is_text(rows, context), only_white_space(self._comparable(rows, context))),
+        )
 
-    def counted_apart(self, view: View) -> Mapping[str, ColumnElement[bool]]:
+    def counted_apart(
+        self, rows: TableClause, context: Context
+    ) -> Mapping[str, ColumnElement[bool]]:
         """NULL, empty and white-space values."""
-        value, is_text = self._comparable(view), self._is_text(view)
+        value, is_text = self._comparable(rows, context), self._is_text(rows, context)
         # `value = ''` would be true for spaces too: most collations pad them.
         is_empty = and_(is_text, func.length(value) == 0)
         is_space = and_(is_text, func.length(value) > 0, only_white_space(value))
-        is_null = view.rows.c[self.column].is_(None)
+        is_null = rows.c[self.column].is_(None)
         return {"null": is_null, "empty": is_empty, "white_space": is_space}
 
-    def candidates(self, view: View) -> tuple[ColumnElement[bool], ...]:
+    def candidates(self, rows: TableClause, context: Context) -> tuple[ColumnElement[bool], ...]:
         """A few ranges of an index on the column instead of a look at every row."""
-        value = self._comparable(view)
-        if view.found and not view.found[self.column].is_text:
+        value = self._comparable(rows, context)
+        if context.columns and not self._described(context).is_text:
             return (value.is_(None),)
-        if view.is_sqlite:  # which would copy a long value for each of those ranges
+        if context.is_sqlite:  # which would copy a long value for each of those ranges
             first = func.substr(value, 1, 1)
             return (or_(value.is_(None), value == "", first.in_(list(WHITE_SPACE))),)
         starts = (value.like(f"{c}%") for c in WHITE_SPACE)
@@ -88,24 +101,27 @@ class Blank(RowCheck):
         ranges = (value.between(f"{c}\0", f"{c}{ABOVE_WHITE_SPACE}") for c in WHITE_SPACE)
         return (or_(value.is_(None), value == "", *starts, *ranges),)
 
-    def examined(self, connection: Connection) -> int:
+    def examined(self, snapshot: Snapshot) -> int:
         """The rows, roughly where they are many."""
-        return row_estimate(connection, self.table)
+        return row_estimate(snapshot.connection, self.table)
 
-    def describe(self, seen: dict[str, Scalar], view: View) -> str:
+    def describe(self, seen: dict[str, Scalar], snapshot: Snapshot) -> str:
         """Which of the three it is."""
-        _ = view
+        _ = snapshot
         value = seen[self.column]
         what = "NULL" if value is None else "only white space" if value else "empty"
         return f"{self.table}.{self.column} is {what}"
 
-    def _comparable(self, view: View) -> Built:
+    def _comparable(self, rows: TableClause, context: Context) -> Built:
         """The column itself where it can hold every white space; no index serves another."""
-        value: Built = view.rows.c[self.column]
-        is_unicode = view.described(self.column).charset in ("utf8mb4", "utf8mb3", "utf8")
-        return value if view.found and is_unicode else as_unicode(value)
+        value: Built = rows.c[self.column]
+        is_unicode = self._described(context).charset in ("utf8mb4", "utf8mb3", "utf8")
+        return value if context.columns and is_unicode else as_unicode(value)
 
-    def _is_text(self, view: View) -> ColumnElement[bool]:
-        if view.found:
-            return true() if view.found[self.column].is_text else false()
-        return func.charset(view.rows.c[self.column]) != "binary"
+    def _is_text(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
+        if context.columns:
+            return true() if self._described(context).is_text else false()
+        return func.charset(rows.c[self.column]) != "binary"
+
+    def _described(self, context: Context) -> Column:
+        return context.described(self.table, self.column)

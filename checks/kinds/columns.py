@@ -7,7 +7,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator
 
 from checks.card import SCHEMA_DRIFT, Card, SchemaFacts, Section, Words
-from checks.contract import EVERYTHING, Check, Finding, Result, Sources, Window
+from checks.contract import EVERYTHING, Finding, Result, Window
+from checks.ports import Sources
+from checks.snapshot import DatabaseCheck
 from checks.sql import catalog
 from checks.sql.inspection import Keys, having, in_catalog
 from checks.types import Identifier
@@ -35,7 +37,7 @@ def is_declared_not_null(declaration: str) -> bool:
     return re.search(r"\bnot\s+null$", declaration, re.IGNORECASE) is not None
 
 
-class Columns(Check):
+class Columns(DatabaseCheck):
     """Whether columns are as declared, and those under an old name no longer exist."""
 
     card: ClassVar[Card] = Card(
@@ -48,6 +50,12 @@ class Columns(Check):
     kind: Literal["columns"] = "columns"
     columns: Mapping[Identifier, Declaration] = {}
     retired_columns: tuple[Identifier, ...] = ()
+
+    @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """What is not compared."""
+        undeclared = "whether a column may be NULL, where its declaration does not say"
+        return ("character sets and collations", undeclared)
 
     def schema_facts(self) -> SchemaFacts:
         """The declarations, and what must be gone."""
@@ -64,9 +72,9 @@ class Columns(Check):
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Compare the declarations with the catalog, column by column."""
-        with sources.snapshot(self.database) as connection:
-            found = catalog.require(connection, self.table, ())
-            json_is_longtext = catalog.has_json_as_longtext(connection)
+        with self.snapshot(sources) as snapshot:
+            found = snapshot.columns[self.table]
+            json_is_longtext = catalog.has_json_as_longtext(snapshot.connection)
         findings = [
             Finding(
                 {"table": self.table, "column": name},

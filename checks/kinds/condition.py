@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
-from sqlalchemy import ColumnElement, Connection, func, not_, select
+from sqlalchemy import ColumnElement, Connection, TableClause, func, not_, select
 
 from checks.card import Card, Section, Words
 from checks.contract import Result, Scalar
-from checks.kinds.row_check import RowCheck, View
+from checks.kinds.row_check import RowCheck
+from checks.snapshot import Context, Snapshot
 from checks.sql.expression import Expression
-from checks.sql.statements import scalar, shown
+from checks.sql.functions import shown
+from checks.sql.values import scalar
 from checks.types import Identifier
 
 MOST_TALLIED = 50
@@ -63,23 +65,24 @@ class Condition(RowCheck):
         """The columns of the expression, and the one that is tallied."""
         return (*self.expression.columns, *((self.tally,) if self.tally else ()))
 
-    def violates(self, view: View) -> ColumnElement[bool]:
+    def violates(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
         """The expression is false or unknown."""
-        return not_(self.expression.holds_for(view.rows))
+        _ = context
+        return not_(self.expression.holds_for(rows))
 
-    def describe(self, seen: dict[str, Scalar], view: View) -> str:
+    def describe(self, seen: dict[str, Scalar], snapshot: Snapshot) -> str:
         """The expression."""
-        _ = seen, view
+        _ = seen, snapshot
         return f"{self.table}: not true: {self.expression.source}"
 
-    def measures(self, view: View) -> Mapping[str, int]:
+    def measures(self, rows: TableClause, snapshot: Snapshot) -> Mapping[str, int]:
         """The rows of each value of the tallied column, the most frequent first."""
-        if not self.tally or not view.connection:
+        if not self.tally:
             return {}
-        state, number = view.rows.c[self.tally], func.count()
-        told = shown(state, view.described(self.tally))
+        state, number = rows.c[self.tally], func.count()
+        told = shown(state, snapshot.described(self.table, self.tally))
         most = select(told, number).group_by(state).order_by(number.desc()).limit(MOST_TALLIED)
         return {
             "NULL" if value is None else str(scalar(value)): int(count)
-            for value, count in view.connection.execute(most)
+            for value, count in snapshot.connection.execute(most)
         }

@@ -1,6 +1,6 @@
 """`key_format`: every key is written as the standard says."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -19,9 +19,11 @@ from sqlalchemy import (
 )
 
 from checks.card import Card, Words
-from checks.contract import EVERYTHING, SAMPLE, Finding, Result, Scalar, Sources, Window
+from checks.contract import EVERYTHING, SAMPLE, Finding, Result, Scalar, Window
 from checks.keys.pattern import Patterns, is_blank, longest, obeys
-from checks.kinds.row_check import RowCheck, View
+from checks.kinds.row_check import RowCheck
+from checks.ports import Sources
+from checks.snapshot import Context, Snapshot
 from checks.sql import catalog
 from checks.sql.expression import Expression
 from checks.sql.statements import among, row_estimate
@@ -65,6 +67,16 @@ class KeyFormat(RowCheck):
         return f"{self.column}: {' or '.join(each.source for each in self.patterns)}"
 
     @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """Blank keys, rows for which the rules are not, and older ones."""
+        found = ["keys that are NULL, empty or white space: `blank` reports them"]
+        if self.when:
+            found.append(f"rows for which this is not true: {self.when.source}")
+        if self.since:
+            found.append(f"rows with {self.written_at} before {self.since.isoformat(' ')}")
+        return tuple(found)
+
+    @property
     def reads_columns(self) -> tuple[str, ...]:
         """The key column, and what chooses rows."""
         times = filter(None, (self.cursor, self.written_at))
@@ -76,14 +88,16 @@ class KeyFormat(RowCheck):
             yield from cursor_complaints(connection, self.table, self.cursor)
         if self.when:
             yield from self.when.complaints(connection, self.table)
-        found = catalog.columns(connection, self.table)
-        yield from self.doubts(found)
-        yield from self._too_long(found[self.column])
+        yield from super().complaints(connection)
+        yield from self._too_long(catalog.columns(connection, self.table)[self.column])
 
-    def doubts(self, found: Mapping[str, catalog.Column]) -> Iterator[str]:
+    def doubts(self, snapshot: Snapshot) -> Iterator[str]:
         """What would make an answer wrong."""
-        if self.since and self.written_at and not found[self.written_at].is_moment:
-            yield f"{self.table}.{self.written_at} is {found[self.written_at].type}, and no time"
+        if not (self.since and self.written_at):
+            return
+        described = snapshot.described(self.table, self.written_at)
+        if not described.is_moment:
+            yield f"{self.table}.{self.written_at} is {described.type}, and no time"
 
     def _too_long(self, column: catalog.Column) -> Iterator[str]:
         limit, most = column.longest, longest(self.patterns)
@@ -93,65 +107,68 @@ class KeyFormat(RowCheck):
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Count and sample the rows that break the rules, of the new and of those known to."""
-        with sources.snapshot(self.database) as connection:
-            view = self.view(connection, window)
+        rows = self.rows()
+        with self.snapshot(sources, window) as snapshot:
             key = (self.primary_key,)
             followed = Followed(self.table, self.cursor, self.written_at, key=key)
-            reading = followed.read(connection, window, "near")
-            read = self._read(view.rows, reading, window)
-            violations = int(connection.scalar(self._number(view, *read)) or 0)
-            findings = self.findings(connection, view, violations, *read)
-            examined = self._examined(connection, view.rows, reading)
+            reading = followed.read(snapshot, "near")
+            read = self._read(rows, reading, snapshot)
+            violations = snapshot.number(self._number(rows, snapshot, *read))
+            findings = self.findings(rows, snapshot, violations, *read)
+            examined = self._examined(rows, reading, snapshot)
         goes_on = reading.left is not None and violations <= SAMPLE
+        too_long = self._too_long(snapshot.described(self.table, self.column))
         return Result(
             examined,
             violations,
             tuple(map(self._with_key_only, findings)),
-            notes=(*filter(None, (reading.note,)), *self._too_long(view.described(self.column))),
+            notes=(*filter(None, (reading.note,)), *too_long),
             complete=reading.begin is None,
             cursor={"near": reading.left} if goes_on else None,
         )
 
-    def counts(self, view: View) -> Select[Any]:
+    def counts(self, rows: TableClause, context: Context) -> Select[Any]:
         """The statement that counts them in a complete run."""
-        return self._number(view)
+        return self._number(rows, context)
 
-    def _number(self, view: View, *read: ColumnElement[bool]) -> Select[Any]:
-        return select(func.count()).select_from(view.rows).where(*read, self.violates(view))
+    def _number(
+        self, rows: TableClause, context: Context, *read: ColumnElement[bool]
+    ) -> Select[Any]:
+        wrong = self.violates(rows, context)
+        return select(func.count()).select_from(rows).where(*read, wrong)
 
     def _read(
-        self, rows: TableClause, reading: Reading, window: Window
+        self, rows: TableClause, reading: Reading, snapshot: Snapshot
     ) -> tuple[ColumnElement[bool], ...]:
         """The rows of the window, and those known to be wrong."""
         if reading.begin is None or self.cursor is None:
             return ()
-        known = [(key[self.primary_key],) for key in window.known if self.primary_key in key]
+        known = snapshot.known((self.primary_key,))
         again = among([rows.c[self.primary_key]], known) if known else false()
         return (or_(reading.covers(rows.c[self.cursor]), again),)
 
-    def violates(self, view: View) -> ColumnElement[bool]:
+    def violates(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
         """The key is more than white space and obeys none of the rules, and is to obey one."""
-        key: Built = view.rows.c[self.column]
+        key: Built = rows.c[self.column]
         wrong = [key.is_not(None), not_(obeys(key, self.patterns)), not_(is_blank(key))]
         if self.when:
-            wrong.append(self.when.holds_for(view.rows))
+            wrong.append(self.when.holds_for(rows))
         if self.since and self.written_at:
             # A row without a time may be a new one.
-            begun = view.rows.c[self.written_at] >= view.written(self.since, self.written_at)
-            wrong.append(func.coalesce(begun, True))
+            since = context.written(self.since, self.table, self.written_at)
+            wrong.append(func.coalesce(rows.c[self.written_at] >= since, True))
         return and_(*wrong)
 
-    def _examined(self, connection: Connection, rows: TableClause, reading: Reading) -> int:
+    def _examined(self, rows: TableClause, reading: Reading, snapshot: Snapshot) -> int:
         if reading.begin is None or self.cursor is None:
-            return row_estimate(connection, self.table)
-        covered = select(func.count()).where(reading.covers(rows.c[self.cursor]))
-        return int(connection.scalar(covered) or 0)
+            return row_estimate(snapshot.connection, self.table)
+        return snapshot.number(select(func.count()).where(reading.covers(rows.c[self.cursor])))
 
     def _with_key_only(self, finding: Finding) -> Finding:
         shown = {self.column: finding.evidence.get(self.column)}
         return replace(finding, evidence=shown if self.column != self.primary_key else {})
 
-    def describe(self, seen: dict[str, Scalar], view: View) -> str:
+    def describe(self, seen: dict[str, Scalar], snapshot: Snapshot) -> str:
         """The column."""
-        _ = seen, view
+        _ = seen, snapshot
         return f"{self.table}.{self.column} is not written as the rule says"

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import ColumnElement, TableClause, or_
 
 from checks.card import Alert, Card, Section, Words
 from checks.contract import Result, Scalar
-from checks.kinds.row_check import RowCheck, View
+from checks.kinds.row_check import RowCheck
+from checks.snapshot import Context, Snapshot
 from checks.types import Columns, Severity
 
 
@@ -43,25 +44,33 @@ class NonNegative(RowCheck):
         return {"negative": negative}
 
     @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """NULL is not below zero."""
+        return ("amounts that are NULL",)
+
+    @property
     def reads_columns(self) -> tuple[str, ...]:
         """The amounts."""
         return self.columns
 
-    def violates(self, view: View) -> ColumnElement[bool]:
+    def violates(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
         """One of the amounts is negative."""
-        return or_(*self.counted_apart(view).values())
+        return or_(*self.counted_apart(rows, context).values())
 
-    def counted_apart(self, view: View) -> Mapping[str, ColumnElement[bool]]:
+    def counted_apart(
+        self, rows: TableClause, context: Context
+    ) -> Mapping[str, ColumnElement[bool]]:
         """The negative amounts of each column."""
-        return {name: view.rows.c[name] < 0 for name in self.columns}
+        _ = context
+        return {name: rows.c[name] < 0 for name in self.columns}
 
     def magnitude(self, seen: dict[str, Scalar]) -> int:
         """How far below zero, in whole units."""
         amounts = (Decimal(str(seen[name] or 0)) for name in self.columns)
         return math.ceil(-sum(min(amount, Decimal(0)) for amount in amounts))
 
-    def describe(self, seen: dict[str, Scalar], view: View) -> str:
+    def describe(self, seen: dict[str, Scalar], snapshot: Snapshot) -> str:
         """Which amounts."""
-        _ = view
+        _ = snapshot
         names = [name for name in self.columns if str(seen[name]).startswith("-")]
         return f"{self.table}: negative {' and '.join(names)}"

@@ -5,8 +5,9 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from checks.card import Card, Family, Sample, Section, Words
-from checks.contract import EVERYTHING, Check, Finding, Result, Sources, Window
-from checks.sql import catalog
+from checks.contract import EVERYTHING, Finding, Result, Window
+from checks.ports import Sources
+from checks.snapshot import DatabaseCheck
 from checks.sql.inspection import Keys
 from checks.sql.render import render
 from checks.sql.statements import row_total, rows_in
@@ -38,12 +39,13 @@ TABLE_ROWS = Family(
 )
 
 
-class RowCount(RowBounds, Check):
+class RowCount(RowBounds, DatabaseCheck):
     """The exact rows of a table; a violation when they are fewer or more than allowed."""
 
     card: ClassVar[Card] = Card(
         violation="a table with too few or too many rows",
         title=Words(en="number of rows", zh="行数"),
+        section=Section.ROWS,
         evidence_says_all=True,
         families=(TABLE_ROWS,),
     )
@@ -52,8 +54,8 @@ class RowCount(RowBounds, Check):
 
     @property
     def section(self) -> Section:
-        """The line of the table; without bounds it only counts."""
-        return self.card.section if self.rule else Section.ROWS
+        """Among others where there are bounds; without them it only counts."""
+        return Section.OTHERS if self.rule else self.card.section
 
     @property
     def rule(self) -> str | None:
@@ -69,9 +71,8 @@ class RowCount(RowBounds, Check):
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Count the rows. The catalog's own figure is an estimate and is not used."""
-        with sources.snapshot(self.database) as connection:
-            catalog.require(connection, self.table, ())
-            rows = row_total(connection, self.table)
+        with self.snapshot(sources) as snapshot:
+            rows = row_total(snapshot.connection, self.table)
         measures, samples = {"rows": rows}, (Sample(TABLE_ROWS, (self.table,), rows),)
         if self.at_least <= rows and (self.at_most is None or rows <= self.at_most):
             return Result(rows, 0, measures=measures, samples=samples)

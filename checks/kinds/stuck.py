@@ -1,19 +1,19 @@
 """`stuck`: no row stays in a passing state for longer than it may."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC
 from typing import Any, ClassVar, Literal
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, TableClause, and_, func, or_, select
 
 from checks.card import Alert, Card, Words
-from checks.contract import EVERYTHING, Finding, Result, Scalar, Sources, Window
-from checks.kinds.row_check import RowCheck, View
-from checks.sql import catalog, timestamps
+from checks.contract import EVERYTHING, Finding, Result, Scalar, Window
+from checks.kinds.row_check import RowCheck
+from checks.ports import Sources
+from checks.snapshot import Context, Snapshot
 from checks.sql.expression import Expression
 from checks.sql.statements import counted
-from checks.types import Duration, Identifier
+from checks.types import Duration, Identifier, duration_text
 
 
 class Stuck(RowCheck):
@@ -45,6 +45,14 @@ class Stuck(RowCheck):
         return f"{self.when.source}: {self.longer_than.total_seconds():g} s at most"
 
     @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """Rows that are not in the state, or not for long."""
+        return (
+            f"rows for which this is not true: {self.when.source}",
+            f"rows in that state for {duration_text(self.longer_than)} or less",
+        )
+
+    @property
     def reads_columns(self) -> tuple[str, ...]:
         """The time of the state, and its columns."""
         return (self.entered_at, *self.when.columns)
@@ -56,53 +64,54 @@ class Stuck(RowCheck):
 
     def complaints(self, connection: Connection) -> Iterator[str]:
         """A column that holds no time, and a state that never is."""
-        yield from self.doubts(catalog.columns(connection, self.table))
+        yield from super().complaints(connection)
         yield from self.when.complaints(connection, self.table)
 
-    def doubts(self, found: Mapping[str, catalog.Column]) -> Iterator[str]:
+    def doubts(self, snapshot: Snapshot) -> Iterator[str]:
         """A column that holds no time."""
-        if not found[self.entered_at].is_moment:
-            yield f"entered_at {self.entered_at} is {found[self.entered_at].type}, and no time"
+        described = snapshot.described(self.table, self.entered_at)
+        if not described.is_moment:
+            yield f"entered_at {self.entered_at} is {described.type}, and no time"
 
-    def violates(self, view: View) -> ColumnElement[bool]:
-        """The row is in the state, and in a run for too long."""
-        passing = self.when.on(view.rows)
-        return passing if view.at is None else and_(passing, self._late(view))
+    def violates(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
+        """The row is in the state; where a database is asked, for too long."""
+        passing = self.when.on(rows)
+        return and_(passing, self._late(rows, context)) if context.columns else passing
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Look at every row in the state, whatever was read before: the old ones count."""
-        with sources.snapshot(self.database) as connection:
-            view = replace(self.view(connection, window), at=timestamps.now(connection))
-            examined, violations, oldest = connection.execute(self.counts(view)).one()
-            findings = self.findings(connection, view, int(violations))
+        rows = self.rows()
+        with self.snapshot(sources, window) as snapshot:
+            counts = self.counts(rows, snapshot)
+            examined, violations, oldest = snapshot.connection.execute(counts).one()
+            findings = self.findings(rows, snapshot, int(violations))
+            seconds = snapshot.seconds_since(oldest, self.table, self.entered_at)
         measures = {"passing": int(examined)}
-        if (seconds := view.seconds_since(oldest, self.entered_at)) is not None:
+        if seconds is not None:
             measures["oldest_seconds"] = max(seconds, 0)
         told = tuple(map(self._with_limit, findings))
         return Result(int(examined), int(violations), told, measures)
 
-    def counts(self, view: View) -> Select[Any]:
+    def counts(self, rows: TableClause, context: Context) -> Select[Any]:
         """The rows in the state, those of them that are late, and since when the oldest is."""
-        oldest: ColumnElement[Any] = func.min(view.rows.c[self.entered_at])
-        numbers = (func.count(), counted(self._late(view), "late"), oldest)
-        return select(*numbers).where(self.when.on(view.rows))
+        oldest: ColumnElement[Any] = func.min(rows.c[self.entered_at])
+        numbers = (func.count(), counted(self._late(rows, context), "late"), oldest)
+        return select(*numbers).where(self.when.on(rows))
 
-    def _late(self, view: View) -> ColumnElement[bool]:
+    def _late(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
         """Whether a row is in the state for too long, or nobody can tell since when.
 
         A time that lies further ahead than a row may wait tells nothing, and to wait until it has
         passed could take for ever.
         """
-        column: ColumnElement[Any] = view.rows.c[self.entered_at]
-        described, zone = view.described(self.entered_at), view.zone or UTC
-        ahead = timestamps.written(view.now + self.longer_than, described, zone)
-        late = timestamps.longer_ago(column, described, zone, view.now, self.longer_than)
-        return or_(late, column > ahead)
+        late = context.longer_ago(rows, self.table, self.entered_at, self.longer_than)
+        ahead = context.written(context.now + self.longer_than, self.table, self.entered_at)
+        return or_(late, rows.c[self.entered_at] > ahead)
 
-    def describe(self, seen: dict[str, Scalar], view: View) -> str:
+    def describe(self, seen: dict[str, Scalar], snapshot: Snapshot) -> str:
         """Since when."""
         entered, limit = seen[self.entered_at], int(self.longer_than.total_seconds())
-        seconds = view.seconds_since(entered, self.entered_at)
+        seconds = snapshot.seconds_since(entered, self.table, self.entered_at)
         how_long = f"over {limit} s" if seconds is None or seconds >= 0 else "in the future"
         since = "an unknown time" if entered is None else f"{entered} ({how_long})"
         return f"{self.table}: {self.when.source} since {since}"

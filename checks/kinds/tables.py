@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from checks.card import SCHEMA_DRIFT, Card, SchemaFacts, Section, Words
-from checks.contract import EVERYTHING, Check, Finding, Result, Sources, Window
+from checks.contract import EVERYTHING, Finding, Result, Window
+from checks.ports import Sources
+from checks.snapshot import DatabaseCheck
 from checks.sql import catalog
 from checks.sql.inspection import Keys, in_catalog
 
 _BASE_TABLES = ("BASE TABLE", "SYSTEM VERSIONED")
 
 
-class Tables(Check):
+class Tables(DatabaseCheck):
     """Whether a table exists as a base table or, when it is retired, does not exist at all."""
 
     card: ClassVar[Card] = Card(
@@ -35,8 +37,8 @@ class Tables(Check):
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Look the name up among all tables and views of the database."""
-        with sources.snapshot(self.database) as connection:
-            existing = catalog.objects(connection)
+        with self.snapshot(sources) as snapshot:
+            existing = catalog.objects(snapshot.connection)
         found = existing.get(self.table)
         if self.retired:
             # On a server that tells case apart, the old table under another case is back, too.

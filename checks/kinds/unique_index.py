@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from checks.card import SCHEMA_DRIFT, Card, SchemaFacts, Section, Words
-from checks.contract import EVERYTHING, Check, Finding, Result, Sources, Window
+from checks.contract import EVERYTHING, Finding, Result, Window
+from checks.ports import Sources
+from checks.snapshot import DatabaseCheck
 from checks.sql import catalog
 from checks.sql.inspection import Keys, in_catalog
 from checks.types import Columns, Identifier
 
 
-class UniqueIndex(Check):
+class UniqueIndex(DatabaseCheck):
     """Whether a unique index covers exactly these columns, in any order.
 
     A prefix index, an index on an expression and a unique index over more columns prove nothing
@@ -46,9 +48,8 @@ class UniqueIndex(Check):
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Read every index of the table whole and look for one that proves the key."""
-        with sources.snapshot(self.database) as connection:
-            catalog.require(connection, self.table, self.columns)
-            existing = catalog.indexes(connection, self.table)
+        with self.snapshot(sources) as snapshot:
+            existing = catalog.indexes(snapshot.connection, self.table)
         proving = [index for index in existing if index.proves_unique(self.columns)]
         if proving:
             return Result(len(existing), 0, notes=self._notes(proving))

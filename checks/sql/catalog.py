@@ -13,7 +13,7 @@ from checks.contract import CheckError
 T = TypeVar("T")
 
 _MEMORY = "checks.sql.catalog"
-"""What a connection's `info` keeps of the catalog while a snapshot lasts."""
+"""What a connection's `info` keeps while a snapshot lasts."""
 
 _INTEGER_WIDTH = re.compile(r"\b((?:tiny|small|medium|big)?int)(?:eger)?(?:\s*\(\d+\))?", re.ASCII)
 _QUOTED = re.compile(r"'((?:[^']|'')*)'")
@@ -220,7 +220,7 @@ def estimated_rows(connection: Connection, table: str) -> int | None:
 
 
 def remember(connection: Connection) -> None:
-    """Ask the database once for the columns and indexes of each table, from now on.
+    """Ask the database once for its time, and for the columns and indexes of each table.
 
     To be called as each snapshot begins: a table that is altered within one ends it with an error,
     and what an earlier snapshot learnt is forgotten.
@@ -228,7 +228,8 @@ def remember(connection: Connection) -> None:
     connection.info[_MEMORY] = {}
 
 
-def _once(connection: Connection, what: str, table: str, ask: Callable[[], T]) -> T:
+def once(connection: Connection, what: str, table: str, ask: Callable[[], T]) -> T:
+    """What was answered to the same question in this snapshot, or else is now."""
     memory: dict[tuple[str, str], Any] = connection.info.get(_MEMORY, {})
     if (what, table) not in memory:
         memory[what, table] = ask()
@@ -238,7 +239,7 @@ def _once(connection: Connection, what: str, table: str, ask: Callable[[], T]) -
 
 def columns(connection: Connection, table: str) -> dict[str, Column]:
     """The columns of a table in order; empty when it does not exist or may not be seen."""
-    return {**_once(connection, "columns", table, lambda: _columns(connection, table))}
+    return {**once(connection, "columns", table, lambda: _columns(connection, table))}
 
 
 def _columns(connection: Connection, table: str) -> dict[str, Column]:
@@ -256,7 +257,7 @@ def _columns(connection: Connection, table: str) -> dict[str, Column]:
 
 def indexes(connection: Connection, table: str) -> list[Index]:
     """The indexes of a table, the primary key as `PRIMARY` among them."""
-    return [*_once(connection, "indexes", table, lambda: _indexes(connection, table))]
+    return [*once(connection, "indexes", table, lambda: _indexes(connection, table))]
 
 
 def _indexes(connection: Connection, table: str) -> list[Index]:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, column, func, or_, select, table
 
 from checks.contract import Scalar
 from checks.sql.render import render
-from checks.sql.statements import START_OF_LONG, is_abridged
+from checks.sql.values import START_OF_LONG, is_abridged
 
 Keys = Sequence[Mapping[str, Scalar]]
 

@@ -7,7 +7,7 @@ name, nothing else.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -55,9 +55,12 @@ class _Level:
     betweens: int = 0
 
 
-def laid_out(text: str) -> str:
-    """A clause a line; conditions, and the statements within, further in."""
-    pieces = _without_same_names(_pieces(text))
+def laid_out(text: str, write: Callable[[object], str] = literal) -> str:
+    """A clause a line; conditions, and the statements within, further in.
+
+    Texts between quotes are written anew by `write`.
+    """
+    pieces = _without_same_names(_pieces(text, write))
     levels = [_Level("")]
     lines = [""]
     is_listed = False
@@ -133,13 +136,13 @@ def _without_same_names(pieces: Iterable[tuple[str, bool]]) -> list[tuple[str, b
     return kept
 
 
-def _pieces(text: str) -> Iterator[tuple[str, bool]]:
+def _pieces(text: str, write: Callable[[object], str]) -> Iterator[tuple[str, bool]]:
     """The pieces without the space between them, each with whether there was some before it."""
     spaced = False
     for match in _PIECE.finditer(text):
         piece, kind = match[0], match.lastgroup
         if kind == "text":  # what a construct wrote itself
-            piece = literal(piece[1:-1].replace("''", "'"))
+            piece = write(piece[1:-1].replace("''", "'"))
         elif (kind == "word" and text[match.end() : match.end() + 1] == "(") or (
             kind == "word" and piece in {"true", "false"}
         ):

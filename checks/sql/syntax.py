@@ -12,6 +12,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    literal_column,
     not_,
     null,
     or_,
@@ -20,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import Grouping
 from sqlglot import exp
 
-from checks.sql.statements import non_empty_array
+from checks.sql.functions import non_empty_array
 
 Built = ColumnElement[Any]
 
@@ -105,7 +106,12 @@ def _literal(node: exp.Expr, _build: Build) -> Built:
 def _is(node: exp.Expr, build: Build) -> Built:
     if not isinstance(node.expression, exp.Null | exp.Boolean):
         raise ValueError("IS takes NULL, TRUE or FALSE")  # noqa: TRY004 - what pydantic catches
-    return build(node.this).is_(build(node.expression))
+    return build(node.this).is_(_IS[node.expression.args.get("this")])
+
+
+# Not SQLAlchemy's true(): for SQLite it writes 1, and there 5 IS 1 is false.
+_IS = {None: null(), True: literal_column("true"), False: literal_column("false")}
+"""What can stand behind IS, by the value."""
 
 
 def _in(node: exp.Expr, build: Build) -> Built:

@@ -13,7 +13,14 @@ Built = ColumnElement[Any]
 
 
 def now(connection: Connection) -> datetime:
-    """The database's own time, in UTC: the worker's clock may differ from that of the rows."""
+    """The database's own time when this snapshot was first asked for it, in UTC.
+
+    The worker's clock may differ from that of the rows.
+    """
+    return catalog.once(connection, "now", "", lambda: _now(connection))
+
+
+def _now(connection: Connection) -> datetime:
     if connection.dialect.name == "sqlite":
         return datetime.now(UTC)  # a file has no clock of its own
     found: datetime = connection.execute(text("SELECT UTC_TIMESTAMP(6)")).scalar_one()

@@ -21,12 +21,12 @@ from tests.support.ledgers import on_any_server
 from tests.support.patience import patience
 from tests.support.servers import Database, Server, load_schema
 from worker import config
-from worker.cli import printing
 from worker.cli.asking import exit_code
 from worker.cli.main import app
 from worker.demo import ledger as demo
 from worker.scheduling.execute import execute
 from worker.sources import Sources
+from worker.status.as_json import runs_as_json
 from worker.text.encode import dump
 
 COMMAND = Path(sys.executable).with_name("reconciler")
@@ -435,7 +435,7 @@ def audited(books: Books) -> Iterator[Audited]:
                     c for c in checks if not (c.kind in OF_ONE_TABLE and c.table in same)
                 )
             runs = [execute(check, sources) for check in checks]
-            report: dict[str, Any] = json.loads(dump(printing.as_json(runs)))
+            report: dict[str, Any] = json.loads(dump(runs_as_json(runs)))
             return exit_code(runs), report
 
         yield run

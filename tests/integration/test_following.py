@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from sqlalchemy import make_url
 from typer.testing import CliRunner
 
-from checks.contract import Check, Cursor
+from checks.contract import Check
 from checks.http_log.counts import Seen
 from checks.kinds.conflict_rate.check import ConflictRate
 from checks.kinds.row_count import RowCount
+from checks.ports import Cursor
 from tests.support.access_logs import sampling
 from tests.support.exported import traffic_of
 from tests.support.patience import wait_until

@@ -17,7 +17,8 @@ from urllib.parse import parse_qs
 import pytest
 from pydantic import ValidationError
 
-from checks.contract import Answer, CheckError, RunStopped
+from checks.contract import CheckError, RunStopped
+from checks.ports import Answer
 from tests.support.monitoring import PASSWORD, USER
 from tests.support.patience import no_hang, patience, wait_until
 from tests.support.prometheus import PrometheusServer, prometheus, serving

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from checks.contract import Answer, CheckError
+from checks.contract import CheckError
 from checks.http_log.counts import OTHER, Counts, Route, Seen
 from checks.kinds.conflict_rate.promql import Queries, _doubts, _fewer, ask
+from checks.ports import Answer
 from tests.support.patience import wait_until
 from tests.support.prometheus import Labels, PrometheusServer, Shop, prometheus, shop
 from tests.support.servers import HOST, _free_port

@@ -28,9 +28,9 @@ from tests.support.states import CHECK, run_of
 from worker.alerts.alertmanager import BATCH, Push
 from worker.alerts.payload import Drafts
 from worker.config import AlertmanagerSettings, AlertsSettings, Settings
+from worker.model.alert import Draft, StoredAlert
+from worker.model.finding import StoredFinding
 from worker.state import State
-from worker.state.outbox import Draft
-from worker.state.schema import Row
 from worker.text.redact import Mask
 
 SOON = AlertsSettings(
@@ -53,7 +53,7 @@ class Telling:
         self.alertmanagers: Collection[str] = alertmanagers
         self._bad = bad
 
-    def draft(self, check: Check, confirmed: int, told: Iterable[Row]) -> Draft | None:
+    def draft(self, check: Check, confirmed: int, told: Iterable[StoredFinding]) -> Draft | None:
         """Named by the check."""
         _ = told
         wrong = {"": "x"} if check.name in self._bad else {}  # newer ones take any other name
@@ -479,7 +479,7 @@ def test_a_fault_of_our_own_ends_no_paging(
     state = desk.state
     told = state.alerts_for
 
-    def failing(name: str) -> list[Row]:
+    def failing(name: str) -> list[StoredAlert]:
         calls.append(name)
         if len(calls) < 3:
             raise KeyError("canary")

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from checks.contract import Cursor
 from checks.http_log.formats import LineFormat, Request
+from checks.ports import Cursor
 from tests.support import web_servers
 from tests.support.access_logs import whole
 from tests.support.patience import patience, wait_until

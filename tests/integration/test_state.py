@@ -289,7 +289,7 @@ def test_a_state_of_version_1_goes_on(old: Path) -> None:
     acknowledge(url, 1)
     assert changes(state, run_of(found(1, 50))) == [Change.FINDING_ACKNOWLEDGED]
     assert changes(state, run_of(found(1, 51))) == [Change.FINDING_REOPENED]
-    assert rows(url)[1]["first_seen"] == 1.7e9
+    assert rows(url)[1].first_seen == 1.7e9
     state.close()
 
 
@@ -444,7 +444,8 @@ def test_acknowledged_while_the_worker_cannot_read_it(state: State, away: Away) 
     ]
     assert counted(state) == {"confirmed": 2, "acknowledged": 1}
     stored = rows(state._url)
-    assert (stored[1]["ack_author"], stored[1]["times_seen"]) == ("ann", 3)
+    assert stored[1].acknowledgement
+    assert (stored[1].acknowledgement.author, stored[1].times_seen) == ("ann", 3)
     with closing(State(state._url)) as again:
         assert counted(again) == counted(state)
 
@@ -468,7 +469,7 @@ def test_mended_while_the_state_was_away(state: State, away: Away) -> None:
         assert changes(state, run_of()) == [Change.FINDING_RESOLVED]
         acknowledge(state._url, 1)
     state.record(run_of())
-    assert rows(state._url)[1]["state"] == "resolved"
+    assert rows(state._url)[1].state == "resolved"
     assert counted(state) == {}
 
 
@@ -486,8 +487,8 @@ def test_a_start_without_the_state_loses_nothing_of_it(state: State, path: Path)
     assert changes(again, run_of(1, 2)) == [Change.FINDING_ACKNOWLEDGED]
     assert counted(again) == {"confirmed": 1, "acknowledged": 1}
     stored = rows(state._url)
-    assert stored[1]["times_seen"] == 3
-    assert stored[1]["first_seen"] < stored[1]["last_seen"]
+    assert stored[1].times_seen == 3
+    assert stored[1].first_seen < stored[1].last_seen
     again.close()
 
 

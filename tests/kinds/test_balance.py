@@ -12,10 +12,11 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import Connection, literal
 
-from checks.contract import EVERYTHING, SAMPLE, CheckError, Finding, Result, Scalar, Sources, Window
+from checks.contract import EVERYTHING, SAMPLE, CheckError, Finding, Result, Scalar, Window
 from checks.kinds.balance import check as balance
 from checks.kinds.balance import comparison, running_totals, sides
 from checks.kinds.balance.comparison import Seen
+from checks.ports import Sources
 from checks.sql import catalog
 from tests.support.ledgers import (
     Backend,
@@ -910,10 +911,11 @@ def test_assets_whose_codes_collide_are_kept_apart(founded: Bank) -> None:
 
 def are_unique(bank: Bank) -> bool:
     """What `codes_are_unique` says of the bank."""
-    with bank.ledger.sources.snapshot("ledger") as connection:
-        comparison = declared()._comparison(connection)
+    one = declared()
+    with one.snapshot(bank.ledger.sources) as snapshot:
+        comparison = one._comparison(snapshot)
         both = (comparison.ledger.postings, comparison.ledger.balances)
-        return sides.codes_are_unique(connection, both)
+        return sides.codes_are_unique(snapshot.connection, both)
 
 
 @on_servers

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from checks.contract import EVERYTHING, SAMPLE, CheckError, Result
+from checks.contract import SAMPLE, CheckError, Result
 from checks.kinds.blank import Blank
+from checks.sql.functions import WHITE_SPACE
 from checks.sql.render import render
-from checks.sql.statements import WHITE_SPACE
 from tests.support.ledgers import Ledger, check, keys, messages, on_any, on_mysql, on_servers
 
 TABLE = "CREATE TABLE t (id bigint PRIMARY KEY, k varchar(100))"
@@ -92,8 +92,8 @@ def test_index_serves_the_search(ledger: Ledger, collation: str) -> None:
     ledger.sql("ANALYZE TABLE t")
     one = check("blank", "t", primary_key="id", column="k")
     assert isinstance(one, Blank)
-    with ledger.sources.snapshot("ledger") as connection:
-        counts = render(one.counts(one.view(connection, EVERYTHING)))
+    with one.snapshot(ledger.sources) as snapshot:
+        counts = render(one.counts(one.rows(), snapshot))
     (plan,) = ledger.sql(f"EXPLAIN FORMAT=TRADITIONAL {counts}")
     assert {"range", "i"} <= set(plan)
 

@@ -12,8 +12,9 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from checks.contract import CheckError, Cursor, Result, Window
+from checks.contract import CheckError, Result, Window
 from checks.kinds.conflict_rate import check as conflict_rate
+from checks.ports import Cursor
 from checks.registry import any_check
 from tests.support.exported import traffic_of
 from worker.config import AccessLogSettings

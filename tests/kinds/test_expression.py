@@ -72,7 +72,12 @@ SUMS = st.recursive(
 )
 COMPARED = st.one_of(
     st.builds("{} {} {}".format, SUMS, st.sampled_from(["=", "<>", "<", "<=", ">", ">="]), SUMS),
-    st.builds("{} {} NULL".format, SUMS, st.sampled_from(["IS", "IS NOT"])),
+    st.builds(
+        "{} {} {}".format,
+        SUMS,
+        st.sampled_from(["IS", "IS NOT"]),
+        st.sampled_from(["NULL", "TRUE", "FALSE"]),
+    ),
     st.builds("{} {} ({}, {})".format, SUMS, st.sampled_from(["IN", "NOT IN"]), SUMS, SUMS),
     st.builds("{} BETWEEN {} AND {}".format, SUMS, NUMBERS, SUMS),
     st.builds(
@@ -119,3 +124,23 @@ _EXISTS = {
     "mariadb": "SHOW TABLES LIKE 't'",
     "mysql": "SHOW TABLES LIKE 't'",
 }
+
+
+@pytest.mark.parametrize(
+    ("source", "values"),
+    [
+        ("a IS TRUE", [-1, 1, 5]),
+        ("a IS NOT TRUE", [None, 0]),
+        ("a IS FALSE", [0]),
+        ("a IS NOT FALSE", [None, -1, 1, 5]),
+        ("NOT (a IS TRUE)", [None, 0]),
+    ],
+)
+def test_any_number_but_zero_is_true(ledger: Ledger, source: str, values: list[int | None]) -> None:
+    """What is TRUE is every number but 0, not 1 alone."""
+    ledger.sql("CREATE TABLE t (id int PRIMARY KEY, a int)")
+    ledger.insert("t", "id, a", list(enumerate([None, -1, 0, 1, 5])))
+    table = rows_of("t", ("id", "a"))
+    built = select(table.c.a).where(Expression(source).on(table)).order_by(table.c.id)
+    with ledger.sources.snapshot("ledger") as connection:
+        assert list(connection.scalars(built)) == values

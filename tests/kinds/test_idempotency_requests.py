@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import ValidationError
 
+from checks import snapshot
 from checks.contract import CheckError, Result, Window
 from checks.kinds.idempotency_requests import check as idempotency_requests
 from tests.support.ledgers import Ledger, check, keys, messages, on_any, on_servers
@@ -219,6 +220,7 @@ def test_the_sample_is_bounded_and_the_count_exact(
 ) -> None:
     """Of many keys the first are shown, and all are counted."""
     monkeypatch.setattr(idempotency_requests, "SAMPLE", 3)
+    monkeypatch.setattr(snapshot, "SAMPLE", 3)
     for number in range(5):
         requests.add("completed", key=f"k{number}", request="h1")
         requests.add("completed", key=f"k{number}", request="h2")

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, reject, settings
 from hypothesis import strategies as st
 
 from checks.contract import Check, CheckError, Result
-from checks.sql.statements import WHITE_SPACE
+from checks.sql.functions import WHITE_SPACE
 from tests.support.ledgers import Ledger, check, on_servers
 
 Row = dict[str, Any]

@@ -15,8 +15,9 @@ from pymysql.cursors import DictCursor
 from sqlglot import exp
 
 from checks.contract import Check, Finding, Result
+from checks.sql.functions import WHITE_SPACE
 from checks.sql.inspection import LONGEST, MOST_KEYS, MOST_ROWS
-from checks.sql.statements import WHITE_SPACE, scalar
+from checks.sql.values import scalar
 from tests.integration.test_audit import CORRUPTIONS, Books, spoil
 from tests.support import SHIPPED
 from tests.support.access_logs import quiet

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from checks.sql.statements import LONGEST_TEXT, START_OF_LONG, as_bytes, row_total, rows_of, scalar
+from checks.sql.functions import as_bytes
+from checks.sql.statements import row_total, rows_of
+from checks.sql.values import LONGEST_TEXT, START_OF_LONG, scalar
 from tests.support.ledgers import Ledger, on_servers
 
 

@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 import pymysql
 import pytest
 
-from checks.contract import Check, Cursor, Window
+from checks.contract import Check, Window
+from checks.ports import Cursor
+from checks.snapshot import Snapshot
 from checks.sql.expression import Expression
 from checks.watermark import MARKS, Followed, Place, Reading
 from tests.support.ledgers import Ledger, check, keys, ledger_on, on_any, on_servers
@@ -48,7 +50,8 @@ class Reader:
         cursor = None if self.left is None else {"near": self.left}
         given = {"overlap": self.overlap, "overlap_rows": self.overlap_rows, **window}
         with self.ledger.sources.snapshot("ledger") as connection:
-            reading = self.followed.read(connection, Window(cursor, **given), "near")
+            snapshot = Snapshot.of(connection, {"t": ()}, Window(cursor, **given))
+            reading = self.followed.read(snapshot, "near")
         self.left = reading.left
         return reading
 
@@ -478,7 +481,7 @@ def test_binary_key_is_not_looked_at_again(ledger: Ledger, kind: str) -> None:
     ledger.sql(f"CREATE TABLE t (id {kind} PRIMARY KEY, n int NOT NULL, KEY (n))")
     followed = Followed("t", "n", key=("id",))
     with ledger.sources.snapshot("ledger") as connection:
-        reading = followed.read(connection, Window(), "t")
+        reading = followed.read(Snapshot.of(connection, {"t": ()}), "t")
     assert (reading.begin, reading.left) == (None, None)
     assert reading.note == (
         f"t is read as a whole: id is {kind}, and no row is found again by how it is shown"

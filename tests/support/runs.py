@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 import pytest
 from sqlalchemy import Connection, text
 
-from checks.contract import AccessLog, Prometheus, Result, Scalar, Sources, Window
+from checks.contract import Result, Scalar, Window
+from checks.ports import AccessLog, Prometheus, Sources
 from checks.sql import timestamps
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)

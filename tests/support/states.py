@@ -1,17 +1,16 @@
 """Runs for tests of the state, and what a run changes in it."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import URL
 
-from checks.contract import Check, Cursor, Evidence, Finding, Result
+from checks.contract import Check, Evidence, Finding, Result
 from checks.kinds.row_count import RowCount
-from worker.model.finding import Change, FindingState
+from checks.ports import Cursor
+from worker.model.finding import Change, FindingState, StoredFinding
 from worker.model.run import Outcome, Run, Scope
 from worker.state import Acknowledgement, State, acknowledgements, visit
-from worker.state.schema import Row
 
 CHECK = RowCount(name="orders.row_count", table="orders")
 TWICE = CHECK.model_copy(update={"confirmations": 2})
@@ -62,11 +61,11 @@ def confirmed(state: State) -> int:
     return counted(state).get("confirmed", 0)
 
 
-def rows(url: URL) -> dict[object, Row]:
+def rows(url: URL) -> dict[object, StoredFinding]:
     """All findings of the state, by the id in their key."""
     with visit(url) as connection:
         every = acknowledgements.in_states(connection, FindingState)
-    return {json.loads(row["key"])["id"]: row for row in every}
+    return {each.key["id"]: each for each in every}
 
 
 def acknowledge(url: URL, *keys: object, lasting: timedelta = timedelta(days=7)) -> None:
@@ -74,7 +73,7 @@ def acknowledge(url: URL, *keys: object, lasting: timedelta = timedelta(days=7))
     known = rows(url)
     now = datetime.now(UTC)
     with visit(url) as connection:
-        chosen = acknowledgements.decidable(connection, [known[key]["id"] for key in keys])
+        chosen = acknowledgements.decidable(connection, [known[key].id for key in keys])
         given = Acknowledgement("ann", "known; ticket 7", now + lasting)
         acknowledgements.acknowledge(connection, chosen, given, now)
 
@@ -83,7 +82,5 @@ def withdraw(url: URL, *keys: object) -> None:
     """Take the acknowledgement of findings back, as the command line does."""
     known = rows(url)
     with visit(url) as connection:
-        chosen = acknowledgements.decidable(
-            connection, [known[key]["id"] for key in keys], acked=True
-        )
+        chosen = acknowledgements.decidable(connection, [known[key].id for key in keys], acked=True)
         acknowledgements.withdraw(connection, chosen, "bob", datetime.now(UTC))

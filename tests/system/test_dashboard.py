@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
+from checks.registry import alerts
 from tests.support import CHECKOUT
 from tests.support.patience import wait_until
 from tests.support.prometheus import PrometheusServer, prometheus
 from tests.support.workers import Worker
-from worker.alerts.names import ALERTS, OTHER_ALERT
 from worker.telemetry.metrics import Metrics
 
 FILE = CHECKOUT / "helm" / "files" / "dashboard.json"
@@ -223,7 +223,7 @@ def test_every_link_goes_through_the_page() -> None:
 
 def test_every_alert_of_the_data_has_its_runbook_on_the_dashboard() -> None:
     """The list of runbooks holds the alert of every kind of check."""
-    assert {*ALERTS.values(), OTHER_ALERT} <= runbooks()
+    assert {alert.name for alert in alerts()} <= runbooks()
 
 
 def test_every_runbook_on_the_dashboard_exists() -> None:

@@ -25,7 +25,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from checks.contract import Block, CheckError, Cursor, RunStopped
+from checks.contract import CheckError, RunStopped
+from checks.ports import Block, Cursor
 from tests.support import ENDS_WITH_US
 from tests.support.patience import wait_until
 from worker.config import AccessLogSettings

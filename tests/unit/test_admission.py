@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from checks.contract import Check, CheckError
 from checks.kinds.row_count import RowCount
 from tests.support.patience import wait_until
-from worker.config import BackOff, Config, PlannedCheck, Settings, Timetable
+from worker.config import BackOff, Config, Origin, PlannedCheck, Settings, Timetable
 from worker.model.server import Load
 from worker.scheduling import backpressure, scheduler
 from worker.scheduling.admission import Admission, Deferral
@@ -57,7 +57,10 @@ class Runs:
         names = ("a.one", "a.two", "b.one", "b.two")
         every = Timetable(every=timedelta(hours=1))
         plan = tuple(
-            PlannedCheck(RowCount(name=name, table="t", database=name[0]), every) for name in names
+            PlannedCheck(
+                RowCount(name=name, table="t", database=name[0]), every, Origin("tables", "t")
+            )
+            for name in names
         )
         databases = {name: {"url": f"sqlite:///{name}.db"} for name in "ab"}
         settings = Settings.model_validate({"databases": databases})

@@ -8,16 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from checks.contract import (
-    EVERYTHING,
-    Check,
-    CheckError,
-    Finding,
-    Result,
-    RunStopped,
-    Sources,
-    Window,
-)
+from checks.contract import EVERYTHING, Check, CheckError, Finding, Result, RunStopped, Window
+from checks.ports import Sources
 from tests.support.runs import DatabaseOnly
 from worker.model.run import Outcome, Scope
 from worker.scheduling.execute import execute

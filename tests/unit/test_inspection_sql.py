@@ -1,8 +1,17 @@
 """Which SQL somebody is given to look with: the quickest that holds no personal value."""
 
+from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from checks.registry import KINDS
+from tests.support import SHIPPED
 from tests.support.ledgers import check
+from tests.support.snapshots import Sql
+from worker import config
+from worker.cli.printing import as_sql
 from worker.text.inspection import look
 from worker.text.redact import Mask
 
@@ -48,3 +57,11 @@ def test_rows_that_share_a_parent_are_named() -> None:
     one = check("reference", "cards", **fields, parent_primary_key="user_id", settle="0s")
     sql = look(one, MASK, [({"users.user_id": 4}, {"rows": 2, "row_ids": [1, 8]})])
     assert "WHERE `child`.`id` IN (1, 8)" in (sql or "")
+
+
+@pytest.mark.parametrize("kind", [each.model_fields["kind"].default for each in KINDS])
+def test_the_sql_of_each_kind(kind: str, snapshot: SnapshotAssertion) -> None:
+    """What `--show-sql` prints of the first check of each kind in the shipped configuration."""
+    first = next(each for each in config.load(SHIPPED).checks if each.kind == kind)
+    at = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    assert as_sql([first], UTC, at) == snapshot(extension_class=Sql)

@@ -52,10 +52,10 @@ def state(url: URL) -> Iterator[State]:
 
 def history(url: URL, key: object) -> list[str]:
     """What happened to a finding, without the common beginning of the names."""
-    identity = rows(url)[key]["id"]
+    identity = rows(url)[key].id
     with visit(url) as connection:
         past = acknowledgements.history(connection, identity)
-    return [each["change"].removeprefix("finding_") for each in past]
+    return [each.change.removeprefix("finding_") for each in past]
 
 
 def wrong(*aspects: str) -> Finding:
@@ -119,11 +119,12 @@ def test_a_finding_that_comes_back_begins_anew(state: State, url: URL) -> None:
     for run in (run_of(1), run_of(1), run_of()):
         state.record(run)
     before = rows(url)[1]
-    assert before["last_seen"] < before["resolved_at"]
+    assert before.resolved_at
+    assert before.last_seen < before.resolved_at
     assert changes(state, run_of(1)) == [CONFIRMED]
     now = rows(url)[1]
-    assert (now["times_seen"], now["resolved_at"]) == (1, None)
-    assert now["first_seen"] > before["resolved_at"]
+    assert (now.times_seen, now.resolved_at) == (1, None)
+    assert now.first_seen > before.resolved_at
     assert history(url, 1) == ["confirmed", "resolved", "confirmed"]
 
 
@@ -137,7 +138,7 @@ def test_an_acknowledged_finding_is_silent_until_it_is_mended(state: State, url:
     assert (told.details["author"], told.details["reason"]) == ("ann", "known; ticket 7")
     assert changes(state, run_of(1, 2)) == []
     assert counted(state) == {"confirmed": 1, "acknowledged": 1}
-    assert rows(url)[1]["times_seen"] == 3
+    assert rows(url)[1].times_seen == 3
     assert changes(state, run_of(2)) == [RESOLVED]
     assert changes(state, run_of(1, 2)) == [CONFIRMED]
     assert counted(state) == {"confirmed": 2}
@@ -160,7 +161,7 @@ def test_a_withdrawn_acknowledgement_confirms_nothing(state: State, url: URL) ->
     state.record(run_of(1, check=TWICE))
     acknowledge(url, 1)
     withdraw(url, 1)
-    assert rows(url)[1]["state"] == "open"
+    assert rows(url)[1].state == "open"
     assert changes(state, run_of(1, check=TWICE)) == [UNACKNOWLEDGED, CONFIRMED]
 
 
@@ -173,7 +174,7 @@ def test_an_acknowledgement_ends(state: State, url: URL) -> None:
     _, told = state.record(failed_run(later=2 * HOUR))
     assert (told.change, told.key, told.details) == (REOPENED, {"id": 1}, {"why": "expired"})
     assert counted(state) == {"confirmed": 1, "acknowledged": 1}
-    assert rows(url)[1]["ack_author"] is None
+    assert rows(url)[1].acknowledgement is None
     assert changes(state, run_of(1, 2, later=3 * HOUR)) == [Change.CHECK_RECOVERED]
     assert history(url, 1) == ["confirmed", "acknowledged", "reopened"]
 
@@ -214,7 +215,7 @@ def test_worse_than_acknowledged(
     assert [(each.change, each.details) for each in told] == (
         [(REOPENED, {"why": "worse"})] if reopens else []
     )
-    assert rows(url)[2]["state"] == "acknowledged"
+    assert rows(url)[2].state == "acknowledged"
 
 
 def test_worse_is_measured_from_what_was_acknowledged(state: State, url: URL) -> None:
@@ -293,7 +294,7 @@ def test_resolved_findings_go_with_their_history(state: State, url: URL) -> None
     for run in (run_of(1, 2), run_of(2), run_of(2, later=29 * DAY)):
         state.record(run)
     assert set(rows(url)) == {1, 2}
-    gone = rows(url)[1]["id"]
+    gone = rows(url)[1].id
     state.record(run_of(2, later=31 * DAY))
     assert set(rows(url)) == {2}
     with visit(url) as connection:

@@ -11,9 +11,9 @@ from sqlalchemy import make_url
 
 from checks.contract import Check
 from tests.support.states import CHECK, TWICE, acknowledge, failed_run, found, run_of, withdraw
+from worker.model.alert import Draft, StoredAlert
+from worker.model.finding import StoredFinding
 from worker.state import State, outbox, store
-from worker.state.outbox import Draft, decoded
-from worker.state.schema import Row
 
 OTHER = CHECK.model_copy(update={"name": "users.row_count"})
 
@@ -26,11 +26,11 @@ class Telling:
         self._mark = mark
         self._silent = silent
 
-    def draft(self, check: Check, confirmed: int, told: Iterable[Row]) -> Draft | None:
+    def draft(self, check: Check, confirmed: int, told: Iterable[StoredFinding]) -> Draft | None:
         """The number of findings, and the ids of those that are told of."""
         if check.name in self._silent:
             return None
-        ids = ",".join(row["key"] for row in told)
+        ids = ",".join(each.encoded_key for each in told)
         return Draft({"check": check.name, "mark": self._mark}, {"n": f"{confirmed} {ids}"})
 
 
@@ -49,9 +49,9 @@ def state(path: Path) -> Iterator[State]:
     state.close()
 
 
-def firing(state: State, alertmanager: str = "main") -> list[Row]:
+def firing(state: State, alertmanager: str = "main") -> list[StoredAlert]:
     """What this Alertmanager is to know as firing."""
-    return [row for row in state.alerts_for(alertmanager) if row["ends_at"] is None]
+    return [row for row in state.alerts_for(alertmanager) if row.ends_at is None]
 
 
 def take(state: State) -> None:
@@ -63,10 +63,10 @@ def test_a_confirmed_finding_makes_one_alert_of_its_check(state: State) -> None:
     """However many findings, and however often they are seen, a check has one alert."""
     state.record(run_of(1, 2, 3))
     first = firing(state)
-    assert [decoded(row).annotations["n"][:1] for row in first] == ["3"]
+    assert [row.draft.annotations["n"][:1] for row in first] == ["3"]
     state.record(run_of(1, 2, 3))
     assert firing(state) == first
-    assert state.pending_alerts("main") == (1, first[0]["changed_at"])
+    assert state.pending_alerts("main") == (1, first[0].changed_at)
 
 
 def test_an_unconfirmed_finding_alerts_nobody(state: State) -> None:
@@ -82,18 +82,18 @@ def test_more_findings_are_told_anew(state: State) -> None:
     state.record(run_of(1))
     take(state)
     before = firing(state)[0]
-    assert before["taken_at"] is not None
+    assert before.taken_at is not None
     state.record(run_of(1, 2))
     after = firing(state)[0]
-    assert (after["id"], after["starts_at"]) == (before["id"], before["starts_at"])
-    assert decoded(after).annotations["n"].startswith("2 ")
-    assert after["taken_at"] is None
+    assert (after.id, after.starts_at) == (before.id, before.starts_at)
+    assert after.draft.annotations["n"].startswith("2 ")
+    assert after.taken_at is None
 
 
 def test_few_findings_are_told_of_by_name(state: State) -> None:
     """A mass of findings makes an alert of five of them and the number of all."""
     state.record(run_of(*range(900)))
-    contents = decoded(firing(state)[0]).annotations["n"]
+    contents = firing(state)[0].draft.annotations["n"]
     assert contents.startswith("900 ")
     assert contents.count("id") == outbox.FINDINGS_TOLD
 
@@ -108,7 +108,8 @@ def test_what_is_mended_ends_the_alert(state: State) -> None:
     assert firing(state) == []
     assert state.pending_alerts("main")[0] == 1
     ended = state.alerts_for("main")[0]
-    assert ended["ends_at"] >= ended["starts_at"]
+    assert ended.ends_at
+    assert ended.ends_at >= ended.starts_at
 
 
 def test_a_finding_that_comes_back_begins_anew(state: State) -> None:
@@ -118,9 +119,10 @@ def test_a_finding_that_comes_back_begins_anew(state: State) -> None:
     ended = state.alerts_for("main")[0]
     state.record(run_of(1))
     (again,) = state.alerts_for("main")
-    assert again["id"] == ended["id"]
-    assert again["ends_at"] is None
-    assert again["starts_at"] >= ended["ends_at"]
+    assert again.id == ended.id
+    assert again.ends_at is None
+    assert ended.ends_at
+    assert again.starts_at >= ended.ends_at
 
 
 def test_an_acknowledged_finding_alerts_nobody(state: State, path: Path) -> None:
@@ -149,13 +151,13 @@ def test_an_acknowledged_finding_hides_no_new_one(state: State, path: Path) -> N
     state.record(run_of(1))
     acknowledge(make_url(f"sqlite:///{path}"), 1)
     state.record(run_of(1, 2))
-    assert decoded(firing(state)[0]).annotations["n"] == '1 {"id": 2}'
+    assert firing(state)[0].draft.annotations["n"] == '1 {"id": 2}'
 
 
 def test_violations_beyond_the_sample_alert(state: State) -> None:
     """The number is that of all violations, also where few are kept."""
     state.record(run_of(1, violations=5000))
-    assert decoded(firing(state)[0]).annotations["n"].startswith("5000 ")
+    assert firing(state)[0].draft.annotations["n"].startswith("5000 ")
 
 
 def test_each_alertmanager_is_told(state: State) -> None:
@@ -231,7 +233,7 @@ def test_alerts_go_on_without_the_database(
     other.execute("BEGIN EXCLUSIVE")
     state.record(run_of(1))
     assert state.failure
-    began = firing(state)[0]["starts_at"]
+    began = firing(state)[0].starts_at
     other.execute("ROLLBACK")
     other.close()
     state.record(run_of(1))
@@ -254,7 +256,7 @@ def test_another_configuration_says_so_to_whom_it_concerns(state: State) -> None
     """Other labels end the old alert and begin another; a severity left to rules only ends it."""
     state.record(run_of(1))
     state.adopt_policy(Telling("main", mark="b"), [CHECK, OTHER])
-    marks = {decoded(row).labels["mark"]: row["ends_at"] for row in state.alerts_for("main")}
+    marks = {row.draft.labels["mark"]: row.ends_at for row in state.alerts_for("main")}
     assert marks["b"] is None
     assert marks["a"] is not None
     state.adopt_policy(Telling("main", silent=[CHECK.name]), [CHECK, OTHER])

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Select, and_, case, exists, func, literal_column, or_, select, union_all
 
+from checks.sql.functions import only_white_space
 from checks.sql.layout import literal
 from checks.sql.render import render
-from checks.sql.statements import only_white_space, rows_of
+from checks.sql.statements import rows_of
 from tests.support.ledgers import check
 
 T = rows_of("t", ["id", "a b", "k"])

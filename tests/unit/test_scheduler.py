@@ -14,7 +14,7 @@ from apscheduler.triggers.base import BaseTrigger
 from checks.contract import Check
 from checks.kinds.row_count import RowCount
 from tests.support.patience import patience, stretched, wait_until
-from worker.config import Config, PlannedCheck, Settings, Timetable
+from worker.config import Config, Origin, PlannedCheck, Settings, Timetable
 from worker.scheduling import scheduler as scheduling
 from worker.scheduling.scheduler import Scheduler
 from worker.scheduling.triggers import Intervals
@@ -80,6 +80,7 @@ def scheduler(runs: Runs) -> Iterator[Callable[..., Scheduler]]:
             PlannedCheck(
                 RowCount(name=name, table="t", database="other" if "other" in name else "ledger"),
                 Timetable.model_validate({"every": every}),
+                Origin("tables", "t"),
             )
             for name, every in plan.items()
         )

@@ -77,7 +77,7 @@ def test_could_not_tell(site: Site) -> None:
     assert verdict(site) == "3 checks cannot tell (1 of them with known violations)"
     assert overview(site).status is Status.ERROR
     assert overview(site).counts == {FindingState.CONFIRMED: 1}
-    assert overview(site).examples["orders.key"]["key"]["id"] == 1
+    assert overview(site).examples["orders.key"].key["id"] == 1
 
 
 def test_an_old_answer_is_late(site: Site) -> None:
@@ -123,7 +123,7 @@ def test_detail_is_bounded(site: Site) -> None:
     site.see(KEYS, *(found(number) for number in range(300)))
     detail = status.detail(site.known, site.state, "orders.key", 160)
     assert detail is not None
-    assert [each["state"] for each in detail.findings] == ["confirmed"] * 150 + [
+    assert [each.stored.state for each in detail.findings] == ["confirmed"] * 150 + [
         "acknowledged"
     ] * 10
     assert (detail.listed, detail.unlisted, len(detail.runs)) == (300, 0, 2)

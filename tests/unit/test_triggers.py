@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.kinds.row_count import RowCount
-from worker.config import Config, PlannedCheck, Settings, Timetable
+from worker.config import Config, Origin, PlannedCheck, Settings, Timetable
 from worker.config.cron import CronLine
 from worker.scheduling.triggers import Cron, Every, Intervals
 
@@ -76,5 +76,5 @@ def test_intervals_of_a_configuration(complete: str, gap: timedelta) -> None:
     )
     check = RowCount(name="a", table="t", database="ledger")
     every = Timetable.model_validate({"every": "0 9 * * mon-fri"})
-    intervals = Intervals.of(Config(settings, (PlannedCheck(check, every),)))
+    intervals = Intervals.of(Config(settings, (PlannedCheck(check, every, Origin("tables", "t")),)))
     assert (intervals.checks, intervals.complete) == ({"a": timedelta(days=3)}, gap)

@@ -19,9 +19,8 @@ from checks.contract import CheckError
 from worker.client.credentials import credentials, tls
 from worker.client.exchange import Exchange, Reply
 from worker.config import AlertmanagerSettings, AlertsSettings
+from worker.model.alert import StoredAlert
 from worker.state import LeaseLostError
-from worker.state.outbox import decoded
-from worker.state.schema import Row
 from worker.text.encode import dump
 
 BATCH = 50
@@ -42,10 +41,10 @@ class Outbox(Protocol):
     def is_ours(self) -> bool:
         """Whether we may act on it."""
 
-    def alerts_for(self, alertmanager: str) -> list[Row]:
+    def alerts_for(self, alertmanager: str) -> list[StoredAlert]:
         """All that an Alertmanager is to know, what has waited longest first."""
 
-    def settle_alerts(self, taken: list[Row], over: list[Row]) -> None:
+    def settle_alerts(self, taken: list[StoredAlert], over: list[StoredAlert]) -> None:
         """Note which alerts were taken, and forget which have been over for long enough."""
 
 
@@ -115,11 +114,11 @@ class Push:
 
     def _turn(self) -> float:
         """Send what is due; the seconds until something is."""
-        rows = self._outbox.alerts_for(self.name)
-        known = {_version(row) for row in rows}
+        alerts = self._outbox.alerts_for(self.name)
+        known = {alert.version for alert in alerts}
         self._said_at = {key: at for key, at in self._said_at.items() if key in known}
         self._refused &= known
-        due = [row for row in rows if self._due_in(row) <= 0]
+        due = [alert for alert in alerts if self._due_in(alert) <= 0]
         for first in range(0, len(due), BATCH):
             if self._stopping.is_set():
                 return 0.0
@@ -131,35 +130,35 @@ class Push:
         if due:
             self._worked()
         self._forget_old()
-        return min((self._due_in(row) for row in rows), default=self._resend)
+        return min((self._due_in(alert) for alert in alerts), default=self._resend)
 
-    def _due_in(self, row: Row) -> float:
-        said_at = self._said_at.get(_version(row))
+    def _due_in(self, alert: StoredAlert) -> float:
+        said_at = self._said_at.get(alert.version)
         return 0.0 if said_at is None else said_at + self._resend - time.monotonic()
 
-    def _send(self, rows: Sequence[Row]) -> str | None:
+    def _send(self, alerts: Sequence[StoredAlert]) -> str | None:
         """Say some alerts; tells why that failed, if it did."""
         try:
-            reply = self._post(rows)
+            reply = self._post(alerts)
         except CheckError as error:
-            self._said(self.name, "failed", len(rows))
+            self._said(self.name, "failed", len(alerts))
             return str(error)
         if reply.status == _OK:
-            self._taken(rows)
-        elif reply.status == _BAD and len(rows) > 1:
+            self._taken(alerts)
+        elif reply.status == _BAD and len(alerts) > 1:
             # The good ones of a batch were taken, but nobody says which those are.
-            failures = [self._send([row]) for row in rows]
+            failures = [self._send([alert]) for alert in alerts]
             return next((each for each in failures if each), None)
         elif reply.status == _BAD:
-            self._refuse(rows[0], reply.status)
+            self._refuse(alerts[0], reply.status)
         else:
-            self._said(self.name, "failed", len(rows))
+            self._said(self.name, "failed", len(alerts))
             return f"answered with status {reply.status}"
         return None
 
-    def _post(self, rows: Sequence[Row]) -> Reply:
+    def _post(self, alerts: Sequence[StoredAlert]) -> Reply:
         settings = self._settings
-        body = dump([self._alert(row) for row in rows]).encode()
+        body = dump([self._alert(alert) for alert in alerts]).encode()
         headers = credentials(settings) | {"Content-Type": "application/json"}
         url = settings.url.rstrip("/") + "/api/v2/alerts"
         self._exchange = Exchange(url, body, headers, tls(settings))
@@ -170,51 +169,51 @@ class Push:
         finally:
             self._exchange = None
 
-    def _alert(self, row: Row) -> dict[str, Any]:
-        draft = decoded(row)
+    def _alert(self, alert: StoredAlert) -> dict[str, Any]:
+        draft = alert.draft
         ends = datetime.now(UTC) + self._expire
-        if row["ends_at"] is not None:
-            ends = datetime.fromtimestamp(row["ends_at"], UTC)
+        if alert.ends_at is not None:
+            ends = datetime.fromtimestamp(alert.ends_at, UTC)
         return {
             "labels": draft.labels,
             "annotations": draft.annotations,
-            "startsAt": _moment(datetime.fromtimestamp(row["starts_at"], UTC)),
+            "startsAt": _moment(datetime.fromtimestamp(alert.starts_at, UTC)),
             "endsAt": _moment(ends),
             "generatorURL": draft.annotations.get("page", ""),
         }
 
-    def _taken(self, rows: Sequence[Row]) -> None:
+    def _taken(self, alerts: Sequence[StoredAlert]) -> None:
         now = time.monotonic()
-        self._said_at |= {_version(row): now for row in rows}
-        news = [row for row in rows if row["taken_at"] is None]
+        self._said_at |= {alert.version: now for alert in alerts}
+        news = [alert for alert in alerts if alert.taken_at is None]
         self._outbox.settle_alerts(news, [])
-        for row in news:
-            if row["ends_at"] is not None:
-                _log.info("alert_delivered", **self._named(row), status="resolved")
-            elif row["changed_at"] == row["starts_at"]:  # new contents are not worth a line
-                _log.info("alert_delivered", **self._named(row), status="firing")
-        self._said(self.name, "accepted", len(rows))
+        for alert in news:
+            if alert.ends_at is not None:
+                _log.info("alert_delivered", **self._named(alert), status="resolved")
+            elif alert.changed_at == alert.starts_at:  # new contents are not worth a line
+                _log.info("alert_delivered", **self._named(alert), status="firing")
+        self._said(self.name, "accepted", len(alerts))
 
-    def _refuse(self, row: Row, status: int) -> None:
+    def _refuse(self, alert: StoredAlert, status: int) -> None:
         """Leave an alert waiting; it is tried again with the others."""
-        self._said_at[_version(row)] = time.monotonic()
+        self._said_at[alert.version] = time.monotonic()
         self._said(self.name, "refused", 1)
-        if _version(row) not in self._refused:
-            self._refused.add(_version(row))
-            _log.warning("alert_refused", **self._named(row), status=status)
+        if alert.version not in self._refused:
+            self._refused.add(alert.version)
+            _log.warning("alert_refused", **self._named(alert), status=status)
 
-    def _named(self, row: Row) -> dict[str, Any]:
-        alert = decoded(row).labels.get("alertname")
-        return {"alertmanager": self.name, "check": row["check_name"], "alert": alert}
+    def _named(self, alert: StoredAlert) -> dict[str, Any]:
+        name = alert.draft.labels.get("alertname")
+        return {"alertmanager": self.name, "check": alert.check, "alert": name}
 
     def _forget_old(self) -> None:
         past = (datetime.now(UTC) - timedelta(seconds=self._resolved_for)).timestamp()
         self._outbox.settle_alerts(
             [],
             [
-                row
-                for row in self._outbox.alerts_for(self.name)
-                if row["ends_at"] is not None and row["taken_at"] and row["taken_at"] < past
+                alert
+                for alert in self._outbox.alerts_for(self.name)
+                if alert.ends_at is not None and alert.taken_at and alert.taken_at < past
             ],
         )
 
@@ -234,11 +233,6 @@ class Push:
             seconds = round(time.monotonic() - self._failing_since, 3)
             _log.info("alert_delivery_recovered", alertmanager=self.name, seconds=seconds)
         self._failing_since = None
-
-
-def _version(row: Row) -> tuple[str, float]:
-    """An alert as it is: it is another one as soon as it changes."""
-    return row["id"], row["changed_at"]
 
 
 def _moment(at: datetime) -> str:

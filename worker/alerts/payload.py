@@ -1,15 +1,14 @@
 """What an alert that the worker sends itself says, from a check and its findings."""
 
-import json
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from checks.contract import Check
 from checks.types import Severity
-from worker.alerts.names import alert_of
 from worker.config import Settings
-from worker.state.outbox import Draft
-from worker.state.schema import Row
+from worker.model.alert import Draft
+from worker.model.finding import StoredFinding
 from worker.text.encode import dump, harmless
 from worker.text.inspection import look
 from worker.text.redact import Mask
@@ -32,12 +31,12 @@ class Drafts:
         self._page = page.rstrip("/")
         self._mask = mask
 
-    def draft(self, check: Check, confirmed: int, told: Iterable[Row]) -> Draft | None:
+    def draft(self, check: Check, confirmed: int, told: Iterable[StoredFinding]) -> Draft | None:
         """The alert of a check with so many confirmed findings; None where rules tell of it."""
         if check.severity not in self._pushed:
             return None
-        findings = [self._masked(row) for row in told]
-        name = alert_of(check.kind)
+        findings = [self._masked(each) for each in told]
+        name = check.card.alert.name
         page = f"{self._page}/checks/{check.name}"
         labels = {
             **self._labels,
@@ -51,28 +50,38 @@ class Drafts:
             "summary": _summary(check, confirmed, findings),
             "description": "\n".join(_line(finding) for finding in findings),
             "count": str(confirmed),
-            "keys": dump([finding["key"] for finding in findings]),
-            "sql": _whole(look(check, self._mask, (each["raw"] for each in findings)) or "", page),
+            "keys": dump([each.key for each in findings]),
+            "sql": _whole(look(check, self._mask, (each.raw for each in findings)) or "", page),
             "runbook_url": f"{self._page}/runbooks/{name}",
             "page": page,
         }
         return Draft(_said(labels), _said(annotations))
 
-    def _masked(self, row: Row) -> Mapping[str, Any]:
-        raw = json.loads(row["key"]), json.loads(row["evidence"])
-        key, evidence, message = self._mask.finding(*raw, row["message"])
-        return {"key": key, "evidence": evidence, "message": message, "raw": raw}
+    def _masked(self, finding: StoredFinding) -> "_Told":
+        raw = finding.key, finding.evidence
+        key, _, message = self._mask.finding(*raw, finding.message)
+        return _Told(key, message, raw)
 
 
-def _summary(check: Check, confirmed: int, findings: Iterable[Mapping[str, Any]]) -> str:
-    latest = next((f": {harmless(finding['message'])}" for finding in findings), "")
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A finding as an alert tells of it: personal values masked."""
+
+    key: Mapping[str, Any]
+    message: str
+    raw: tuple[Mapping[str, Any], Mapping[str, Any]]
+    """Key and evidence as they are."""
+
+
+def _summary(check: Check, confirmed: int, findings: Iterable[_Told]) -> str:
+    latest = next((f": {harmless(each.message)}" for each in findings), "")
     if confirmed == 1:
         return f"{check.name}{latest}"[:LONGEST_LINE]
     return f"{check.name}: {confirmed} confirmed findings, the latest{latest}"[:LONGEST_LINE]
 
 
-def _line(finding: Mapping[str, Any]) -> str:
-    text = harmless(f"{finding['message']} {dump(finding['key'])}")
+def _line(finding: _Told) -> str:
+    text = harmless(f"{finding.message} {dump(finding.key)}")
     return text if len(text) <= LONGEST_LINE else f"{text[: LONGEST_LINE - 1]}…"
 
 

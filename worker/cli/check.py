@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from worker.config import Config
 from worker.scheduling.execute import execute
 from worker.state import NoStateError, StateError, runs, visit
 from worker.state.read_scope import everything
+from worker.status.as_json import runs_as_json
 from worker.text.encode import dump
 
 app = typer.Typer(add_completion=False)
@@ -41,7 +43,7 @@ def check(
     if show_sql:
         if output is Format.JSON:
             fail(Exit.USAGE, "--show-sql prints SQL, not json")
-        typer.echo(printing.as_sql(asked, everything(current.settings).zone))
+        typer.echo(printing.as_sql(asked, everything(current.settings).zone, datetime.now(UTC)))
         return
     windows = _windows(current, asked, complete=complete)
     with opened(current) as sources, progress_bar() as progress:
@@ -52,7 +54,7 @@ def check(
             runs.append(execute(each, sources, windows[each.name]))
             progress.advance(task)
     if output is Format.JSON:
-        sys.stdout.write(dump(printing.as_json(runs)) + "\n")
+        sys.stdout.write(dump(runs_as_json(runs)) + "\n")
     else:
         printing.print_table(runs)
     raise typer.Exit(exit_code(runs))

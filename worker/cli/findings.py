@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -17,7 +17,7 @@ from checks.types import Severity, parse_duration
 from worker.cli import printing
 from worker.cli.common import ConfigPath, Exit, Format, chosen, errors, fail, load
 from worker.config import Config
-from worker.model.finding import FindingState
+from worker.model.finding import FindingState, StoredFinding
 from worker.state import (
     Acknowledgement,
     StateError,
@@ -26,7 +26,8 @@ from worker.state import (
     runs,
     visit,
 )
-from worker.state.schema import Row
+from worker.status import ShownFinding
+from worker.status.as_json import event_as_json, finding_as_json
 from worker.text.encode import dump
 
 app = typer.Typer(
@@ -71,20 +72,21 @@ def show_list(
     _refuse_unknown("kind", kind, (each.kind for each in current.checks))
     names = {each.name for each in chosen(current, checks)} if checks else None
     with _state(current) as state:
-        rows = acknowledgements.in_states(state, states or UNRESOLVED)
+        stored = acknowledgements.in_states(state, states or UNRESOLVED)
         unlisted = runs.unlisted(state)
     found = [
         each
-        for each in _described(current, rows)
-        if (names is None or each["check"] in names)
-        and (not severities or each["severity"] in severities)
-        and table in (None, each["table"])
-        and kind in (None, each["kind"])
+        for each in _worst_first(current, stored)
+        if (names is None or each.stored.check in names)
+        and (not severities or (each.check and each.check.severity in severities))
+        and table in (None, each.check and each.check.table)
+        and kind in (None, each.check and each.check.kind)
     ]
-    shown = sorted({each["check"] for each in found})
+    shown = sorted({each.stored.check for each in found})
     more = {name: unlisted[name] for name in shown if unlisted.get(name)}
     if output is Format.JSON:
-        sys.stdout.write(dump({"findings": found, "not_listed": more}) + "\n")
+        as_json = {"findings": [finding_as_json(each) for each in found], "not_listed": more}
+        sys.stdout.write(dump(as_json) + "\n")
     else:
         printing.print_findings(found, _zone(current), more)
 
@@ -98,13 +100,12 @@ def show_one(
     """Print everything that is known of one finding, with its history."""
     current = load(config_path)
     with _state(current) as state:
-        row = acknowledgements.find(state, identity)
-        history = [
-            printing.event_as_json(each) for each in acknowledgements.history(state, row["id"])
-        ]
-    (found,) = _described(current, [row])
+        stored = acknowledgements.find(state, identity)
+        history = acknowledgements.history(state, stored.id)
+    (found,) = _worst_first(current, [stored])
     if output is Format.JSON:
-        sys.stdout.write(dump({**found, "history": history}) + "\n")
+        lines = [event_as_json(each) for each in history]
+        sys.stdout.write(dump({**finding_as_json(found), "history": lines}) + "\n")
     else:
         printing.print_finding(found, history, _zone(current))
 
@@ -136,11 +137,11 @@ def ack(
         fail(Exit.USAGE, "which? give ids of findings, or --check, not both")
     names = [each.name for each in chosen(current, checks)] if checks else []
     with _state(current) as state:
-        rows = acknowledgements.decidable(state, ids or ())
-        rows += acknowledgements.unresolved_of(state, names)
-        by_id = {row["id"]: row for row in rows}
+        found = acknowledgements.decidable(state, ids or ())
+        found += acknowledgements.unresolved_of(state, names)
+        by_id = {each.id: each for each in found}
         acknowledgements.acknowledge(state, by_id.values(), made, now)
-    until_when = printing.time_in(made.until.isoformat(), _zone(current))
+    until_when = printing.time_in(made.until, _zone(current))
     _say(f"acknowledged {_findings(len(by_id))} until {until_when}")
 
 
@@ -152,9 +153,9 @@ def unack(ids: Ids = None, author: Author = None, config_path: ConfigPath = None
         fail(Exit.USAGE, "which? give ids of findings")
     said = _author(author)
     with _state(current) as state:
-        rows = acknowledgements.decidable(state, ids, acked=True)
-        acknowledgements.withdraw(state, rows, said, datetime.now(UTC))
-    _say(f"took back the acknowledgement of {_findings(len(rows))}")
+        found = acknowledgements.decidable(state, ids, acked=True)
+        acknowledgements.withdraw(state, found, said, datetime.now(UTC))
+    _say(f"took back the acknowledgement of {_findings(len(found))}")
 
 
 def _refuse_unknown(what: str, given: str | None, known: Iterable[str]) -> None:
@@ -175,12 +176,15 @@ def _state(current: Config) -> Iterator[Connection]:
         fail(Exit.COULD_NOT_TELL, f"the state cannot be used: {error}")
 
 
-def _described(current: Config, rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Findings as programs read them, the worst first; null where the check is not configured."""
+def _worst_first(current: Config, findings: Iterable[StoredFinding]) -> list[ShownFinding]:
+    """Findings as they are, with their checks; those that are not configured any more last."""
     checks = {each.name: each for each in current.checks}
-    found = [printing.finding_as_json(row, checks.get(row["check_name"])) for row in rows]
-    severities = [*Severity, None]
-    return sorted(found, key=lambda each: (severities.index(each["severity"]), each["check"]))
+    order = {name: rank for rank, name in enumerate(Severity)}
+
+    def rank(each: ShownFinding) -> tuple[int, str]:
+        return order[each.check.severity] if each.check else len(order), each.stored.check
+
+    return sorted((ShownFinding.of(each, checks.get(each.check)) for each in findings), key=rank)
 
 
 def _author(given: str | None) -> str:

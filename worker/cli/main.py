@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from worker.importing import imported
 
-COMMANDS = ("traffic", "run", "demo", "check", "report", "config", "findings")
+COMMANDS = ("traffic", "run", "demo", "check", "explain", "report", "config", "findings")
 """Each is the module of its name in `worker/cli/`."""
 
 

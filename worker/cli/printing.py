@@ -1,9 +1,8 @@
 """How the command line shows runs and findings: tables for people, JSON for programs."""
 
-import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from checks.contract import Check
-from worker.model.finding import FindingState
-from worker.model.run import Outcome, Run, Scope, overall
-from worker.state.schema import Row
-from worker.telemetry import run_log
+from worker.model.finding import Event, FindingState
+from worker.model.run import Outcome, Run, Scope
+from worker.status import ShownFinding
+from worker.status.as_json import finding_as_json
 from worker.text.encode import dump, harmless
 
 FINDINGS_PRINTED = 20
@@ -27,14 +26,11 @@ LONGEST_MESSAGE = 100
 """Characters of a message in the list of findings."""
 
 
-def as_json(runs: list[Run]) -> dict[str, Any]:
-    """What `check --format json` prints."""
-    return {"outcome": overall(runs), "checks": [run_as_json(each) for each in runs]}
+def as_sql(checks: Iterable[Check], zone: tzinfo, at: datetime) -> str:
+    """What `check --show-sql` prints: a script for MySQL and MariaDB.
 
-
-def as_sql(checks: Iterable[Check], zone: tzinfo) -> str:
-    """What `check --show-sql` prints: a script for MySQL and MariaDB."""
-    at = datetime.now(UTC)
+    Statements are those of runs that begin `at`.
+    """
     return "\n\n".join(_as_sql(each, at, zone) for each in checks)
 
 
@@ -44,68 +40,11 @@ def _as_sql(check: Check, at: datetime, zone: tzinfo) -> str:
     if runs:
         parts += ["-- A complete run executes:", *(f"{each};" for each in runs)]
     elif look:
-        parts.append("-- What a run executes depends on the types and indexes that it finds.")
-    parts += ["-- To look with:", f"{look};"] if look else ["-- It asks no database."]
+        parts.append(
+            "-- What a run executes depends on types and indexes: explain --connect shows it."
+        )
+    parts += ["-- Inspection query:", f"{look};"] if look else ["-- It asks no database."]
     return "\n".join(parts)
-
-
-def run_as_json(each: Run) -> dict[str, Any]:
-    """A run as programs read it; null where it could not tell."""
-    result = each.result
-    return {
-        "name": each.check.name,
-        "kind": each.check.kind,
-        "source": each.check.source_name,
-        "database": each.check.database,
-        "table": each.check.table,
-        "severity": each.check.severity,
-        "outcome": each.outcome,
-        "scope": each.scope,
-        "examined": result and result.examined,
-        "violations": result and result.violations,
-        "seconds": round(each.seconds, 4),
-        "error": each.error,
-        "permanent": each.permanent,
-        "measures": dict(result.measures) if result else {},
-        "notes": list(result.notes) if result else [],
-        "findings": [run_log.shown(finding) for finding in result.findings] if result else [],
-    }
-
-
-def finding_as_json(row: Row, check: Check | None) -> dict[str, Any]:
-    """A finding as programs read it; null where its check is not configured."""
-    return {
-        "id": row["id"],
-        "check": row["check_name"],
-        "kind": check and check.kind,
-        "table": check and check.table,
-        "severity": check and check.severity,
-        "state": row["state"],
-        "key": json.loads(row["key"]),
-        "message": row["message"],
-        "evidence": json.loads(row["evidence"]),
-        "magnitude": None if row["magnitude"] is None else int(row["magnitude"]),
-        "first_seen": utc(row["first_seen"]),
-        "last_seen": utc(row["last_seen"]),
-        "resolved_at": utc(row["resolved_at"]),
-        "times_seen": row["times_seen"],
-        "acknowledged": _acknowledged(row),
-    }
-
-
-def event_as_json(row: Row) -> dict[str, Any]:
-    """A line of a finding's history as programs read it."""
-    return {
-        "at": utc(row["at"]),
-        "change": row["change"],
-        "author": row["author"],
-        "detail": row["detail"],
-    }
-
-
-def utc(moment: float | None) -> str | None:
-    """A moment of the state as ISO text."""
-    return None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat()
 
 
 def print_table(runs: list[Run]) -> None:
@@ -143,7 +82,7 @@ def print_table(runs: list[Run]) -> None:
 
 
 def print_findings(
-    found: list[dict[str, Any]], zone: ZoneInfo, unlisted: Mapping[str, int]
+    found: Sequence[ShownFinding], zone: ZoneInfo, unlisted: Mapping[str, int]
 ) -> None:
     """Print a line a finding, and how many violations of its check have none."""
     table = Table(box=None, pad_edge=False)
@@ -161,59 +100,52 @@ def print_findings(
     for check, number in unlisted.items():
         if number:
             console.print(f"{check}: … and {number} more that are not listed", markup=False)
-    states = Counter(each["state"] for each in found)
+    states = Counter(each.stored.state for each in found)
     summary = [f"{states[state]} {state}" for state in FindingState if states[state]]
     total = "1 finding" if len(found) == 1 else f"{len(found)} findings"
     console.print(total + (f": {', '.join(summary)}" if summary else ""))
 
 
-def print_finding(
-    found: Mapping[str, Any], history: Iterable[Mapping[str, Any]], zone: ZoneInfo
-) -> None:
+def print_finding(found: ShownFinding, history: Iterable[Event], zone: ZoneInfo) -> None:
     """Print everything that is known of a finding."""
-    shown = {name: value for name, value in found.items() if value is not None}
+    stored = found.stored
+    shown = {name: value for name, value in finding_as_json(found).items() if value is not None}
     evidence, acknowledged = shown.pop("evidence"), shown.pop("acknowledged", None)
     for name in ("first_seen", "last_seen", "resolved_at"):
         if name in shown:
-            shown[name] = time_in(shown[name], zone)
+            shown[name] = _moment_in(getattr(stored, name), zone)
     lines = [*_fields(shown), "evidence", *_fields(evidence, "  ")]
-    if acknowledged:
-        times = {name: time_in(acknowledged[name], zone) for name in ("at", "until")}
+    if stored.acknowledgement:
+        known = stored.acknowledgement
+        times = {"at": _moment_in(known.at, zone), "until": _moment_in(known.until, zone)}
         lines += ["acknowledged", *_fields(acknowledged | times, "  ")]
     lines.append("history")
     for each in history:
-        said = (time_in(each["at"], zone), each["change"], each["author"], each["detail"])
+        said = (_moment_in(each.at, zone), each.change, each.author, each.detail)
         lines.append("  " + "  ".join(filter(None, said)))
     console = _console(160)
     for line in lines:
         console.print(harmless(line), markup=False)
 
 
-def time_in(moment: str, zone: ZoneInfo) -> str:
-    """A moment, given as ISO text, in a time zone and with its offset."""
-    return datetime.fromisoformat(moment).astimezone(zone).isoformat(" ", "seconds")
+def time_in(moment: datetime, zone: ZoneInfo) -> str:
+    """A moment in a time zone and with its offset."""
+    return moment.astimezone(zone).isoformat(" ", "seconds")
 
 
-def _acknowledged(row: Row) -> dict[str, Any] | None:
-    if row["acked_at"] is None:
-        return None
-    return {
-        "author": row["ack_author"],
-        "reason": row["ack_reason"],
-        "at": utc(row["acked_at"]),
-        "until": utc(row["ack_until"]),
-    }
+def _moment_in(moment: float, zone: ZoneInfo) -> str:
+    return time_in(datetime.fromtimestamp(moment, UTC), zone)
 
 
-def _cells(each: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
-    acknowledged = each["acknowledged"] or {}
-    key = ", ".join(f"{name} {value}" for name, value in each["key"].items())
-    yield from (each["id"][:12], each["state"], each["severity"] or "-", each["check"])
-    yield from (_cut(key, LONGEST_KEY), _cut(each["message"], LONGEST_MESSAGE))
-    yield time_in(each["first_seen"], zone)
-    yield str(each["times_seen"])
-    yield time_in(acknowledged["until"], zone) if acknowledged else ""
-    yield acknowledged.get("author", "")
+def _cells(each: ShownFinding, zone: ZoneInfo) -> Iterable[str]:
+    stored, known = each.stored, each.stored.acknowledgement
+    key = ", ".join(f"{name} {value}" for name, value in each.key.items())
+    yield from (stored.id[:12], stored.state, each.check.severity if each.check else "-")
+    yield from (stored.check, _cut(key, LONGEST_KEY), _cut(each.message, LONGEST_MESSAGE))
+    yield _moment_in(stored.first_seen, zone)
+    yield str(stored.times_seen)
+    yield _moment_in(known.until, zone) if known else ""
+    yield known.author if known else ""
 
 
 def _cut(text: str, longest: int) -> str:

@@ -36,13 +36,13 @@ def _compare(config: Config, database: Database) -> Iterator[Problem]:
 
 
 def _placed(config: Config) -> Iterator[tuple[str, Check]]:
-    """Every check that is declared; those that follow from facts need no more than these."""
-    derived = len(config.plan) - len(config.settings.checks)
-    for planned in config.plan[:derived]:
-        if planned.check.kind == "key_format":  # the key standard states more than facts do
-            yield f"interfaces {planned.check.name}", planned.check
-    for number, planned in enumerate(config.plan[derived:]):
-        yield f"checks[{number}] {planned.check.name}", planned.check
+    """Every check, but for those that follow from facts of tables, and need no more than these."""
+    for planned in config.plan:
+        match planned.origin.section:
+            case "interfaces":  # which state more than the facts of their tables do
+                yield f"interfaces {planned.check.name}", planned.check
+            case "checks":
+                yield f"{planned.origin} {planned.check.name}", planned.check
 
 
 def _problems_of(check: Check, place: str, schema: "_Schema") -> Iterator[Problem]:

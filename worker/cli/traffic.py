@@ -14,6 +14,7 @@ from checks.contract import CheckError
 from checks.http_log.counts import CODES, KEY_MISSING, KEY_REUSED, OTHER, Seen
 from checks.kinds.conflict_rate.check import ConflictRate
 from checks.kinds.conflict_rate.tally import Tally
+from checks.ports import SourceType
 from worker.cli.common import ConfigPath, Exit, Format, fail, load
 from worker.config import Config
 from worker.sources.access_log import read_file
@@ -51,7 +52,9 @@ def _chosen(current: Config, name: str | None) -> ConflictRate:
     known = [
         each
         for each in current.checks
-        if isinstance(each, ConflictRate) and not each.queries and name in (None, each.name)
+        if isinstance(each, ConflictRate)
+        and each.source_type is SourceType.ACCESS_LOG
+        and name in (None, each.name)
     ]
     if len(known) != 1:
         what = "no" if not known else "more than one"

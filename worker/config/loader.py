@@ -3,17 +3,18 @@
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from checks.contract import Check
 from checks.declared import key_standard
 from checks.declared.table import FILLED
-from checks.registry import KINDS, any_check
+from checks.ports import SourceType
+from checks.registry import BY_NAME, any_check
 from checks.sql.catalog import nearest
 from worker.config.settings import Override, Settings, Timetable
 from worker.config.types import Schedule
@@ -45,11 +46,24 @@ class ConfigError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What of the configuration a check follows from."""
+
+    section: Literal["tables", "interfaces", "checks"]
+    entry: str | int
+    """The name of the table, or the place in the list."""
+
+    def __str__(self) -> str:
+        return _place((self.section, self.entry))
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedCheck:
     """A check and when it runs."""
 
     check: Check
     timetable: Timetable
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,52 +173,45 @@ def _plan(
         return
     planned: dict[str, PlannedCheck] = {}
     followed: dict[str, str] = {}
-    for place, check, every in _all_checks(document, settings, problems):
+    sources: Mapping[SourceType, Mapping[str, Any]] = {
+        each: getattr(settings, each) for each in SourceType
+    }
+    for origin, check, every in _all_checks(document, settings, problems):
         if check.name in planned:
-            problems.append(Problem(place, f"a second check is named {check.name}"))
-        elif check.source_name not in (known := _sources(check, settings)):
-            problems.append(Problem(place, _no_source(check, known, settings)))
+            problems.append(Problem(str(origin), f"a second check is named {check.name}"))
+        elif check.source_name not in sources[check.source_type]:
+            problems.append(Problem(str(origin), _no_source(check, sources)))
         elif check.follows and check.source_name in followed:
             message = f"{followed[check.source_name]} samples {check.source_name} already"
-            problems.append(Problem(place, message))
+            problems.append(Problem(str(origin), message))
         else:
             if check.follows:
                 followed[check.source_name] = check.name
             timetable = Timetable(every=every or settings.schedule.every)
-            planned[check.name] = PlannedCheck(check, timetable)
+            planned[check.name] = PlannedCheck(check, timetable, origin)
     yield from _overridden(planned, settings.overrides, problems)
 
 
-def _sources(check: Check, settings: Settings) -> Mapping[str, Any]:
-    """What a check of its sort can read."""
-    if check.reads == "database":
-        return settings.databases
-    asks = getattr(check, "queries", None) is not None
-    return settings.prometheus if asks else settings.access_logs
-
-
-def _no_source(check: Check, known: Mapping[str, Any], settings: Settings) -> str:
+def _no_source(check: Check, sources: Mapping[SourceType, Mapping[str, Any]]) -> str:
     name = check.source_name
-    if check.reads != "database" and name in settings.access_logs:
-        return f"{name} is an access log, and is not asked: queries is for a Prometheus server"
-    if check.reads != "database" and name in settings.prometheus:
-        return f"{name} is a Prometheus server: queries says what it is asked, and is missing"
-    return f"no {check.reads} is named {name}{nearest(name, known)}"
+    others = (check.unfit_source(each) for each, known in sources.items() if name in known)
+    known = sources[check.source_type]
+    return next(filter(None, others), f"no {check.reads} is named {name}{nearest(name, known)}")
 
 
 def _all_checks(
     document: Mapping[str, Any], settings: Settings, problems: list[Problem]
-) -> Iterator[tuple[str, Check, Schedule | None]]:
+) -> Iterator[tuple[Origin, Check, Schedule | None]]:
     for name, facts in settings.tables.items():
         for check in facts.checks(name, facts.database or settings.main_database):
-            yield f"tables.{name}", check, None
+            yield Origin("tables", name), check, None
     yield from _key_checks(settings, problems)
     yield from _declared_checks(document, settings, problems)
 
 
 def _key_checks(
     settings: Settings, problems: list[Problem]
-) -> Iterator[tuple[str, Check, Schedule | None]]:
+) -> Iterator[tuple[Origin, Check, Schedule | None]]:
     """The checks that follow from `[[interfaces]]`."""
     mistakes = list(key_standard.mistakes(settings.interfaces, settings.tables))
     problems += [Problem(f"interfaces[{m.number}].{m.field}", m.message) for m in mistakes]
@@ -212,12 +219,12 @@ def _key_checks(
         found = key_standard.key_checks(
             settings.interfaces, settings.tables, settings.main_database
         )
-        yield from ((f"interfaces[{number}]", check, None) for number, check in found)
+        yield from ((Origin("interfaces", number), check, None) for number, check in found)
 
 
 def _declared_checks(
     document: Mapping[str, Any], settings: Settings | None, problems: list[Problem]
-) -> Iterator[tuple[str, Check, Schedule | None]]:
+) -> Iterator[tuple[Origin, Check, Schedule | None]]:
     """The checks of `[[checks]]`, also when the settings themselves hold mistakes."""
     declared, tables = document.get("checks"), document.get("tables")
     facts = tables if isinstance(tables, dict) else {}
@@ -240,7 +247,7 @@ def _declared_checks(
         except ValidationError as error:
             problems += _problems_of_check(error, number, given, filled, settings)
         else:
-            yield place, check, every
+            yield Origin("checks", number), check, every
 
 
 def _own_schedule(raw: Mapping[str, Any], number: int, problems: list[Problem]) -> Schedule | None:
@@ -279,7 +286,8 @@ def _filled(given: Mapping[str, Any], facts: Mapping[str, Any]) -> _Filled:
 
 
 def _kind(given: Mapping[str, Any]) -> type[Check] | None:
-    return next((k for k in KINDS if k.model_fields["kind"].default == given.get("kind")), None)
+    name = given.get("kind")
+    return BY_NAME.get(name) if isinstance(name, str) else None
 
 
 def _problems_of_check(
@@ -319,4 +327,4 @@ def _overridden(
                     check = check.model_copy(update={"severity": override.severity})
                 if override.every:
                     timetable = Timetable(every=override.every)
-        yield PlannedCheck(check, timetable)
+        yield replace(each, check=check, timetable=timetable)

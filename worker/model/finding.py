@@ -1,6 +1,7 @@
 """Findings as the state knows them, and what changes of them."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -35,6 +36,83 @@ class Change(StrEnum):
     FINDING_RESOLVED = "finding_resolved"
     CHECK_FAILED = "check_failed"
     CHECK_RECOVERED = "check_recovered"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAcknowledgement:
+    """That somebody answers for a finding, as bad as it was then. Moments are Unix times."""
+
+    author: str
+    reason: str
+    at: float
+    until: float
+    magnitude: int | None
+    """None where it was acknowledged before magnitudes were kept."""
+    aspects: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFinding:
+    """A finding as the state holds it. Moments are Unix times, in seconds.
+
+    Key and evidence stay as they are stored until somebody reads them: most are only carried on.
+    """
+
+    id: str
+    """See `finding_id`."""
+    check: str
+    """The check's name; it need not be configured any more."""
+    state: FindingState
+    encoded_key: str
+    message: str
+    encoded_evidence: str
+    first_seen: float
+    last_seen: float
+    times_seen: int
+    """In how many runs."""
+    magnitude: int | None = None
+    """How bad it is; None where it was last seen before magnitudes were kept."""
+    aspects: str | None = None
+    """The ways in which it is wrong: a JSON list of text."""
+    confirmed_at: float | None = None
+    resolved_at: float | None = None
+    acknowledgement: StoredAcknowledgement | None = None
+    decided_at: float | None = None
+    """When it was last acknowledged, or that was withdrawn or ended."""
+    untold: Change | None = None
+    """A decision of another process that the log has not told yet."""
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What it is about; decoded anew each time."""
+        key: dict[str, Any] = json.loads(self.encoded_key)
+        return key
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """What the latest run saw of it; decoded anew each time."""
+        evidence: dict[str, Any] = json.loads(self.encoded_evidence)
+        return evidence
+
+    @property
+    def standing(self) -> FindingState:
+        """The state that it is to have while it is unresolved, from all else that is known."""
+        if self.acknowledgement:
+            return FindingState.ACKNOWLEDGED
+        return FindingState.OPEN if self.confirmed_at is None else FindingState.CONFIRMED
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A line of a finding's history."""
+
+    check: str
+    finding_id: str
+    at: float
+    """Unix time."""
+    change: Change
+    author: str | None = None
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,23 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run as the state holds it."""
+
+    check: str
+    """The check's name."""
+    outcome: Outcome
+    scope: Scope
+    started_at: float
+    """Unix time."""
+    seconds: float
+    examined: int | None
+    violations: int | None
+    """Both None where it could not tell."""
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class LastRun:
     """What is remembered of a check's runs."""
 

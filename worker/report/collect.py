@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from checks.contract import Check, CheckError
 from checks.sql import catalog
 from checks.types import Severity
-from worker.cli import printing
 from worker.config import Config
 from worker.model.run import Outcome, Run
 from worker.report import schema, sections
@@ -15,6 +14,7 @@ from worker.report.model import CheckRow, Conclusion, Connection, Report, Unknow
 from worker.scheduling.execute import execute
 from worker.sources import Database, Sources
 from worker.state.read_scope import everything
+from worker.status.as_json import run_as_json
 
 
 def collect(
@@ -46,7 +46,7 @@ def collect(
         balances=tuple(sections.balances(runs)),
         states=tuple(sections.states(runs)),
         others=tuple(sections.others(runs)),
-        checks=tuple(CheckRow.model_validate(printing.run_as_json(run)) for run in runs),
+        checks=tuple(CheckRow.model_validate(run_as_json(run)) for run in runs),
         unknown=unknown,
         conclusion=_conclusion(runs, unknown, connections),
     )

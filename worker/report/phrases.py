@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from checks.card import Phrase, Section
 from checks.contract import Scalar
+from checks.registry import CARDS
 from checks.types import Severity
 from worker.model.run import Outcome
 from worker.report.escape import NOTHING, Markdown, code, text
@@ -24,8 +26,7 @@ from worker.report.model import (
 )
 from worker.report.texts import Texts, number
 
-CLEAN = ("duplicates", "blank", "non_negative", "condition")
-"""The kinds of which a table's scan result says that they found nothing."""
+_EXISTENCE = tuple(name for name, card in CARDS.items() if card.section is Section.TABLES)
 
 
 class Phrases:
@@ -80,8 +81,9 @@ class Phrases:
         return code(f"{row.database}.{row.table}")
 
     def kind(self, name: str) -> Markdown:
-        """A kind of check; one that has no name in this language keeps its own."""
-        return self._t.get(f"kind.{name}", name)
+        """A kind of check; one of another version of this program keeps its own name."""
+        card = CARDS.get(name)
+        return self._t.words(card.title) if card else text(name)
 
     def codes(self, values: Iterable[object]) -> Markdown:
         """Values one after the other."""
@@ -106,7 +108,7 @@ class Phrases:
             return self._t("exists.unknown")
         if not row.exists:
             return self._t("exists.no")
-        if row.violations.get("tables"):
+        if any(row.violations.get(name) for name in _EXISTENCE):
             return self._t("exists.other", type=row.type)
         return self._t("exists.yes")
 
@@ -204,9 +206,9 @@ class Phrases:
         if row.rows == 0:
             yield self._t("scan.no_rows")
             return
-        for kind in CLEAN:
-            if kind not in row.unknown and row.violations.get(kind) == 0:
-                yield self._t(f"scan.clean_{kind}")
+        for name, card in CARDS.items():
+            if card.clean and name not in row.unknown and row.violations.get(name) == 0:
+                yield self._t.words(card.clean)
         for each in self._report.states:
             if each.states and (each.database, each.table) == (row.database, row.table):
                 counted = (
@@ -217,35 +219,24 @@ class Phrases:
                 yield self._t("scan.states", column=code(each.column), states=states)
 
     def _finding(self, found: FindingRow, check: CheckRow) -> Markdown:
-        key = self._pairs(found.key)
-        match check.kind:
-            case "duplicates":
-                said = self._duplicate(found)
-            case "blank":
-                said = self._blank(found)
-            case "condition" | "non_negative" | "row_count":
-                said = self._pairs(found.evidence)
-            case _:
-                # A kind without words of its own: those of the check, which are English.
-                said = self._join("separator", (text(found.message), self._pairs(found.evidence)))
-        return self._join("separator", (key, said))
+        card = CARDS.get(check.kind)
+        if card and card.phrases:
+            said = [self._phrase(each) for each in card.phrases(found.evidence)]
+        else:
+            # A kind without words of its own: those of the check, which are English.
+            needed = not (card and card.evidence_says_all)
+            said = [*([text(found.message)] if needed else ()), self._pairs(found.evidence)]
+        return self._join("separator", (self._pairs(found.key), *said))
 
-    def _duplicate(self, found: FindingRow) -> Markdown:
-        ids = found.evidence.get("row_ids")
-        shown = self.codes(ids if isinstance(ids, tuple) else ())
-        said = [self._t("duplicates.finding", rows=found.evidence.get("rows"), ids=shown)]
-        spellings = found.evidence.get("spellings")
-        if isinstance(spellings, tuple):
-            said.append(self._t("duplicates.spelled", spellings=self.codes(spellings)))
-        return self._join("separator", said)
+    def _phrase(self, phrase: Phrase) -> Markdown:
+        values = {name: self._put_in(value) for name, value in phrase.values.items()}
+        return self._t.words(phrase.words, **values)
 
-    def _blank(self, found: FindingRow) -> Markdown:
-        said = []
-        for name, value in found.evidence.items():
-            state = "null" if value is None else "white_space" if value else "empty"
-            what = self._t(f"blanks.{state}", value=code(value))
-            said.append(Markdown(f"{code(name)} {what}"))
-        return self._join("separator", said)
+    def _put_in(self, value: object) -> object:
+        """Numbers and nothing as they are, all else as code."""
+        if isinstance(value, tuple):
+            return self.codes(value)
+        return value if value is None or isinstance(value, int) else code(value)
 
     def _pairs(self, values: Mapping[str, Scalar | tuple[Scalar, ...]]) -> Markdown:
         pairs = (

@@ -3,11 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from checks.kinds.columns import Columns
-from checks.kinds.duplicates.check import Duplicates
-from checks.kinds.row_count import RowCount
-from checks.kinds.tables import Tables
-from checks.kinds.unique_index import UniqueIndex
+from checks.card import SchemaFacts
 from checks.sql.catalog import Column, Index
 from worker.model.run import Outcome, Run
 from worker.report.model import ColumnRow, FoundIndex, Key, RetiredTable, TableRow
@@ -95,11 +91,11 @@ def _by_table(runs: Iterable[Run]) -> dict[Place, list[Run]]:
 
 
 def _retiring(runs: Iterable[Run]) -> Run | None:
-    return next((r for r in runs if isinstance(r.check, Tables) and r.check.retired), None)
+    return next((run for run in runs if run.check.schema_facts().retired), None)
 
 
 def _rows(runs: Iterable[Run]) -> int | None:
-    counts = (r.result.examined for r in runs if r.result and isinstance(r.check, RowCount))
+    counts = (r.result.examined for r in runs if r.result and r.check.counts_rows)
     return next(counts, None)
 
 
@@ -113,22 +109,22 @@ def _violations(runs: Iterable[Run]) -> dict[str, int]:
 
 def _keys(runs: Iterable[Run], found: Schema | None) -> Iterator[Key]:
     """Each declared key once, whether an index, no duplicates or both are asked for."""
-    asked: dict[frozenset[str], tuple[tuple[str, ...], Run | None]] = {}
+    asked: dict[frozenset[str], tuple[SchemaFacts, Run | None]] = {}
     for run in runs:
-        if isinstance(run.check, UniqueIndex):
-            asked[frozenset(run.check.columns)] = (run.check.columns, run)
-        elif isinstance(run.check, Duplicates):
-            asked.setdefault(frozenset(run.check.columns), (run.check.columns, None))
-    for names, asking in asked.values():
-        check = asking.check if asking and isinstance(asking.check, UniqueIndex) else None
+        facts = run.check.schema_facts()
+        if facts.indexed:
+            asked[frozenset(facts.key)] = (facts, run)
+        elif facts.key:
+            asked.setdefault(frozenset(facts.key), (facts, None))
+    for facts, asking in asked.values():
         yield Key(
-            columns=names,
-            expected_index=check.index if check else None,
-            found_indexes=tuple(i.name for i in found.indexes if i.proves_unique(names))
+            columns=facts.key,
+            expected_index=facts.index,
+            found_indexes=tuple(i.name for i in found.indexes if i.proves_unique(facts.key))
             if found
             else None,
             outcome=asking.outcome if asking else None,
-            check=check.name if check else None,
+            check=asking.check.name if asking else None,
         )
 
 
@@ -157,9 +153,7 @@ def _nullable(found: Schema, name: str) -> bool:
 
 
 def _declared(run: Run, found: Schema | None) -> Iterator[ColumnRow]:
-    check = run.check
-    if not isinstance(check, Columns):
-        return
+    check, facts = run.check, run.check.schema_facts()
     wrong = [each.key.get("column") for each in (run.result.findings if run.result else ())]
 
     def outcome(name: str) -> Outcome:
@@ -167,11 +161,11 @@ def _declared(run: Run, found: Schema | None) -> Iterator[ColumnRow]:
             return run.outcome
         return Outcome.FAIL if name in wrong else Outcome.PASS
 
-    for name, declared in check.columns.items():
+    for name, declared in facts.columns.items():
         row = _column(check.database, check.table, name, found, role="declared")
         told = {"declared": declared, "outcome": outcome(name), "check": check.name}
         yield row.model_copy(update=told)
-    for name in check.retired_columns:
+    for name in facts.retired_columns:
         row = _column(check.database, check.table, name, found, role="retired")
         yield row.model_copy(update={"outcome": outcome(name), "check": check.name})
 

@@ -1,87 +1,48 @@
 """The sections about the rows: duplicates, blanks, balances, states, and all other checks."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
-from checks.kinds.blank import Blank
-from checks.kinds.columns import Columns
-from checks.kinds.condition import Condition
-from checks.kinds.duplicates.check import Duplicates
-from checks.kinds.non_negative import NonNegative
-from checks.kinds.row_count import RowCount
-from checks.kinds.tables import Tables
-from checks.kinds.unique_index import UniqueIndex
+from checks.card import Section
 from worker.model.run import Outcome, Run
-from worker.report.model import BalanceRow, BlankRow, DuplicatesRow, OtherRow, State, StatesRow
+from worker.report.model import BalanceRow, BlankRow, CheckedRow, DuplicatesRow, OtherRow, StatesRow
 
-IN_SCHEMA_SECTIONS = (Tables, Columns, UniqueIndex)
-IN_ROW_SECTIONS = (Duplicates, Blank, NonNegative)
+Row = TypeVar("Row", bound=CheckedRow)
 
 
 def duplicates(runs: Iterable[Run]) -> Iterator[DuplicatesRow]:
     """A row for each key."""
-    for run in runs:
-        if isinstance(check := run.check, Duplicates):
-            yield DuplicatesRow(
-                **_common(run),
-                columns=check.columns,
-                nulls=check.nulls,
-                surplus_rows=_measure(run, "surplus_rows"),
-                groups_spelled_differently=_measure(run, "groups_spelled_differently"),
-            )
+    return _rows(DuplicatesRow, Section.DUPLICATES, runs)
 
 
 def blanks(runs: Iterable[Run]) -> Iterator[BlankRow]:
     """A row for each column that must be filled."""
-    for run in runs:
-        if isinstance(check := run.check, Blank):
-            yield BlankRow(
-                **_common(run),
-                column=check.column,
-                null=_measure(run, "null"),
-                empty=_measure(run, "empty"),
-                white_space=_measure(run, "white_space"),
-            )
+    return _rows(BlankRow, Section.BLANKS, runs)
 
 
 def balances(runs: Iterable[Run]) -> Iterator[BalanceRow]:
     """A row for each check on amounts."""
-    for run in runs:
-        if isinstance(check := run.check, NonNegative):
-            negative = {name: _measure(run, name) for name in check.columns}
-            yield BalanceRow(**_common(run), negative=negative)
+    return _rows(BalanceRow, Section.BALANCES, runs)
 
 
 def states(runs: Iterable[Run]) -> Iterator[StatesRow]:
     """A row for each condition that counts rows by state."""
-    for run in runs:
-        if isinstance(check := run.check, Condition) and check.tally:
-            measures = run.result.measures if run.result else {}
-            frequent = sorted(measures.items(), key=lambda item: (-item[1], item[0]))
-            counted = tuple(State(value=value, rows=rows) for value, rows in frequent)
-            yield StatesRow(
-                **_common(run),
-                column=check.tally,
-                expression=check.expression.source,
-                states=counted if run.result else None,
-            )
+    return _rows(StatesRow, Section.STATES, runs)
 
 
 def others(runs: Iterable[Run]) -> Iterator[OtherRow]:
     """A row for each check that no other section shows, of whatever kind."""
     for run in runs:
-        if not _has_section(run):
+        # The line of a table has its number of rows, and nothing of a run that could not count.
+        unseen = run.check.section is Section.ROWS and run.outcome is not Outcome.PASS
+        if unseen or run.check.section is Section.OTHERS:
             yield OtherRow(**_common(run), kind=run.check.kind, question=run.check.rule)
 
 
-def _has_section(run: Run) -> bool:
-    check = run.check
-    if isinstance(check, Condition):
-        return check.tally is not None
-    if isinstance(check, RowCount):
-        # Without bounds it only counts, and the table's row shows what it counted.
-        return check.rule is None and run.outcome is Outcome.PASS
-    return isinstance(check, IN_SCHEMA_SECTIONS + IN_ROW_SECTIONS)
+def _rows(model: type[Row], section: Section, runs: Iterable[Run]) -> Iterator[Row]:
+    for run in runs:
+        if run.check.section is section:
+            yield model.model_validate({**_common(run), **run.check.report_fields(run.result)})
 
 
 def _common(run: Run) -> dict[str, Any]:
@@ -94,8 +55,3 @@ def _common(run: Run) -> dict[str, Any]:
         "examined": run.result.examined if run.result else None,
         "violations": run.result.violations if run.result else None,
     }
-
-
-def _measure(run: Run, name: str) -> int | None:
-    """A count of the run; none, not 0, where the run or the kind does not tell it."""
-    return run.result.measures.get(name) if run.result else None

@@ -6,6 +6,7 @@ from enum import StrEnum
 from importlib import resources
 from typing import Any
 
+from checks.card import Words
 from worker.report.escape import NOTHING, Markdown, text
 
 
@@ -21,6 +22,7 @@ class Texts:
 
     def __init__(self, language: Language) -> None:
         file = resources.files("worker.report").joinpath(f"texts.{language}.toml")
+        self.language = language
         self.phrases = dict(_flat(tomllib.loads(file.read_text(encoding="utf-8"))))
 
     def __call__(self, key: str, /, **values: object) -> Markdown:
@@ -31,9 +33,10 @@ class Texts:
         shown = {name: _shown(value) for name, value in values.items()}
         return Markdown(self.phrases[key].format_map(shown))
 
-    def get(self, key: str, default: str) -> Markdown:
-        """A phrase that need not exist, such as the name of a kind that is new."""
-        return self(key) if key in self.phrases else text(default)
+    def words(self, words: Words, /, **values: object) -> Markdown:
+        """The same for a phrase that a kind brings along."""
+        shown = {name: _shown(value) for name, value in values.items()}
+        return Markdown(words.said(self.language).format_map(shown))
 
 
 def number(value: int | None) -> Markdown:

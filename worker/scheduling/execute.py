@@ -3,7 +3,8 @@
 import time
 from datetime import UTC, datetime
 
-from checks.contract import EVERYTHING, Check, CheckError, Result, RunStopped, Sources, Window
+from checks.contract import EVERYTHING, Check, CheckError, Result, RunStopped, Window
+from checks.ports import Sources
 from worker.model.run import Outcome, Run, Scope
 
 

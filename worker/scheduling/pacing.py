@@ -5,6 +5,7 @@ import time
 from datetime import timedelta
 
 from checks.contract import Check
+from checks.ports import SourceType
 from checks.types import Severity
 
 REST = 100
@@ -56,5 +57,5 @@ class Pace:
 
 def soonest(check: Check, every: timedelta, critical: timedelta) -> timedelta:
     """How soon a check may run again: what pages, and only reads a database, runs sooner."""
-    pages = check.severity is Severity.CRITICAL and check.reads == "database"
+    pages = check.severity is Severity.CRITICAL and check.source_type is SourceType.DATABASE
     return min(every, critical) if pages else every

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from checks.contract import Block, CheckError, Cursor, RunStopped
+from checks.contract import CheckError, RunStopped
 from checks.http_log.formats import LineFormat
+from checks.ports import Block, Cursor
 from worker.config import AccessLogSettings
 from worker.sources.log_tail.file import Content
 from worker.sources.log_tail.position import Place, Reading, ReplacedError
@@ -16,7 +17,7 @@ from worker.sources.log_tail.tail import BLOCK, Follower
 
 
 class AccessLog:
-    """See `checks.contract.AccessLog`.
+    """See `checks.ports.AccessLog`.
 
     Between two runs the file that was read last stays open: its lines are not lost even if it is
     rotated and deleted meanwhile. Several threads may read at the same time.
@@ -31,11 +32,11 @@ class AccessLog:
 
     @property
     def format(self) -> LineFormat:
-        """See `checks.contract.AccessLog`."""
+        """See `checks.ports.AccessLog`."""
         return self._settings.line_format
 
     def blocks(self, place: Cursor | None) -> Iterator[Block]:
-        """See `checks.contract.AccessLog`."""
+        """See `checks.ports.AccessLog`."""
         end = time.monotonic() + self._settings.time_limit.total_seconds()
 
         def is_over() -> bool:

@@ -57,7 +57,7 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
-        """See `checks.contract.Sources.snapshot`."""
+        """See `checks.ports.Sources.snapshot`."""
         self._refuse_if_known_unreachable()
         began = time.monotonic()
         deadline: Deadline | None = None

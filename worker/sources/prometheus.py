@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 
 import orjson
 
-from checks.contract import Answer, CheckError, RunStopped
+from checks.contract import CheckError, RunStopped
+from checks.ports import Answer
 from worker.client.credentials import credentials, tls
 from worker.client.exchange import Exchange, Reply
 from worker.config import PrometheusSettings
@@ -41,7 +42,7 @@ _ABOUT_EXPRESSIONS = {"bad_data", "execution"}
 
 
 class Prometheus:
-    """See `checks.contract.Prometheus`. Each query reads credentials and certificates anew."""
+    """See `checks.ports.Prometheus`. Each query reads credentials and certificates anew."""
 
     def __init__(self, name: str, settings: PrometheusSettings) -> None:
         self.name = name
@@ -51,7 +52,7 @@ class Prometheus:
         self._closing = False
 
     def query(self, promql: str, at: datetime | None = None) -> Answer:
-        """See `checks.contract.Prometheus`. `at` carries its zone."""
+        """See `checks.ports.Prometheus`. `at` carries its zone."""
         limit = self._settings.time_limit.total_seconds()
         form = {"query": promql, "timeout": f"{limit:g}"}
         if at:

@@ -15,7 +15,7 @@ from worker.sources.prometheus import Prometheus
 
 
 class Sources:
-    """See `checks.contract.Sources`."""
+    """See `checks.ports.Sources`."""
 
     def __init__(
         self,
@@ -39,16 +39,16 @@ class Sources:
 
     @contextmanager
     def snapshot(self, database: str) -> Iterator[Connection]:
-        """See `checks.contract.Sources.snapshot`."""
+        """See `checks.ports.Sources.snapshot`."""
         with self._databases[database].snapshot() as connection:
             yield connection
 
     def access_log(self, name: str) -> AccessLog:
-        """See `checks.contract.Sources.access_log`."""
+        """See `checks.ports.Sources.access_log`."""
         return self._logs[name]
 
     def prometheus(self, name: str) -> Prometheus:
-        """See `checks.contract.Sources.prometheus`."""
+        """See `checks.ports.Sources.prometheus`."""
         return self._prometheus[name]
 
     def unreachable(self, database: str) -> str | None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection
 
-from checks.sql.statements import scalar
+from checks.sql.values import scalar
 from worker.model.server import Load
 from worker.sources.driver import Explained
 

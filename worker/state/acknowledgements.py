@@ -2,15 +2,16 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, select
 
-from worker.model.finding import Change, FindingState
-from worker.state.lifecycle import UNDECIDED, event, standing, write_events
-from worker.state.schema import Row, events, findings, put, unresolved
+from worker.model.finding import Change, Event, FindingState, StoredAcknowledgement, StoredFinding
+from worker.state.lifecycle import write_events
+from worker.state.rows import put_findings, read_events, read_findings
+from worker.state.schema import events, findings, unresolved
 
 SHORTEST_PREFIX = 4
 """Digits of a finding's id that may stand for it, if no other begins with them."""
@@ -32,57 +33,65 @@ class Acknowledgement:
 
 
 def acknowledge(
-    connection: Connection, findings_: Iterable[Row], acknowledgement: Acknowledgement, at: datetime
+    connection: Connection,
+    findings_: Iterable[StoredFinding],
+    acknowledgement: Acknowledgement,
+    at: datetime,
 ) -> None:
     """Acknowledge findings as bad as they are now; an earlier acknowledgement is replaced."""
     until = acknowledgement.until
     detail = f"until {until.isoformat(' ', 'seconds')}: {acknowledgement.reason}"
 
-    def decided(row: Row) -> Row:
-        return {
-            "ack_author": acknowledgement.author,
-            "ack_reason": acknowledgement.reason,
-            "acked_at": at.timestamp(),
-            "ack_until": until.timestamp(),
-            "acked_magnitude": row["magnitude"],
-            "acked_aspects": row["aspects"],
-        }
+    def decided(finding: StoredFinding) -> StoredFinding:
+        known = StoredAcknowledgement(
+            author=acknowledgement.author,
+            reason=acknowledgement.reason,
+            at=at.timestamp(),
+            until=until.timestamp(),
+            magnitude=finding.magnitude,
+            aspects=finding.aspects,
+        )
+        return replace(finding, acknowledgement=known)
 
     change, author = Change.FINDING_ACKNOWLEDGED, acknowledgement.author
     _decide(connection, findings_, decided, change=change, at=at, author=author, detail=detail)
 
 
-def withdraw(connection: Connection, findings_: Iterable[Row], author: str, at: datetime) -> None:
+def withdraw(
+    connection: Connection, findings_: Iterable[StoredFinding], author: str, at: datetime
+) -> None:
     """Take acknowledgements back: what was confirmed before counts as confirmed again."""
     change = Change.FINDING_UNACKNOWLEDGED
     _decide(connection, findings_, _undecided, change=change, at=at, author=author, detail=None)
 
 
-def decidable(connection: Connection, ids: Iterable[str], *, acked: bool = False) -> list[Row]:
+def decidable(
+    connection: Connection, ids: Iterable[str], *, acked: bool = False
+) -> list[StoredFinding]:
     """The findings that these ids, or unique beginnings of ids, name, each once.
 
     Raises UnknownFindingError, saying all that is wrong, unless every one of them is unresolved
     and, if that is asked for, acknowledged.
     """
-    chosen: dict[str, Row] = {}
+    chosen: dict[str, StoredFinding] = {}
     mistakes = []
     for given in ids:
         try:
-            row = find(connection, given)
+            finding = find(connection, given)
         except UnknownFindingError as mistake:
             mistakes.append(str(mistake))
             continue
-        if row["state"] == FindingState.RESOLVED:
+        if finding.state is FindingState.RESOLVED:
             mistakes.append(f"finding {given} is already resolved")
-        elif acked and row["acked_at"] is None:
+        elif acked and not finding.acknowledgement:
             mistakes.append(f"finding {given} is not acknowledged")
-        chosen[row["id"]] = row
+        chosen[finding.id] = finding
     if mistakes:
         raise UnknownFindingError("; ".join([*mistakes, "nothing was changed"]))
     return list(chosen.values())
 
 
-def find(connection: Connection, given: str) -> Row:
+def find(connection: Connection, given: str) -> StoredFinding:
     """The finding that an id, or a unique beginning of one, names."""
     prefix = given.strip().lower()
     if not _PREFIX.fullmatch(prefix):
@@ -90,36 +99,37 @@ def find(connection: Connection, given: str) -> Row:
             f"{given!r} is no id of a finding: {SHORTEST_PREFIX} to 32 digits of 0-9 and a-f"
         )
     statement = select(findings).where(findings.c.id.startswith(prefix)).limit(2)
-    rows = list(_rows(connection, statement.with_for_update()))
-    if len(rows) > 1:
+    found = list(read_findings(connection, statement.with_for_update()))
+    if len(found) > 1:
         raise UnknownFindingError(f"several findings begin with {given}; give more digits")
-    if not rows:
+    if not found:
         raise UnknownFindingError(f"no finding is named {given}")
-    return rows[0]
+    return found[0]
 
 
-def unresolved_of(connection: Connection, checks: Iterable[str]) -> list[Row]:
+def unresolved_of(connection: Connection, checks: Iterable[str]) -> list[StoredFinding]:
     """All findings of these checks that are not resolved."""
     statement = select(findings).where(unresolved, findings.c.check_name.in_(list(checks)))
-    return list(_rows(connection, statement.with_for_update()))
+    return list(read_findings(connection, statement.with_for_update()))
 
 
-def in_states(connection: Connection, states: Iterable[FindingState]) -> list[Row]:
+def in_states(connection: Connection, states: Iterable[FindingState]) -> list[StoredFinding]:
     """All findings in these states, the longest known first."""
     statement = select(findings).where(findings.c.state.in_(list(states)))
-    return list(_rows(connection, statement.order_by(findings.c.first_seen, findings.c.id)))
+    statement = statement.order_by(findings.c.first_seen, findings.c.id)
+    return list(read_findings(connection, statement))
 
 
-def history(connection: Connection, identity: str) -> list[Row]:
+def history(connection: Connection, identity: str) -> list[Event]:
     """All that is remembered to have happened to a finding, in order."""
     statement = select(events).where(events.c.finding_id == identity)
-    return list(_rows(connection, statement.order_by(events.c.id)))
+    return list(read_events(connection, statement.order_by(events.c.id)))
 
 
 def _decide(
     connection: Connection,
-    rows: Iterable[Row],
-    decided: Callable[[Row], Row],
+    findings_: Iterable[StoredFinding],
+    decided: Callable[[StoredFinding], StoredFinding],
     *,
     change: Change,
     at: datetime,
@@ -128,18 +138,14 @@ def _decide(
 ) -> None:
     """Change findings, and write into the history of each who did it."""
     changed, new = [], defaultdict(list)
-    for row in rows:
-        after = row | decided(row) | {"decided_at": at.timestamp(), "untold": change}
-        changed.append(after | {"state": standing(after)})
-        new[row["check_name"]].append(event(row, change, at.timestamp(), author, detail))
-    put(connection, findings, changed)
+    for each in findings_:
+        after = replace(decided(each), decided_at=at.timestamp(), untold=change)
+        changed.append(replace(after, state=after.standing))
+        new[each.check].append(Event(each.check, each.id, at.timestamp(), change, author, detail))
+    put_findings(connection, changed)
     for check, happened in new.items():
         write_events(connection, check, happened)
 
 
-def _undecided(_row: Row) -> Row:
-    return UNDECIDED
-
-
-def _rows(connection: Connection, statement: Select[tuple[object, ...]]) -> Iterator[Row]:
-    return (dict(row) for row in connection.execute(statement).mappings())
+def _undecided(finding: StoredFinding) -> StoredFinding:
+    return replace(finding, acknowledgement=None)

@@ -9,15 +9,25 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Double, insert, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    Row,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
-from worker.state.schema import Row, leases
+from worker.state.schema import leases
 
 NAME = "worker"
 """The lease of the audit; there is no other yet."""
@@ -83,19 +93,19 @@ class Lease:
         """Renew our lease, or take one that is free; tell whose it is then."""
         begun, now = self._clock(), _now(connection)
         statement = select(leases, now.label("now")).where(leases.c.name == NAME)
-        row = connection.execute(statement).mappings().first()
+        row = connection.execute(statement).first()
         if row is None:
             holder = self.latest if self.latest and not self.latest.ours else None
             if holder and begun - holder.begun < self.seconds:
                 return holder  # the state was made anew under the holder, which writes it again
             return self._begin(connection, begun)
-        if self.token and (row["holder"], row["token"]) == (self.holder, self.token):
+        if self.token and (row.holder, row.token) == (self.holder, self.token):
             if self._renew(connection):
-                return Claim(self.holder, self.token, row["since"], begun, ours=True)
-        elif self._is_free(dict(row)) and self._take(connection, dict(row)):
-            token = max(row["token"], self._highest) + 1
-            return Claim(self.holder, token, row["now"], begun, ours=True, taken=True)
-        return Claim(row["holder"], row["token"], row["since"], begun)
+                return Claim(self.holder, self.token, row.since, begun, ours=True)
+        elif self._is_free(row) and self._take(connection, row):
+            token = max(row.token, self._highest) + 1
+            return Claim(self.holder, token, row.now, begun, ours=True, taken=True)
+        return Claim(row.holder, row.token, row.since, begun)
 
     def settle(self, claim: Claim) -> None:
         """Take on what a committed transaction found."""
@@ -149,35 +159,35 @@ class Lease:
         values = self._values(connection)
         return _changes(connection, leases.c.name == NAME, ours, values=values)
 
-    def _take(self, connection: Connection, row: Row) -> bool:
+    def _take(self, connection: Connection, row: Row[Any]) -> bool:
         """Take a lease that nobody renewed or took since it was read."""
-        token = max(row["token"], self._highest) + 1
-        as_read = (leases.c.token == row["token"]) & (leases.c.until <= row["until"] + 0.001)
+        token = max(row.token, self._highest) + 1
+        as_read = (leases.c.token == row.token) & (leases.c.until <= row.until + 0.001)
         values = {"token": token, "since": _now(connection), **self._values(connection)}
         return _changes(connection, leases.c.name == NAME, as_read, values=values)
 
-    def _is_free(self, row: Row) -> bool:
-        if row["until"] <= row["now"] or self._is_gone(row):
+    def _is_free(self, row: Row[Any]) -> bool:
+        if row.until <= row.now or self._is_gone(row):
             return True
         # The database's clock may have been set back: then it is not renewed, by ours.
-        seen = (row["token"], row["until"])
+        seen = (row.token, row.until)
         if seen != self._seen:
             self._seen, self._seen_at = seen, self._clock()
-        return bool(self._clock() - self._seen_at > row["seconds"])
+        return bool(self._clock() - self._seen_at > row.seconds)
 
-    def _is_gone(self, row: Row) -> bool:
+    def _is_gone(self, row: Row[Any]) -> bool:
         """Whether the holder of a file is a process of this machine that is no more."""
-        if self._shared or row["place"] != _place():
+        if self._shared or row.place != _place():
             return False
         try:
-            os.kill(int(row["holder"].split("/")[-2]), 0)
+            os.kill(int(row.holder.split("/")[-2]), 0)
         except (ProcessLookupError, IndexError, ValueError):
             return True
         except PermissionError:
             return False
         return False
 
-    def _values(self, connection: Connection) -> Row:
+    def _values(self, connection: Connection) -> dict[str, object]:
         return {
             "holder": self.holder,
             "until": _now(connection) + self.seconds,
@@ -201,7 +211,9 @@ def _now(connection: Connection) -> ColumnElement[float]:
     return literal_column(clock, Double)
 
 
-def _changes(connection: Connection, *where: ColumnElement[bool], values: Row) -> bool:
+def _changes(
+    connection: Connection, *where: ColumnElement[bool], values: Mapping[str, object]
+) -> bool:
     return connection.execute(update(leases).where(*where).values(values)).rowcount == 1
 
 

@@ -6,14 +6,26 @@ acknowledged stays so, silently, until it is mended, its time is up, or it gets 
 
 import json
 from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, select
 
 from checks.contract import SAMPLE, Finding, Result
-from worker.model.finding import Change, FindingState, Transition, finding_id
+from worker.model.finding import (
+    Change,
+    Event,
+    FindingState,
+    StoredAcknowledgement,
+    StoredFinding,
+    Transition,
+    finding_id,
+)
 from worker.model.run import Run
-from worker.state.schema import Row, events, findings, put, remove, unresolved
+from worker.state.rows import add_events, put_findings, read_findings
+from worker.state.schema import events, findings, remove, unresolved
 from worker.text.encode import dump, encodable
 
 FINDINGS_KEPT = SAMPLE
@@ -27,14 +39,6 @@ RESOLVED_KEPT = 1000
 
 EVENTS_KEPT = 50
 """Events kept of each finding: the first, and the latest."""
-
-UNDECIDED: Row = dict.fromkeys(
-    ("ack_author", "ack_reason", "acked_at", "ack_until", "acked_magnitude", "acked_aspects")
-)
-"""What a finding that nobody acknowledged knows of acknowledging."""
-
-DECISION = (*UNDECIDED, "decided_at", "untold")
-"""The columns that hold what somebody decided."""
 
 
 def follow(connection: Connection, run: Run) -> tuple[Transition, ...]:
@@ -54,23 +58,11 @@ def follow(connection: Connection, run: Run) -> tuple[Transition, ...]:
     return tuple(book.transitions)
 
 
-def event(row: Row, change: Change, at: float, author: str | None, detail: str | None) -> Row:
-    """A line of a finding's history."""
-    return {
-        "check_name": row["check_name"],
-        "finding_id": row["id"],
-        "at": at,
-        "change": change,
-        "author": author,
-        "detail": detail,
-    }
-
-
-def write_events(connection: Connection, check: str, new: list[Row]) -> None:
+def write_events(connection: Connection, check: str, new: list[Event]) -> None:
     """Add to the history of a check's findings, and keep it bounded."""
     if not new:
         return
-    connection.execute(insert(events), new)
+    add_events(connection, new)
     crowded = (
         select(events.c.finding_id)
         .where(events.c.check_name == check)
@@ -82,26 +74,23 @@ def write_events(connection: Connection, check: str, new: list[Row]) -> None:
         remove(connection, events, connection.scalars(ids).all()[1 : 1 - EVENTS_KEPT])
 
 
-def standing(row: Row) -> FindingState:
-    """The state of an unresolved finding, from what is known of it."""
-    if row["acked_at"] is not None:
-        return FindingState.ACKNOWLEDGED
-    return FindingState.OPEN if row["confirmed_at"] is None else FindingState.CONFIRMED
-
-
 def aspects(finding: Finding) -> str:
     """The ways in which a finding is wrong, as they are kept."""
     return dump(sorted({*finding.aspects, str(finding.evidence.get("problem", ""))}))
 
 
-def finish(connection: Connection, rows: list[Row], at: float, detail: str | None = None) -> None:
+def finish(
+    connection: Connection, ended: Iterable[StoredFinding], at: float, detail: str | None = None
+) -> None:
     """Resolve findings, for whatever reason."""
+    resolved = [
+        replace(each, state=FindingState.RESOLVED, resolved_at=at, untold=None) for each in ended
+    ]
+    put_findings(connection, resolved)
     by_check = defaultdict(list)
-    for row in rows:
-        row |= {"state": FindingState.RESOLVED, "resolved_at": at, "untold": None}
-        ended = event(row, Change.FINDING_RESOLVED, at, None, detail)
-        by_check[row["check_name"]].append(ended)
-    put(connection, findings, rows)
+    for each in resolved:
+        event = Event(each.check, each.id, at, Change.FINDING_RESOLVED, detail=detail)
+        by_check[each.check].append(event)
     for check, new in by_check.items():
         write_events(connection, check, new)
 
@@ -119,132 +108,146 @@ class _Book:
             .order_by(findings.c.first_seen, findings.c.id)
             .with_for_update()  # whoever acknowledges one of them meanwhile waits
         )
-        self._rows = {row["id"]: dict(row) for row in connection.execute(statement).mappings()}
-        self._changed: dict[str, Row] = {}
-        self._events: list[Row] = []
+        self._unresolved = {each.id: each for each in read_findings(connection, statement)}
+        self._changed: dict[str, StoredFinding] = {}
+        self._events: list[Event] = []
 
     def tell_decisions(self) -> None:
         """Tell what was decided on the command line since the last time."""
-        for row in self._rows.values():
-            if row["untold"]:
-                self._tell(Change(row["untold"]), row, self._decision(row))
-                row["untold"] = None
-                self._changed[row["id"]] = row
+        for finding in self._unresolved.values():
+            if finding.untold:
+                self._tell(finding.untold, finding, self._decision(finding, finding.untold))
+                self._keep(replace(finding, untold=None))
 
     def resolve_all_but(self, seen: dict[str, Finding]) -> None:
         """Resolve what is not there any more."""
-        gone = [self._rows.pop(each) for each in list(self._rows) if each not in seen]
+        gone = [self._unresolved.pop(each) for each in list(self._unresolved) if each not in seen]
         finish(self._connection, gone, self._now)
-        for row in gone:
-            self._changed.pop(row["id"], None)
-            self._tell(Change.FINDING_RESOLVED, row)
+        for finding in gone:
+            self._changed.pop(finding.id, None)
+            self._tell(Change.FINDING_RESOLVED, finding)
 
     def expire(self) -> None:
         """Reopen what was acknowledged for a time that is over."""
-        for row in self._rows.values():
-            if row["ack_until"] is not None and row["ack_until"] <= self._now:
-                self._reopen(row, "expired")
+        for finding in self._unresolved.values():
+            known = finding.acknowledgement
+            if known and known.until <= self._now:
+                self._keep(self._reopened(finding, "expired"))
 
     def see(self, seen: dict[str, Finding]) -> None:
         """Take on what the run saw."""
         for identity, finding in seen.items():
-            if identity in self._rows:
-                self._see(self._rows[identity], finding)
-            elif len(self._rows) < FINDINGS_KEPT:
-                self._rows[identity] = self._new(identity, finding)
-                self._see(self._rows[identity], finding)
+            if known := self._unresolved.get(identity):
+                self._see(known, finding)
+            elif len(self._unresolved) < FINDINGS_KEPT:
+                self._see(self._new(identity, finding), finding)
 
     def close(self) -> None:
         """Write all of it down."""
-        put(self._connection, findings, self._changed.values())
+        put_findings(self._connection, self._changed.values())
         write_events(self._connection, self._check, self._events)
         _prune_resolved(self._connection, self._check, self._now)
 
-    def _new(self, identity: str, finding: Finding) -> Row:
-        return {
-            **dict.fromkeys(findings.columns.keys()),
-            "id": identity,
-            "check_name": self._check,
-            "key": dump(finding.key),
-            "first_seen": self._now,
-            "times_seen": 0,
-        }
+    def _keep(self, finding: StoredFinding) -> None:
+        self._unresolved[finding.id] = self._changed[finding.id] = finding
 
-    def _see(self, row: Row, finding: Finding) -> None:
-        row |= {
-            "message": encodable(finding.message),
-            "evidence": dump(finding.evidence),
-            "magnitude": str(finding.magnitude),
-            "aspects": aspects(finding),
-            "last_seen": self._now,
-            "times_seen": row["times_seen"] + 1,
-        }
-        if row["acked_at"] is not None and _is_worse(row, finding):
-            self._reopen(row, "worse")
-        self._mature(row)
-        self._changed[row["id"]] = row
-
-    def _mature(self, row: Row) -> None:
-        """Confirm what enough runs have seen; silently where somebody has acknowledged it."""
-        is_new = row["state"] is None
-        matured = row["confirmed_at"] is None and (
-            row["times_seen"] >= self._run.check.confirmations
+    def _new(self, identity: str, finding: Finding) -> StoredFinding:
+        """A finding as it is before a run has seen it."""
+        return StoredFinding(
+            id=identity,
+            check=self._check,
+            state=FindingState.OPEN,
+            encoded_key=dump(finding.key),
+            message="",
+            encoded_evidence="{}",
+            first_seen=self._now,
+            last_seen=self._now,
+            times_seen=0,
         )
-        if matured:
-            row["confirmed_at"] = self._now
-        row["state"] = standing(row)
-        if matured and row["state"] is FindingState.CONFIRMED:
-            self._happened(Change.FINDING_CONFIRMED, row)
-        elif is_new:
-            self._happened(Change.FINDING_OPENED, row)
 
-    def _reopen(self, row: Row, why: str) -> None:
-        confirmed_at = row["confirmed_at"] or self._now
-        row |= {**UNDECIDED, "confirmed_at": confirmed_at, "decided_at": self._now}
-        row["state"] = standing(row)
-        self._changed[row["id"]] = row
-        self._happened(Change.FINDING_REOPENED, row, why)
+    def _see(self, before: StoredFinding, finding: Finding) -> None:
+        now = replace(
+            before,
+            message=encodable(finding.message),
+            encoded_evidence=dump(finding.evidence),
+            magnitude=finding.magnitude,
+            aspects=aspects(finding),
+            last_seen=self._now,
+            times_seen=before.times_seen + 1,
+        )
+        if now.acknowledgement:
+            now = self._judged(now, now.acknowledgement)
+        self._keep(self._matured(now))
 
-    def _happened(self, change: Change, row: Row, why: str | None = None) -> None:
-        self._events.append(event(row, change, self._now, None, why))
-        self._tell(change, row, {"why": why} if why else {})
+    def _judged(self, now: StoredFinding, known: StoredAcknowledgement) -> StoredFinding:
+        """An acknowledged finding: reopened when it is worse than what was acknowledged."""
+        if known.magnitude is None:  # from before magnitudes were kept
+            as_bad = replace(known, magnitude=now.magnitude, aspects=now.aspects)
+            return replace(now, acknowledgement=as_bad)
+        return self._reopened(now, "worse") if _is_worse(now, known) else now
 
-    def _decision(self, row: Row) -> Row:
+    def _matured(self, now: StoredFinding) -> StoredFinding:
+        """Confirm what enough runs have seen; silently where somebody has acknowledged it."""
+        matures = now.confirmed_at is None and now.times_seen >= self._run.check.confirmations
+        if matures:
+            now = replace(now, confirmed_at=self._now)
+        if now.state is not now.standing:
+            now = replace(now, state=now.standing)
+        if matures and now.state is FindingState.CONFIRMED:
+            self._happened(Change.FINDING_CONFIRMED, now)
+        elif now.times_seen == 1:
+            self._happened(Change.FINDING_OPENED, now)
+        return now
+
+    def _reopened(self, finding: StoredFinding, why: str) -> StoredFinding:
+        reopened = replace(
+            finding,
+            state=FindingState.CONFIRMED,
+            confirmed_at=finding.confirmed_at or self._now,
+            acknowledgement=None,
+            decided_at=self._now,
+        )
+        self._happened(Change.FINDING_REOPENED, reopened, why)
+        return reopened
+
+    def _happened(self, change: Change, finding: StoredFinding, why: str | None = None) -> None:
+        self._events.append(Event(self._check, finding.id, self._now, change, detail=why))
+        self._tell(change, finding, {"why": why} if why else {})
+
+    def _decision(self, finding: StoredFinding, change: Change) -> dict[str, Any]:
         """What somebody decided of a finding; who withdrew it, only its history knows."""
-        if row["acked_at"] is None:
+        known = finding.acknowledgement
+        if known is None:
             statement = (
                 select(events.c.author)
-                .where(events.c.finding_id == row["id"], events.c.change == row["untold"])
+                .where(events.c.finding_id == finding.id, events.c.change == change)
                 .order_by(events.c.id.desc())
                 .limit(1)
             )
             return {"author": self._connection.scalar(statement)}
-        until = datetime.fromtimestamp(row["ack_until"], UTC).isoformat()
-        return {"author": row["ack_author"], "reason": row["ack_reason"], "until": until}
+        until = datetime.fromtimestamp(known.until, UTC).isoformat()
+        return {"author": known.author, "reason": known.reason, "until": until}
 
-    def _tell(self, change: Change, row: Row, details: Row | None = None) -> None:
+    def _tell(
+        self, change: Change, finding: StoredFinding, details: dict[str, Any] | None = None
+    ) -> None:
         told = Transition(
             change,
             self._run,
-            row["id"],
-            row["message"],
-            json.loads(row["key"]),
-            json.loads(row["evidence"]),
+            finding.id,
+            finding.message,
+            finding.key,
+            finding.evidence,
             details or {},
         )
         self.transitions.append(told)
 
 
-def _is_worse(row: Row, finding: Finding) -> bool:
-    """Whether it is worse than what was acknowledged, as far as that was known."""
-    if row["acked_magnitude"] is None:  # from before magnitudes were kept
-        row |= {
-            "acked_magnitude": str(finding.magnitude),
-            "acked_aspects": aspects(finding),
-        }
-    grown = finding.magnitude > int(row["acked_magnitude"])
-    known = json.loads(row["acked_aspects"] or "[]")
-    return grown or not set(json.loads(aspects(finding))) <= set(known)
+def _is_worse(finding: StoredFinding, known: StoredAcknowledgement) -> bool:
+    """Whether it is worse than what was acknowledged, of which the magnitude is known."""
+    grown = (finding.magnitude or 0) > (known.magnitude or 0)
+    ways = set(json.loads(finding.aspects or "[]"))
+    return grown or not ways <= set(json.loads(known.aspects or "[]"))
 
 
 def _prune_resolved(connection: Connection, check: str, now: float) -> None:

@@ -1,10 +1,20 @@
 """After the database failed: what the shadow learned meanwhile, and what others wrote meanwhile."""
 
+from dataclasses import replace
+
 from sqlalchemy import Connection, Table, insert, select
 
-from worker.model.finding import FindingState
-from worker.state.lifecycle import DECISION, standing
-from worker.state.schema import Row, Rows, alerts, by_key, cursors, events, findings, put, runs
+from worker.model.alert import StoredAlert
+from worker.model.finding import FindingState, StoredFinding
+from worker.state.rows import (
+    alert_of,
+    finding_of,
+    put_alerts,
+    put_findings,
+    read_alerts,
+    read_findings,
+)
+from worker.state.schema import Rows, alerts, cursors, events, findings, put, runs
 
 
 def merge(shadow: Rows, database: Connection) -> None:
@@ -12,14 +22,12 @@ def merge(shadow: Rows, database: Connection) -> None:
     _add_missing(shadow, database, runs, ("check_name", "started_at"))
     _add_missing(shadow, database, events, ("finding_id", "at", "change"))
     put(database, cursors, shadow[cursors].values())
-    known = by_key(database, alerts)
-    put(database, alerts, (_began(row, known.get(key)) for key, row in shadow[alerts].items()))
-    stored = by_key(database, findings)
-    put(
-        database,
-        findings,
-        (_merged(row, stored.get(key)) for key, row in shadow[findings].items()),
-    )
+    known = {each.id: each for each in read_alerts(database, select(alerts))}
+    ours = map(alert_of, shadow[alerts].values())
+    put_alerts(database, (_began(each, known.get(each.id)) for each in ours))
+    stored = {each.id: each for each in read_findings(database, select(findings))}
+    seen = map(finding_of, shadow[findings].values())
+    put_findings(database, (_merged(each, stored.get(each.id)) for each in seen))
 
 
 def _add_missing(
@@ -37,25 +45,33 @@ def _add_missing(
         database.execute(insert(table), new)
 
 
-def _began(ours: Row, theirs: Row | None) -> Row:
+def _began(ours: StoredAlert, theirs: StoredAlert | None) -> StoredAlert:
     """An alert as the shadow has it, firing since it first did."""
-    if theirs is None or theirs["ends_at"] is not None or ours["ends_at"] is not None:
+    if theirs is None or theirs.ends_at is not None or ours.ends_at is not None:
         return ours
-    return ours | {"starts_at": min(ours["starts_at"], theirs["starts_at"])}
+    return replace(ours, starts_at=min(ours.starts_at, theirs.starts_at))
 
 
-def _merged(ours: Row, theirs: Row | None) -> Row:
+def _merged(ours: StoredFinding, theirs: StoredFinding | None) -> StoredFinding:
     """A finding as the shadow saw it last, and as whoever decided last wants it."""
-    merged = dict(ours)
     if theirs is None:
-        return merged
-    if theirs["state"] != FindingState.RESOLVED and theirs["first_seen"] < ours["first_seen"]:
+        return ours
+    merged = ours
+    if theirs.state is not FindingState.RESOLVED and theirs.first_seen < ours.first_seen:
         # The state could not be read at the start: the database knows it from before.
-        merged["first_seen"] = theirs["first_seen"]
-        merged["times_seen"] += theirs["times_seen"]
-        merged["confirmed_at"] = theirs["confirmed_at"] or ours["confirmed_at"]
-    if (theirs["decided_at"] or 0) > (ours["decided_at"] or 0):
-        merged |= {name: theirs[name] for name in DECISION}
-    if merged["state"] != FindingState.RESOLVED:
-        merged["state"] = standing(merged)
+        merged = replace(
+            merged,
+            first_seen=theirs.first_seen,
+            times_seen=ours.times_seen + theirs.times_seen,
+            confirmed_at=theirs.confirmed_at or ours.confirmed_at,
+        )
+    if (theirs.decided_at or 0) > (ours.decided_at or 0):
+        merged = replace(
+            merged,
+            acknowledgement=theirs.acknowledgement,
+            decided_at=theirs.decided_at,
+            untold=theirs.untold,
+        )
+    if merged.state is not FindingState.RESOLVED:
+        merged = replace(merged, state=merged.standing)
     return merged

@@ -5,30 +5,22 @@ it was taken, and, once the alert is over, for a while more.
 """
 
 import hashlib
-import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Protocol
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from checks.contract import Check
-from worker.model.finding import FindingState
+from worker.model.alert import Draft, StoredAlert
+from worker.model.finding import FindingState, StoredFinding
+from worker.state.rows import put_alerts, read_alerts, read_findings
 from worker.state.runs import counts
-from worker.state.schema import Row, alerts, findings, put
+from worker.state.schema import alerts, findings
 from worker.text.encode import dump
 
 FINDINGS_TOLD = 5
 """Findings, the latest confirmed, that an alert may tell of by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What an alert says."""
-
-    labels: Mapping[str, str]
-    """Its identity: the same as long as the check and its configuration are the same."""
-    annotations: Mapping[str, str]
 
 
 class Policy(Protocol):
@@ -38,7 +30,7 @@ class Policy(Protocol):
     def alertmanagers(self) -> Collection[str]:
         """To whom."""
 
-    def draft(self, check: Check, confirmed: int, told: Iterable[Row]) -> Draft | None:
+    def draft(self, check: Check, confirmed: int, told: Iterable[StoredFinding]) -> Draft | None:
         """The alert of a check with so many confirmed findings; None where rules tell of it."""
 
 
@@ -47,7 +39,7 @@ class Nobody:
 
     alertmanagers: Collection[str] = ()
 
-    def draft(self, check: Check, confirmed: int, told: Iterable[Row]) -> Draft | None:
+    def draft(self, check: Check, confirmed: int, told: Iterable[StoredFinding]) -> Draft | None:
         """No alert."""
         _ = check, confirmed, told
         return None
@@ -57,8 +49,8 @@ def align(connection: Connection, policy: Policy, check: Check, at: float) -> No
     """Let the outbox say what is true of a check now; what says so already stays as it is."""
     stored = _stored(connection, check.name)
     wanted = _wanted(connection, policy, check, stored, at)
-    put(connection, alerts, (row for key, row in wanted.items() if row != stored.get(key)))
-    _end(connection, (row for key, row in stored.items() if key not in wanted), at)
+    put_alerts(connection, (each for key, each in wanted.items() if each != stored.get(key)))
+    _end(connection, (each for key, each in stored.items() if key not in wanted), at)
 
 
 def align_all(
@@ -81,11 +73,10 @@ def align_all(
     return before | _checks_with_alerts(connection)
 
 
-def waiting(connection: Connection, alertmanager: str) -> list[Row]:
+def waiting(connection: Connection, alertmanager: str) -> list[StoredAlert]:
     """All that an Alertmanager is to know, what has waited longest first."""
     statement = select(alerts).where(alerts.c.alertmanager == alertmanager)
-    rows = connection.execute(statement.order_by(alerts.c.changed_at, alerts.c.id))
-    return [dict(row) for row in rows.mappings()]
+    return list(read_alerts(connection, statement.order_by(alerts.c.changed_at, alerts.c.id)))
 
 
 def pending(connection: Connection, alertmanager: str) -> tuple[int, float]:
@@ -97,26 +88,29 @@ def pending(connection: Connection, alertmanager: str) -> tuple[int, float]:
     return len(since), min(since, default=0.0)
 
 
-def take(connection: Connection, rows: Iterable[Row], at: float) -> None:
+def take(connection: Connection, taken: Iterable[StoredAlert], at: float) -> None:
     """Note that these were taken, as far as they have not changed since they were read."""
-    for row in rows:
-        connection.execute(
-            update(alerts)
-            .where(alerts.c.id == row["id"], alerts.c.changed_at == row["changed_at"])
-            .values(taken_at=at)
-        )
+    for each in taken:
+        connection.execute(update(alerts).where(_is(each)).values(taken_at=at))
 
 
-def drop(connection: Connection, rows: Iterable[Row]) -> None:
+def drop(connection: Connection, over: Iterable[StoredAlert]) -> None:
     """Forget alerts that have been over for long enough, unless they fire again."""
-    for row in rows:
-        same = (alerts.c.id == row["id"]) & (alerts.c.changed_at == row["changed_at"])
-        connection.execute(delete(alerts).where(same))
+    for each in over:
+        connection.execute(delete(alerts).where(_is(each)))
+
+
+def _is(alert: StoredAlert) -> ColumnElement[bool]:
+    return (alerts.c.id == alert.id) & (alerts.c.changed_at == alert.changed_at)
 
 
 def _wanted(
-    connection: Connection, policy: Policy, check: Check, stored: Mapping[str, Row], at: float
-) -> dict[str, Row]:
+    connection: Connection,
+    policy: Policy,
+    check: Check,
+    stored: Mapping[str, StoredAlert],
+    at: float,
+) -> dict[str, StoredAlert]:
     if not policy.alertmanagers:
         return {}
     confirmed = counts(connection, check.name).get((check.name, FindingState.CONFIRMED), 0)
@@ -125,58 +119,53 @@ def _wanted(
     draft = policy.draft(check, confirmed, _told(connection, check.name))
     if draft is None:
         return {}
-    rows = (_row(draft, check, name, stored, at) for name in policy.alertmanagers)
-    return {row["id"]: row for row in rows}
+    wanted = (_alert(draft, check, name, stored, at) for name in policy.alertmanagers)
+    return {each.id: each for each in wanted}
 
 
-def _row(
-    draft: Draft, check: Check, alertmanager: str, stored: Mapping[str, Row], at: float
-) -> Row:
+def _alert(
+    draft: Draft, check: Check, alertmanager: str, stored: Mapping[str, StoredAlert], at: float
+) -> StoredAlert:
     labels, annotations = dump(dict(sorted(draft.labels.items()))), dump(draft.annotations)
     identity = hashlib.sha256(f"{alertmanager}\n{labels}".encode()).hexdigest()
     before = stored.get(identity)
-    if before and before["ends_at"] is None:
-        if before["annotations"] == annotations:
+    if before and before.ends_at is None:
+        if before.encoded_annotations == annotations:
             return before
-        return before | {"annotations": annotations, "changed_at": at, "taken_at": None}
-    return {
-        "id": identity,
-        "check_name": check.name,
-        "alertmanager": alertmanager,
-        "labels": labels,
-        "annotations": annotations,
-        "starts_at": at,
-        "ends_at": None,
-        "changed_at": at,
-        "taken_at": None,
-    }
+        return replace(before, encoded_annotations=annotations, changed_at=at, taken_at=None)
+    return StoredAlert(
+        id=identity,
+        check=check.name,
+        alertmanager=alertmanager,
+        encoded_labels=labels,
+        encoded_annotations=annotations,
+        starts_at=at,
+        ends_at=None,
+        changed_at=at,
+        taken_at=None,
+    )
 
 
-def _end(connection: Connection, rows: Iterable[Row], at: float) -> None:
-    firing = [row for row in rows if row["ends_at"] is None]
-    over = {"ends_at": at, "changed_at": at, "taken_at": None}
-    put(connection, alerts, (row | over for row in firing))
+def _end(connection: Connection, stored: Iterable[StoredAlert], at: float) -> None:
+    firing = [each for each in stored if each.ends_at is None]
+    over = [replace(each, ends_at=at, changed_at=at, taken_at=None) for each in firing]
+    put_alerts(connection, over)
 
 
 def _checks_with_alerts(connection: Connection) -> set[str]:
     return set(connection.scalars(select(alerts.c.check_name).distinct()))
 
 
-def _told(connection: Connection, check: str) -> list[Row]:
+def _told(connection: Connection, check: str) -> list[StoredFinding]:
     statement = (
         select(findings)
         .where(findings.c.check_name == check, findings.c.state == FindingState.CONFIRMED)
         .order_by(findings.c.confirmed_at.desc(), findings.c.id)
         .limit(FINDINGS_TOLD)
     )
-    return [dict(row) for row in connection.execute(statement).mappings()]
+    return list(read_findings(connection, statement))
 
 
-def _stored(connection: Connection, check: str) -> dict[str, Row]:
-    rows = connection.execute(select(alerts).where(alerts.c.check_name == check)).mappings()
-    return {row["id"]: dict(row) for row in rows}
-
-
-def decoded(row: Row) -> Draft:
-    """What an alert says, of its row."""
-    return Draft(json.loads(row["labels"]), json.loads(row["annotations"]))
+def _stored(connection: Connection, check: str) -> dict[str, StoredAlert]:
+    statement = select(alerts).where(alerts.c.check_name == check)
+    return {each.id: each for each in read_alerts(connection, statement)}

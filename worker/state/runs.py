@@ -14,6 +14,7 @@ from checks.contract import Check, Result, Window
 from worker.model.finding import Change, Counts, FindingState, Transition
 from worker.model.run import LastRun, Outcome, Run, Scope
 from worker.state import lifecycle
+from worker.state.rows import read_findings
 from worker.state.schema import Row, cursors, findings, put, runs, unresolved
 from worker.text.encode import dump, encodable
 
@@ -129,14 +130,12 @@ def forget(connection: Connection, names: Iterable[str], at: float) -> Mapping[s
     Tells how many there were of each check that had any.
     """
     gone = list(names)
-    rows = connection.execute(
-        select(findings).where(unresolved, findings.c.check_name.in_(gone)).with_for_update()
-    )
-    left = [dict(row) for row in rows.mappings()]
+    statement = select(findings).where(unresolved, findings.c.check_name.in_(gone))
+    left = list(read_findings(connection, statement.with_for_update()))
     lifecycle.finish(connection, left, at, "check not configured")
     nothing = {"cursor": None, "unlisted": None}
     connection.execute(update(cursors).where(cursors.c.check_name.in_(gone)).values(nothing))
-    return Counter(row["check_name"] for row in left)
+    return Counter(each.check for each in left)
 
 
 def _write_run(connection: Connection, run: Run) -> None:

@@ -192,7 +192,7 @@ def kept_secret(connection: Connection, name: str, fresh: str) -> str:
 
 def put(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write whole rows, in place of those with the same primary key."""
-    written = [dict(row) for row in rows]
+    written = list(rows)
     key = next(iter(table.primary_key.columns))
     remove(connection, table, [row[key.name] for row in written])
     if written:

@@ -17,12 +17,13 @@ from sqlalchemy.pool import NullPool, StaticPool
 from checks.contract import Check, Window
 from worker.client import mysql
 from worker.config import UrlTable
+from worker.model.alert import StoredAlert
 from worker.model.finding import Counts, Transition
 from worker.model.run import LastRun, Run
 from worker.state import merge, outbox, runs, schema
 from worker.state.lease import Claim, Lease, LeaseLostError
 from worker.state.outbox import Nobody, Policy
-from worker.state.schema import NoStateError, Row, Rows, StateError
+from worker.state.schema import NoStateError, Rows, StateError
 
 T = TypeVar("T")
 
@@ -134,7 +135,7 @@ class State:
 
         self._write(work, touched)  # which is known once that has worked
 
-    def alerts_for(self, alertmanager: str) -> list[Row]:
+    def alerts_for(self, alertmanager: str) -> list[StoredAlert]:
         """All that an Alertmanager is to know, what has waited longest first."""
         return self.read(lambda memory: outbox.waiting(memory, alertmanager))
 
@@ -142,7 +143,7 @@ class State:
         """How many alerts it has not taken yet, and since when (Unix time) the oldest waits."""
         return self.read(lambda memory: outbox.pending(memory, alertmanager))
 
-    def settle_alerts(self, taken: Collection[Row], over: Collection[Row]) -> None:
+    def settle_alerts(self, taken: Collection[StoredAlert], over: Collection[StoredAlert]) -> None:
         """Note which alerts were taken, and forget which have been over for long enough."""
 
         def work(connection: Connection) -> None:
@@ -150,7 +151,7 @@ class State:
             outbox.drop(connection, over)
 
         if taken or over:
-            self._write(work, {row["check_name"] for row in (*taken, *over)})
+            self._write(work, {each.check for each in (*taken, *over)})
 
     def window(self, check: Check, fresh: Window) -> Window:
         """`fresh`, with what the runs before left: where to go on, and what they found."""

@@ -1,20 +1,23 @@
 """What is known at one moment of every check, for pages and programs."""
 
-from worker.status.model import (
+from worker.status.build import (
     LATE_AFTER,
     LATE_INTERVALS,
+    abridged,
+    detail,
+    overview,
+    shown,
+)
+from worker.status.model import (
     AlertmanagerStatus,
     CheckStatus,
     DatabaseStatus,
     Detail,
     Known,
     Overview,
+    ShownFinding,
     Standby,
     Status,
-    abridged,
-    detail,
-    overview,
-    shown,
 )
 
 __all__ = [
@@ -26,6 +29,7 @@ __all__ = [
     "Detail",
     "Known",
     "Overview",
+    "ShownFinding",
     "Standby",
     "Status",
     "abridged",

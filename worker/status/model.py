@@ -4,42 +4,23 @@ It is read from the state's copy in memory and from what the worker holds anyway
 and looking at it costs the databases nothing.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from itertools import chain
 from typing import Any
 from zoneinfo import ZoneInfo
-
-from sqlalchemy import Connection
 
 from checks.card import Detail as Shown
 from checks.contract import Check
 from checks.types import Severity
-from worker.cli.printing import finding_as_json
-from worker.model.finding import FindingState
+from worker.model.finding import FindingState, StoredFinding
 from worker.model.pause import Pause
-from worker.model.run import LastRun, Outcome, Run
+from worker.model.run import Run, StoredRun
 from worker.model.server import Identity
-from worker.state import State, queries, runs
-from worker.state.queries import UNRESOLVED
-from worker.state.schema import Row
-from worker.text.inspection import look
 from worker.text.redact import Mask
-
-LATE_INTERVALS, LATE_AFTER = 3, timedelta(minutes=2)
-"""An answer that is older than so many intervals, and than so long, says nothing of the present.
-The alert ReconcilerCheckLate means the same."""
-
-EXAMPLES = 50
-"""Checks of which a glance at everything shows a finding."""
-
-RESOLVED_SHOWN = 20
-"""Findings that were resolved lately, shown beside those that are not."""
 
 
 class Status(StrEnum):
@@ -117,7 +98,7 @@ class CheckStatus:
 
     check: Check
     status: Status
-    run: Row | None
+    run: StoredRun | None
     """The latest run."""
     latest: Run | None
     """The same run, with what is not kept over restarts."""
@@ -131,7 +112,7 @@ class CheckStatus:
     @property
     def violations(self) -> int | None:
         """As many as the latest run saw; None where it could not tell."""
-        return self.run["violations"] if self.run else None
+        return self.run.violations if self.run else None
 
     @property
     def is_known_wrong(self) -> bool:
@@ -145,6 +126,28 @@ class CheckStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownFinding:
+    """A finding and its check, as they may be shown to somebody."""
+
+    stored: StoredFinding
+    check: Check | None
+    """None where it is not configured any more."""
+    key: Mapping[str, Any]
+    evidence: Mapping[str, Any]
+    message: str
+
+    @classmethod
+    def of(
+        cls, stored: StoredFinding, check: Check | None, mask: Mask | None = None
+    ) -> "ShownFinding":
+        """With its personal values masked; without a mask as it is."""
+        key, evidence, message = stored.key, stored.evidence, stored.message
+        if mask:
+            key, evidence, message = mask.finding(key, evidence, message)
+        return cls(stored, check, key, evidence, message)
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """Everything at a glance."""
 
@@ -153,7 +156,7 @@ class Overview:
     """In the order of the configuration."""
     known: Known
     state_failure: str | None
-    examples: Mapping[str, Mapping[str, Any]]
+    examples: Mapping[str, ShownFinding]
     """A finding, masked, of each of the first checks that see violations."""
 
     @property
@@ -189,15 +192,15 @@ class Detail:
     at: datetime
     summary: CheckStatus
     known: Known
-    runs: Sequence[Row]
+    runs: Sequence[StoredRun]
     """The latest first."""
-    findings: Sequence[Mapping[str, Any]]
-    """As programs read them: the confirmed ones first, then the open and the acknowledged."""
+    findings: Sequence[ShownFinding]
+    """The confirmed ones first, then the open and the acknowledged."""
     listed: int
     """Unresolved findings that are written down; not all of them need be in `findings`."""
     unlisted: int
     """Violations beyond them: counted, and not written down."""
-    resolved: Sequence[Mapping[str, Any]]
+    resolved: Sequence[ShownFinding]
     look: str | None
     """SQL with which a person looks at the findings; None where no SQL can tell."""
 
@@ -206,110 +209,6 @@ class Detail:
         """What the latest run saw beside findings; nothing where it could not tell."""
         latest = self.summary.latest
         return latest.result.details if latest and latest.result else ()
-
-
-def abridged(run: Run) -> Run:
-    """A run as it is remembered here: what the state keeps anyway would only fill the memory."""
-    return replace(
-        run, result=run.result and replace(run.result, findings=(), cursor=None, samples=())
-    )
-
-
-def overview(known: Known, state: State) -> Overview:
-    """What is known of everything."""
-    at = datetime.now(UTC)
-    kept = state.read(_Kept.of)
-    checks = tuple(_summary(each, known, kept, at) for each in known.checks)
-    wrong = [each.check.name for each in checks if each.is_known_wrong][:EXAMPLES]
-    rows = state.read(lambda memory: [queries.worst_of(memory, name, 1) for name in wrong])
-    examples = {each["check"]: each for each in shown(known, chain.from_iterable(rows))}
-    return Overview(at, checks, known, state.failure, examples)
-
-
-def detail(known: Known, state: State, name: str, findings: int) -> Detail | None:
-    """What is known of a check, with at most so many findings; None of one that is unknown."""
-    check = next((each for each in known.checks if each.name == name), None)
-    if check is None:
-        return None
-    at = datetime.now(UTC)
-
-    def read(memory: Connection) -> Detail:
-        listed = queries.listed(memory, UNRESOLVED, name).get(name, 0)
-        rows = queries.worst_of(memory, name, findings)
-        resolved = queries.lately_resolved(memory, name, RESOLVED_SHOWN)
-        return Detail(
-            at,
-            _summary(check, known, _Kept.of(memory, name), at),
-            known,
-            queries.runs_of(memory, name),
-            shown(known, rows),
-            listed,
-            runs.unlisted(memory).get(name, 0),
-            shown(known, resolved),
-            look(check, known.mask, map(_raw, rows)),
-        )
-
-    return state.read(read)
-
-
-def shown(known: Known, rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Findings as anybody may see them: as programs read them, personal values masked."""
-    checks = {each.name: each for each in known.checks}
-    found = (finding_as_json(row, checks.get(row["check_name"])) for row in rows)
-    return [_masked(each, known.mask) for each in found]
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """What the state holds of some checks."""
-
-    runs: Mapping[str, Row]
-    last: Mapping[str, LastRun]
-    counts: Mapping[str, Mapping[FindingState, int]]
-
-    @classmethod
-    def of(cls, memory: Connection, check: str | None = None) -> "_Kept":
-        counts: dict[str, dict[FindingState, int]] = {}
-        for (name, state), number in runs.counts(memory, check).items():
-            counts.setdefault(name, {})[state] = number
-        return cls(queries.latest_runs(memory, check), runs.last_runs(memory), counts)
-
-
-def _summary(check: Check, known: Known, kept: _Kept, at: datetime) -> CheckStatus:
-    name = check.name
-    run, last = kept.runs.get(name), kept.last.get(name)
-    answered_at = max(last.completed.values(), default=None) if last else None
-    interval = known.intervals[name]
-    return CheckStatus(
-        check,
-        _status(run, answered_at, interval, at),
-        run,
-        known.latest.get(name),
-        kept.counts.get(name, {}),
-        answered_at,
-        interval,
-        known.next_run(name),
-    )
-
-
-def _status(
-    run: Row | None, answered_at: datetime | None, interval: timedelta, at: datetime
-) -> Status:
-    if run is None or (answered_at is None and run["outcome"] != Outcome.ERROR):
-        return Status.WAITING
-    if run["outcome"] == Outcome.PASS and answered_at:
-        allowed = max(LATE_INTERVALS * interval, LATE_AFTER)
-        return Status.LATE if at - answered_at > allowed else Status.PASS
-    return Status.FAIL if run["outcome"] == Outcome.FAIL else Status.ERROR
-
-
-def _raw(row: Row) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    return json.loads(row["key"]), json.loads(row["evidence"])
-
-
-def _masked(finding: dict[str, Any], mask: Mask) -> dict[str, Any]:
-    key, evidence, message = mask.finding(finding["key"], finding["evidence"], finding["message"])
-    return finding | {"key": key, "evidence": evidence, "message": message}
 
 
 def _clauses(checks: Sequence[CheckStatus]) -> list[str]:

@@ -72,7 +72,7 @@ def log_run(run: Run, mask: Mask) -> None:
         fields |= {"examined": result.examined, "violations": result.violations}
         if result.violations:
             fields["measures"] = result.measures
-            fields["findings"] = [shown(each, mask) for each in result.findings[:FINDINGS_LOGGED]]
+            fields["findings"] = [_shown(each, mask) for each in result.findings[:FINDINGS_LOGGED]]
         if result.notes:
             fields["notes"] = result.notes
     if run.error:
@@ -101,11 +101,9 @@ def log_transitions(transitions: Iterable[Transition], mask: Mask) -> None:
         _log.warning("transitions_not_logged", check=check, **cut)
 
 
-def shown(finding: Finding, mask: Mask | None = None) -> dict[str, Any]:
-    """A finding as JSON takes it; without a mask as it is."""
-    key, evidence, message = dict(finding.key), dict(finding.evidence), finding.message
-    if mask:
-        key, evidence, message = mask.finding(key, evidence, message)
+def _shown(finding: Finding, mask: Mask) -> dict[str, Any]:
+    """A finding as a line of the log has it."""
+    key, evidence, message = mask.finding(finding.key, finding.evidence, finding.message)
     return {"key": key, "message": message, "evidence": evidence}
 
 

@@ -16,15 +16,14 @@ from checks.contract import Check
 from checks.sql.catalog import nearest
 from checks.types import Severity
 from worker import status
-from worker.alerts.names import alert_of
-from worker.cli.printing import utc
 from worker.model.finding import FindingState
+from worker.model.run import StoredRun
 from worker.state import State, queries, runs
 from worker.state.queries import UNRESOLVED
-from worker.state.schema import Row
 from worker.status import CheckStatus, Detail, Known, Status
+from worker.status.as_json import finding_as_json, utc
 from worker.text.encode import dump
-from worker.web import formatting
+from worker.text.fields import fields
 from worker.web.server import Page
 
 Json = dict[str, Any]
@@ -157,10 +156,10 @@ def _page(memory: Connection, known: Known, wanted: _Wanted) -> Json:
         ),
         key=lambda each: (order.index(severities.get(each[0])), each[0]),
     )
-    rows = queries.page_of(memory, numbers, states, wanted.limit, wanted.offset)
+    found = queries.page_of(memory, numbers, states, wanted.limit, wanted.offset)
     unlisted = runs.unlisted(memory)
     return {
-        "findings": status.shown(known, rows),
+        "findings": [finding_as_json(each) for each in status.shown(known, found)],
         "total": sum(number for _, number in numbers),
         "limit": wanted.limit,
         "offset": wanted.offset,
@@ -201,7 +200,7 @@ def _database(each: status.DatabaseStatus) -> Json:
 
 
 def _summary(each: CheckStatus) -> Json:
-    check, run, latest = each.check, each.run or {}, each.latest
+    check, run, latest = each.check, each.run, each.latest
     result = latest and latest.result
     return {
         "name": check.name,
@@ -211,21 +210,21 @@ def _summary(each: CheckStatus) -> Json:
         "table": check.table,
         "severity": check.severity,
         "status": each.status,
-        "outcome": run.get("outcome"),
-        "scope": run.get("scope"),
-        "examined": run.get("examined"),
-        "violations": run.get("violations"),
-        "seconds": round(run["seconds"], 4) if run else None,
-        "error": run.get("error"),
+        "outcome": run and run.outcome,
+        "scope": run and run.scope,
+        "examined": run and run.examined,
+        "violations": run and run.violations,
+        "seconds": round(run.seconds, 4) if run else None,
+        "error": run and run.error,
         "permanent": latest and latest.permanent,
         "measures": dict(result.measures) if result else {},
         "notes": list(result.notes) if result else [],
         "counts": {state.value: each.counts.get(state, 0) for state in UNRESOLVED},
-        "started_at": utc(run.get("started_at")),
+        "started_at": run and utc(run.started_at),
         "answered_at": _moment(each.answered_at),
         "next_run": _moment(each.next_run),
         "interval_seconds": each.interval.total_seconds(),
-        "alert": alert_of(check.kind),
+        "alert": check.card.alert.name,
     }
 
 
@@ -234,21 +233,27 @@ def _detail(found: Detail) -> Json:
         **_summary(found.summary),
         "at": found.at.isoformat(),
         "rule": found.summary.check.rule,
-        "fields": dict(formatting.fields(found.summary.check)),
+        "fields": dict(fields(found.summary.check)),
         "look": found.look,
-        "findings": found.findings,
+        "findings": [finding_as_json(each) for each in found.findings],
         "listed": found.listed,
         "not_listed": found.unlisted,
-        "resolved": found.resolved,
+        "resolved": [finding_as_json(each) for each in found.resolved],
         "runs": [_run(each) for each in found.runs],
         "traffic": [dict(each.fields) for each in found.details],
     }
 
 
-def _run(row: Row) -> Json:
-    names = ("outcome", "scope", "examined", "violations", "error")
-    at, seconds = utc(row["started_at"]), round(row["seconds"], 4)
-    return {"started_at": at, "seconds": seconds, **{name: row[name] for name in names}}
+def _run(run: StoredRun) -> Json:
+    return {
+        "started_at": utc(run.started_at),
+        "seconds": round(run.seconds, 4),
+        "outcome": run.outcome,
+        "scope": run.scope,
+        "examined": run.examined,
+        "violations": run.violations,
+        "error": run.error,
+    }
 
 
 def _moment(at: datetime | None) -> str | None:

@@ -1,14 +1,10 @@
 """Values as pages put them into words: ages, durations, fields of a check."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any
-
-from pydantic import BaseModel
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from checks.contract import Check
-from checks.types import duration_text
 from worker.model.finding import FindingState
 from worker.state.queries import UNRESOLVED
 from worker.status import CheckStatus, Overview, Status
@@ -46,7 +42,6 @@ TONES: Mapping[Status, str] = {
 }
 """The colour of a status; it only repeats what sign and words say."""
 
-_LEFT_OUT = {"name", "kind", "database", "table", "severity", "confirmations", "interfaces"}
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
@@ -78,34 +73,14 @@ def ahead(moment: datetime | None, at: datetime) -> str:
     return f"in {span(left)}" if left >= 1 else "now"
 
 
-def fields(check: Check) -> Iterator[tuple[str, Any]]:
-    """What the configuration says of a check, beyond what every check has and what is default."""
-    for name in sorted(check.model_fields_set - _LEFT_OUT - {check.reads}):
-        value = getattr(check, name)
-        if value != type(check).model_fields[name].default:
-            yield name, _plain(value)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return {name: _plain(getattr(value, name)) for name in sorted(value.model_fields_set)}
-    if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(each) for each in value]
-    if isinstance(value, timedelta):
-        return duration_text(value)
-    return value if value is None or isinstance(value, int | float) else str(value)
-
-
 def findings(counts: Mapping[FindingState, int]) -> str:
     """How many findings there are, by state."""
     return ", ".join(f"{counts[each]:,} {each}" for each in UNRESOLVED if counts.get(each))
 
 
-def moment(text: str | None) -> datetime | None:
-    """A moment as programs read it."""
-    return datetime.fromisoformat(text) if text else None
+def moment(at: float | None) -> datetime | None:
+    """A moment of the state."""
+    return None if at is None else datetime.fromtimestamp(at, UTC)
 
 
 def tally(checks: Sequence[CheckStatus]) -> Mapping[Status, int]:

@@ -14,10 +14,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from checks.types import duration_text
 from worker import status
-from worker.alerts.names import alert_of
 from worker.state import State
 from worker.status import Known, Standby, Status
+from worker.text.fields import fields
 from worker.text.printable import visible, visible_characters
 from worker.web import formatting, runbooks
 from worker.web.server import Page
@@ -85,7 +86,7 @@ class Pages:
             found=found,
             check=check,
             each=found.summary,
-            alert=alert_of(check.kind),
+            alert=check.card.alert.name,
             details_shown=DETAILS_SHOWN,
             runs_shown=RUNS_SHOWN,
         )
@@ -161,6 +162,8 @@ def _environment() -> Environment:
     }
     made.globals |= {
         "words": formatting,
+        "duration_text": duration_text,
+        "fields": fields,
         "Status": Status,
         "version": version("reconciler"),
     }

@@ -45,6 +45,11 @@ class Chain(BaseModel):
     change: Identifier
     after: Identifier
 
+    @property
+    def columns(self) -> tuple[str, str, str]:
+        """All three."""
+        return self.before, self.change, self.after
+
     def is_off(self, rows: FromClause) -> ColumnElement[bool]:
         """Whether a row does not add up in itself; what is unknown does not."""
         before, change = cast(rows.c[self.before], _EXACT), cast(rows.c[self.change], _EXACT)

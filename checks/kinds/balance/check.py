@@ -15,24 +15,17 @@ from sqlalchemy import (
 )
 
 from checks.card import Alert, Card, Words
-from checks.contract import (
-    EVERYTHING,
-    SAMPLE,
-    Check,
-    CheckError,
-    Result,
-    Sources,
-    Window,
-)
+from checks.contract import EVERYTHING, SAMPLE, Result, Window
 from checks.kinds.balance import running_totals
 from checks.kinds.balance.chain import Chain
 from checks.kinds.balance.comparison import Comparison, Seen
 from checks.kinds.balance.inspection import look
 from checks.kinds.balance.sides import Part, Side, code, codes_are_unique, has_codes
 from checks.kinds.balance.statements import Ledger
+from checks.ports import Sources
+from checks.snapshot import Catalog, DatabaseCheck, Snapshot
 from checks.sql import catalog
 from checks.sql.inspection import Keys
-from checks.sql.timestamps import written
 from checks.types import Columns, Identifier, Severity
 from checks.watermark import Followed, Place, Reading, cursor_complaints
 
@@ -42,7 +35,7 @@ PAGE_ROWS = 8_000_000
 """Ledger rows of one snapshot of a complete run: what a small server reads in 20 s."""
 
 
-class Balance(Check):
+class Balance(DatabaseCheck):
     """Whether, in each group, the sums of the ledger rows are the amounts of the balance rows.
 
     And whether the ledger rows of a group that has one balance row chain, in the order of their
@@ -101,9 +94,24 @@ class Balance(Check):
         return ", ".join(f"{amount} = SUM({posted})" for amount, posted in self.sums.items())
 
     @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """What is not compared, and what only a complete run compares."""
+        found = []
+        if self.empty_allowed:
+            found.append("balances of 0 without ledger rows")
+        if self.chain is None:
+            found.append("whether ledger rows follow one on the other: no `chain` is declared")
+        else:
+            found.append("how rows chain in a group with several balance rows")
+        if self.ledger_cursor and not self.changed_at:
+            unseen = "balances changed without a ledger row: only the complete run sees them"
+            found.append(f"in incremental runs of a large ledger, {unseen}")
+        return tuple(found)
+
+    @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """Keys and amounts of both sides."""
-        chained = (self.chain.before, self.chain.change, self.chain.after) if self.chain else ()
+        chained = self.chain.columns if self.chain else ()
         times = filter(None, (self.ledger_written_at,))
         own = (self.ledger_primary_key, *times, *self.postings_by, *self.sums.values(), *chained)
         return {
@@ -119,31 +127,31 @@ class Balance(Check):
         """A cursor that cannot be followed, and columns that cannot be compared."""
         if self.ledger_cursor:
             yield from cursor_complaints(connection, self.ledger, self.ledger_cursor)
-        yield from self._mismatches(connection)
+        yield from super().complaints(connection)
 
     def look(self, keys: Keys = ()) -> str | None:
         """The sums of both sides, and the first ledger row that does not follow on another."""
-        return look(self, keys)
+        return look(self._ledger({}), keys)
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Add up and compare every group, or those that have new ledger rows.
 
         A complete run of a large ledger reads it in several snapshots, each of some groups.
         """
-        with sources.snapshot(self.database) as connection:
-            comparison = self._comparison(connection)
+        with self.snapshot(sources, window) as snapshot:
+            comparison = self._comparison(snapshot)
             followed = Followed(
                 *(self.ledger, self.ledger_cursor, self.ledger_written_at), key=self.postings_by
             )
-            reading = followed.read(connection, window, "ledger")
+            reading = followed.read(snapshot, "ledger")
             if reading.begin is not None:
-                seen, kept = self._news(comparison, window, reading.begin)
+                seen, kept = self._news(comparison, snapshot, reading.begin)
                 return self._result(seen, reading, kept)
             pages = self._pages(comparison)
             seen = self._page(comparison, 0, pages)
         for page in range(1, pages):
-            with sources.snapshot(self.database) as connection:
-                seen.add(self._page(self._comparison(connection), page, pages))
+            with self.snapshot(sources, window) as snapshot:
+                seen.add(self._page(self._comparison(snapshot), page, pages))
         return self._result(seen, reading, None)
 
     @property
@@ -151,43 +159,37 @@ class Balance(Check):
         """The ledger's columns for `by`."""
         return self.ledger_by or self.by
 
-    def _comparison(self, connection: Connection) -> Comparison:
-        found = {t: catalog.require(connection, t, names) for t, names in self.needs.items()}
-        if complaint := next(self._mismatches(connection), None):
-            raise CheckError(complaint, permanent=True)
+    def _comparison(self, snapshot: Snapshot) -> Comparison:
+        return Comparison(snapshot.connection, self._ledger(snapshot.columns))
+
+    def _ledger(self, columns: Catalog) -> Ledger:
         postings = Side(
             *(self.ledger, self.ledger_primary_key, self.postings_by),
             tuple(self.sums.values()),
-            found[self.ledger],
+            columns.get(self.ledger, {}),
         )
-        balances = Side(self.table, self.primary_key, self.by, tuple(self.sums), found[self.table])
-        ledger = Ledger(postings, balances, self.chain, self.empty_allowed)
-        return Comparison(connection, ledger)
+        balances = Side(
+            *(self.table, self.primary_key, self.by),
+            tuple(self.sums),
+            columns.get(self.table, {}),
+        )
+        return Ledger(postings, balances, self.chain, self.empty_allowed)
 
-    def _mismatches(self, connection: Connection) -> Iterator[str]:
-        mine = catalog.columns(connection, self.table)
-        theirs = catalog.columns(connection, self.ledger)
+    def doubts(self, snapshot: Snapshot) -> Iterator[str]:
+        """Columns that cannot be compared, added up or told apart."""
+        mine, theirs = snapshot.columns[self.table], snapshot.columns[self.ledger]
         for one, other in zip(self.by, self.postings_by, strict=True):
-            if (
-                one in mine
-                and other in theirs
-                and (why := catalog.unlike(mine[one], theirs[other]))
-            ):
+            if why := catalog.unlike(mine[one], theirs[other]):
                 yield f"{self.table}.{one} cannot be compared with {self.ledger}.{other}: {why}"
-        chained = (self.chain.before, self.chain.change, self.chain.after) if self.chain else ()
+        chained = self.chain.columns if self.chain else ()
         yield from _fractions(self.table, mine, self.sums)
         yield from _fractions(self.ledger, theirs, (*self.sums.values(), *chained))
-        keys = {self.table: (self.primary_key, *self.by)}
-        keys[self.ledger] = (self.ledger_primary_key, *self.postings_by)
-        for table, found in ((self.table, mine), (self.ledger, theirs)):
-            for name in dict.fromkeys(keys[table]):
-                if name in found and found[name].is_elusive:
-                    yield f"{table}.{name} is {found[name].type}: no value of it is found again"
-        own = theirs.get(self.ledger_primary_key)
-        if self.ledger_cursor and own and own.is_moment:
+        yield from _elusive(self.table, mine, (self.primary_key, *self.by))
+        yield from _elusive(self.ledger, theirs, (self.ledger_primary_key, *self.postings_by))
+        own = theirs[self.ledger_primary_key]
+        if self.ledger_cursor and own.is_moment:
             yield f"{self.ledger}.{self.ledger_primary_key} is {own.type}: rows chain by number"
-        changed = mine.get(self.changed_at or "")
-        if changed and not changed.is_moment:
+        if self.changed_at and not (changed := mine[self.changed_at]).is_moment:
             yield f"{self.table}.{self.changed_at} is {changed.type}, and tells no time"
 
     def _pages(self, comparison: Comparison) -> int:
@@ -223,21 +225,19 @@ class Balance(Check):
         return comparison.look(part(ledger.postings), part(ledger.balances), narrow=narrow)
 
     def _news(
-        self, comparison: Comparison, window: Window, begin: Place
+        self, comparison: Comparison, snapshot: Snapshot, begin: Place
     ) -> tuple[Seen, running_totals.Kept]:
         """Every group with new ledger rows, those known to be wrong, those whose sums are kept."""
         connection, ledger = comparison.connection, comparison.ledger
-        names = set(self.by)
-        known = [tuple(key[n] for n in self.by) for key in window.known if set(key) == names]
-        before = running_totals.Kept.restored(window.cursor, int(begin))
+        before = running_totals.Kept.restored(snapshot.window.cursor, int(begin))
         kept = running_totals.advance(connection, ledger, before, int(begin))
         doubtful = dict.fromkeys(
-            (*known, *(key for key in before.groups if key not in kept.groups))
+            (*snapshot.known(self.by), *(key for key in before.groups if key not in kept.groups))
         )
         findings = comparison.judge(list(doubtful))
         seen = Seen(0, len(findings), findings)
         left_out = list(dict.fromkeys((*doubtful, *kept.groups)))
-        new = ledger.touched(begin, left_out, self._changed(comparison, window))
+        new = ledger.touched(begin, left_out, self._changed(snapshot))
         seen.add(
             comparison.look(
                 ledger.in_groups(ledger.postings, new),
@@ -251,13 +251,14 @@ class Balance(Check):
             kept = running_totals.with_new(connection, ledger, kept, new, wrong)
         return seen, kept
 
-    def _changed(self, comparison: Comparison, window: Window) -> tuple[str, str] | None:
+    def _changed(self, snapshot: Snapshot) -> tuple[str, str] | None:
         """Since when balances are looked at that changed, as their column writes it."""
+        window = snapshot.window
         if self.changed_at is None or window.cursor is None:
             return None
         before = datetime.fromtimestamp(window.cursor["ledger"]["marks"][-1][0], UTC)
-        column = comparison.ledger.balances.found[self.changed_at]
-        return self.changed_at, written(before - window.overlap, column, window.zone)
+        since = snapshot.written(before - window.overlap, self.table, self.changed_at)
+        return self.changed_at, since
 
     def _result(self, seen: Seen, reading: Reading, kept: running_totals.Kept | None) -> Result:
         whole = len(seen.findings) == seen.violations <= SAMPLE
@@ -276,5 +277,13 @@ def _fractions(
     table: str, found: Mapping[str, catalog.Column], names: Iterable[str]
 ) -> Iterator[str]:
     for name in dict.fromkeys(names):
-        if name in found and not found[name].is_whole:
+        if not found[name].is_whole:
             yield f"{table}.{name} is {found[name].type}: amounts are whole numbers"
+
+
+def _elusive(
+    table: str, found: Mapping[str, catalog.Column], names: Iterable[str]
+) -> Iterator[str]:
+    for name in dict.fromkeys(names):
+        if found[name].is_elusive:
+            yield f"{table}.{name} is {found[name].type}: no value of it is found again"

@@ -25,7 +25,8 @@ from checks.contract import SAMPLE, Evidence, Finding
 from checks.kinds.balance import running_totals
 from checks.kinds.balance.sides import Part, Side
 from checks.kinds.balance.statements import Ledger, same_group
-from checks.sql.statements import labelled, numbered, scalar
+from checks.sql.statements import labelled, numbered
+from checks.sql.values import scalar
 
 Key = tuple[Any, ...]
 

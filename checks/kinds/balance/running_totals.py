@@ -10,10 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Subquery, and_, case, func, select
 
-from checks.contract import Cursor
 from checks.kinds.balance.sides import Part, Side
 from checks.kinds.balance.statements import Ledger
-from checks.sql.statements import among, numbered, rows_of, scalar
+from checks.ports import Cursor
+from checks.sql.statements import among, numbered, rows_of
+from checks.sql.values import scalar
 
 Key = tuple[Any, ...]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, func, select, union
 
-from checks.kinds.duplicates.prefilter import weights
 from checks.sql import catalog
-from checks.sql.statements import as_bytes, rows_of
+from checks.sql.functions import as_bytes, weights
+from checks.sql.statements import rows_of
 
 Built = ColumnElement[Any]
 Part = Callable[[FromClause], tuple[FromClause, ColumnElement[bool]]]
@@ -24,11 +24,12 @@ class Side:
     by: tuple[str, ...]
     amounts: tuple[str, ...]
     found: Mapping[str, catalog.Column]
+    """What the catalog says of its columns; nothing where no database is asked."""
 
-    def rows(self, *more: str) -> FromClause:
-        """The table's rows."""
+    def rows(self, *more: str, name: str | None = None) -> FromClause:
+        """The table's rows, with more columns, under a name of theirs."""
         names = (self.primary_key, *self.by, *self.amounts, *more)
-        return rows_of(self.table, names).alias(f"rows_{self.table}")
+        return rows_of(self.table, names).alias(name or f"rows_{self.table}")
 
     def groups(self, rows: FromClause, *, narrow: bool) -> list[Built]:
         """What rows are grouped by; `narrow` puts a number in the place of a text.

@@ -55,7 +55,7 @@ class Ledger:
         """
         own = side is self.postings
         chain = self.chain if own else None
-        rows = side.rows(*((chain.before, chain.change, chain.after) if chain else ()))
+        rows = side.rows(*(chain.columns if chain else ()))
         source, condition = part(rows)
         groups, ids = side.groups(rows, narrow=narrow), rows.c[side.primary_key]
         amounts = [rows.c[name] for name in side.amounts]
@@ -158,7 +158,7 @@ class Ledger:
         """Each ledger row's `before`, and the `after` of the row before it in its group."""
         chain = self.chain
         assert chain  # noqa: S101 - asked for only where there is one
-        rows = self.postings.rows(chain.before, chain.change, chain.after)
+        rows = self.postings.rows(*chain.columns)
         source, condition = part(rows)
         groups, ids = self.postings.groups(rows, narrow=narrow), rows.c[self.postings.primary_key]
         previous = chain.previous(rows, groups, ids)

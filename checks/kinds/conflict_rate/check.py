@@ -8,16 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from checks.card import Card, Words
-from checks.contract import (
-    EVERYTHING,
-    SAMPLE,
-    Check,
-    CheckError,
-    Finding,
-    Result,
-    Sources,
-    Window,
-)
+from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Finding, Result, Window
 from checks.http_log.counts import Counts, Route
 from checks.http_log.routes import Routes, shape
 from checks.keys.interfaces import Interface
@@ -27,7 +18,8 @@ from checks.kinds.conflict_rate.exported import ALERT, DETAILS, FAMILIES, Traffi
 from checks.kinds.conflict_rate.promql import Queries
 from checks.kinds.conflict_rate.tally import LATE, USUAL_DAYS, Spans, Tally
 from checks.kinds.conflict_rate.thresholds import Limits, Observed, breaches, findings
-from checks.types import Duration, Ratio, Slug
+from checks.ports import Sources, SourceType
+from checks.types import Duration, Ratio, Slug, duration_text
 
 ENOUGH_LINES = 100
 """Lines after which a log without one request is taken for one that is read wrongly."""
@@ -84,6 +76,20 @@ class ConflictRate(Check):
         return self
 
     @property
+    def source_type(self) -> SourceType:
+        """A Prometheus server where it says what to ask, else an access log."""
+        return SourceType.PROMETHEUS if self.queries else SourceType.ACCESS_LOG
+
+    def unfit_source(self, found: SourceType) -> str | None:
+        """Whether `queries` is missing, or too much."""
+        return {
+            SourceType.ACCESS_LOG: f"{self.source} is an access log, and is not asked:"
+            " queries is for a Prometheus server",
+            SourceType.PROMETHEUS: f"{self.source} is a Prometheus server:"
+            " queries says what it is asked, and is missing",
+        }.get(found)
+
+    @property
     def cursor_owner(self) -> str:
         """The source: other limits or routes are no reason to count anything twice."""
         return f"{self.kind} of {self.source}"
@@ -93,6 +99,12 @@ class ConflictRate(Check):
         """The limits."""
         short, long = (int(each.total_seconds()) for each in (self.short, self.long))
         return f"409 in {self.limit:.3g} of {short} s, {self.long_limit:.3g} of {long} s at most"
+
+    @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """Routes with few requests."""
+        spans = f"{duration_text(self.short)} or {duration_text(self.long)}"
+        return (f"the ratio of a route with fewer than {self.minimum} requests in {spans}",)
 
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:

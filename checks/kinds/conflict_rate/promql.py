@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
-from checks.contract import Answer, CheckError, Prometheus
+from checks.contract import CheckError
 from checks.http_log.counts import CODES, OTHER, Counts, Route, Seen
 from checks.http_log.formats import METHODS, OTHER_METHOD
+from checks.ports import Answer, Prometheus
 
 WINDOW = "{window}"
 """What a query has in place of a duration. PromQL is full of other braces, which stay."""

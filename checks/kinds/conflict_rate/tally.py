@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from checks.contract import Block
 from checks.http_log.counts import CODES, CONFLICT, KEY_MISSING, KEY_REUSED, OTHER, Route, Seen
 from checks.http_log.formats import OTHER_METHOD, WRITES, Batch, Request, Told
 from checks.http_log.routes import Routes
 from checks.kinds.conflict_rate.retry_storms import Repeats
 from checks.kinds.conflict_rate.sliding_window import Ring, listed, restored
+from checks.ports import Block
 
 SHORT_SLOTS, LONG_SLOTS, USUAL_DAYS = 5, 12, 7
 DAY = 86_400

@@ -1,14 +1,15 @@
 """`duplicates`: no two rows share a key."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     FromClause,
     RowMapping,
     Select,
+    Subquery,
     TableClause,
     and_,
     case,
@@ -21,17 +22,7 @@ from sqlalchemy import (
 )
 
 from checks.card import Alert, Card, Phrase, SchemaFacts, Section, Words
-from checks.contract import (
-    EVERYTHING,
-    SAMPLE,
-    Check,
-    Evidence,
-    Finding,
-    Result,
-    Scalar,
-    Sources,
-    Window,
-)
+from checks.contract import EVERYTHING, SAMPLE, Evidence, Finding, Result, Scalar, Window
 from checks.kinds.duplicates.prefilter import (
     candidates,
     goes_by_hash,
@@ -39,10 +30,14 @@ from checks.kinds.duplicates.prefilter import (
     may_repeat,
     shortened,
 )
+from checks.ports import Sources
+from checks.snapshot import DatabaseCheck, Snapshot
 from checks.sql import catalog
+from checks.sql.functions import as_bytes, shown, without_index
 from checks.sql.inspection import MOST_ROWS, Keys, chosen, fitting, having
 from checks.sql.render import render
-from checks.sql.statements import as_bytes, row_estimate, rows_of, scalar, shown, without_index
+from checks.sql.statements import row_estimate, rows_of
+from checks.sql.values import scalar
 from checks.types import Columns, Identifier, Severity
 
 Built = ColumnElement[Any]
@@ -50,9 +45,19 @@ Built = ColumnElement[Any]
 MOST_ROWS_OF_A_GROUP = 10
 """Row ids that a finding lists for one group; its row count is exact all the same."""
 
-
 GROUPS_IN_FULL = 20
 """Groups whose rows are looked up one by one; of further ones the first and the last is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Grouping:
+    """How the groups of several rows are found."""
+
+    rows: FromClause
+    """The rows with their keys and ids."""
+    source: FromClause
+    """The same, or those of them whose keys may repeat."""
+    keys: Sequence[Built]
 
 
 SHARED = Words(
@@ -71,7 +76,7 @@ def phrases(evidence: Mapping[str, object]) -> Iterator[Phrase]:
         yield Phrase(SPELLED, {"spellings": spellings})
 
 
-class Duplicates(Check):
+class Duplicates(DatabaseCheck):
     """Whether any two rows are equal in all key columns, under the columns' collations.
 
     Rows whose key columns are all NULL have no key and are left to `blank`. Otherwise NULL counts
@@ -100,6 +105,12 @@ class Duplicates(Check):
     columns: Columns
     primary_key: Identifier
     nulls: Literal["equal", "distinct"] = "equal"
+
+    @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """Rows that have no key."""
+        which = "all" if self.nulls == "equal" else "any"
+        return (f"rows with NULL in {which} of {', '.join(self.columns)}: they have no key",)
 
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
@@ -147,27 +158,12 @@ class Duplicates(Check):
 
         A unique index is no proof: with `unique_checks=0` InnoDB takes duplicates under one.
         """
-        with sources.snapshot(self.database) as connection:
-            found = catalog.require(connection, self.table, self.needs[self.table])
-            rows = rows_of(self.table, self.needs[self.table])
-            order = index_order(connection, self.table, self.columns)
-            keys: list[Built] = [rows.c[name] for name in order or self.columns]
-            among: FromClause = rows
-            grouped: FromClause = rows
-            # Most runs end with this look: to compute spellings takes eight times as long.
-            if not order and goes_by_hash(connection, self.table, self.columns, found):
-                is_any = may_repeat(connection, rows, self.columns, self.primary_key, found)
-                among = candidates(rows, self.columns, found)
-            else:
-                if not order and connection.dialect.name == "sqlite":
-                    grouped = among = shortened(connection, rows, self._texts(found))
-                    codes = {f"code_{name}": name for name in self.columns}
-                    keys = [among.c[code if code in among.c else n] for code, n in codes.items()]
-                first = self._repeated(among, keys, literal(1)).limit(1)
-                is_any = connection.scalar(first) is not None
-            worst = self._worst_groups(connection, grouped, among, keys, found) if is_any else ()
-            findings = self._describe(connection, rows, found, worst)
-            examined = row_estimate(connection, self.table)
+        rows = rows_of(self.table, self.needs[self.table])
+        with self.snapshot(sources) as snapshot:
+            grouping = self._grouping(rows, snapshot)
+            worst = self._worst_groups(grouping, snapshot) if grouping else ()
+            findings = self._findings(rows, snapshot, worst)
+            examined = row_estimate(snapshot.connection, self.table)
         total = worst[0] if worst else {}
         measures = {
             "groups": int(total.get("all_groups", 0)),
@@ -176,32 +172,48 @@ class Duplicates(Check):
         }
         return Result(examined, measures["groups"], findings, measures)
 
-    def _repeated(self, among: FromClause, keys: Sequence[Built], *columns: Built) -> Select[Any]:
+    def _grouping(self, rows: TableClause, snapshot: Snapshot) -> _Grouping | None:
+        """How groups of several rows are found; None when there are none.
+
+        Most runs end with this: to compute spellings takes eight times as long.
+        """
+        connection, found = snapshot.connection, snapshot.columns[self.table]
+        order = index_order(connection, self.table, self.columns)
+        grouping = _Grouping(rows, rows, [rows.c[name] for name in order or self.columns])
+        if not order and goes_by_hash(connection, self.table, self.columns, found):
+            if not may_repeat(connection, rows, self.columns, self.primary_key, found):
+                return None
+            return replace(grouping, source=candidates(rows, self.columns, found))
+        if not order and snapshot.is_sqlite:
+            grouping = self._shortened(rows, snapshot)
+        first = self._repeated(grouping.source, grouping.keys, literal(1)).limit(1)
+        return None if connection.scalar(first) is None else grouping
+
+    def _shortened(self, rows: TableClause, snapshot: Snapshot) -> _Grouping:
+        short = shortened(snapshot.connection, rows, self._texts(snapshot))
+        codes = {f"code_{name}": name for name in self.columns}
+        keys = [short.c[code if code in short.c else name] for code, name in codes.items()]
+        return _Grouping(short, short, keys)
+
+    def _repeated(self, source: FromClause, keys: Sequence[Built], *columns: Built) -> Select[Any]:
         """The groups of several rows; sorts by nothing but the key, so that an index serves."""
         combine = or_ if self.nulls == "equal" else and_
         return (
             select(*columns)
-            .select_from(among)
+            .select_from(source)
             .where(combine(*(key.is_not(None) for key in keys)))
             .group_by(*keys)
             .having(func.count() > 1)
         )
 
-    def _worst_groups(
-        self,
-        connection: Connection,
-        rows: FromClause,
-        among: FromClause,
-        keys: Sequence[Built],
-        found: Mapping[str, catalog.Column],
-    ) -> Sequence[RowMapping]:
+    def _worst_groups(self, grouping: _Grouping, snapshot: Snapshot) -> Sequence[RowMapping]:
         """The groups with most rows, each carrying the totals over all groups."""
-        texts = self._texts(found)
-        ids = rows.c[self.primary_key]
-        spelled = [func.min(as_bytes(rows.c[n])) != func.max(as_bytes(rows.c[n])) for n in texts]
+        rows, found = grouping.rows, snapshot.columns[self.table]
+        ids, texts = rows.c[self.primary_key], [rows.c[name] for name in self._texts(snapshot)]
+        spelled = [func.min(as_bytes(each)) != func.max(as_bytes(each)) for each in texts]
         groups = self._repeated(
-            among,
-            keys,
+            grouping.source,
+            grouping.keys,
             *(_one_of(rows.c[name], found[name]).label(f"key_{name}") for name in self.columns),
             func.count().label("size"),
             func.min(ids).label("first_id"),
@@ -218,68 +230,65 @@ class Duplicates(Check):
             .order_by(groups.c.size.desc(), groups.c.first_id)
             .limit(SAMPLE)
         )
-        return connection.execute(statement).mappings().all()
+        return snapshot.connection.execute(statement).mappings().all()
 
-    def _texts(self, found: Mapping[str, catalog.Column]) -> list[str]:
-        return [name for name in self.columns if found[name].is_text]
+    def _texts(self, snapshot: Snapshot) -> list[str]:
+        return [name for name in self.columns if snapshot.described(self.table, name).is_text]
 
-    def _describe(
-        self,
-        connection: Connection,
-        rows: TableClause,
-        found: Mapping[str, catalog.Column],
-        worst: Sequence[RowMapping],
+    def _findings(
+        self, rows: TableClause, snapshot: Snapshot, worst: Sequence[RowMapping]
     ) -> tuple[Finding, ...]:
         if not worst:
             return ()
         members: list[list[RowMapping]] = []
         # Keys that may be long are not sent back to find their rows: the server takes no packet
         # of any length. Each group's first and last row are known all the same.
-        if not any(found[name].is_long for name in self.columns):
-            members = self._members(connection, rows, self._texts(found), worst[:GROUPS_IN_FULL])
+        if not any(snapshot.described(self.table, name).is_long for name in self.columns):
+            members = self._members(rows, snapshot, worst[:GROUPS_IN_FULL])
         members += [[] for _ in worst[len(members) :]]
-        first = self._first_rows(connection, rows, found, worst)
+        first = self._first_rows(rows, snapshot, worst)
         return tuple(
             self._finding(group, first.get(group["first_id"], group), rows_of_it)
             for group, rows_of_it in zip(worst, members, strict=True)
         )
 
     def _first_rows(
-        self,
-        connection: Connection,
-        rows: TableClause,
-        found: Mapping[str, catalog.Column],
-        worst: Sequence[RowMapping],
+        self, rows: TableClause, snapshot: Snapshot, worst: Sequence[RowMapping]
     ) -> dict[Scalar, RowMapping]:
         """Each group's first row by its id; a group is called by the key as that row spells it.
 
         So it stays the same finding when it grows, and when more groups come to the sample.
         """
-        own = rows.c[self.primary_key]
-        key = (shown(rows.c[n], found[n]).label(f"key_{n}") for n in self.columns)
+        own, found = rows.c[self.primary_key], snapshot.columns[self.table]
+        key = (shown(rows.c[name], found[name]).label(f"key_{name}") for name in self.columns)
         statement = select(own.label("first_id"), *key).where(
             own.in_([group["first_id"] for group in worst])
         )
-        return {row["first_id"]: row for row in connection.execute(statement).mappings()}
+        return {row["first_id"]: row for row in snapshot.connection.execute(statement).mappings()}
 
     def _members(
-        self,
-        connection: Connection,
-        rows: TableClause,
-        texts: list[str],
-        worst: Sequence[RowMapping],
+        self, rows: TableClause, snapshot: Snapshot, worst: Sequence[RowMapping]
     ) -> list[list[RowMapping]]:
         """Rows of each group, as the database sees them: keys are never compared in Python.
 
         Those that spell the key in a new way come first.
         """
+        texts = self._texts(snapshot)
         matches = [
             and_(*(self._matches(rows, name, group, texts) for name in self.columns))
             for group in worst
         ]
         number = case(*((match, n) for n, match in enumerate(matches))).label("number")
         own = [rows.c[name].label(f"row_{name}") for name in self.needs[self.table]]
-        found = select(number, *own).where(or_(*matches)).subquery()
+        places = self._places(select(number, *own).where(or_(*matches)).subquery(), texts)
+        statement = select(places).where(places.c.place <= MOST_ROWS_OF_A_GROUP)
+        members: list[list[RowMapping]] = [[] for _ in worst]
+        for row in snapshot.connection.execute(statement.order_by(places.c.place)).mappings():
+            members[row["number"]].append(row)
+        return members
+
+    def _places(self, found: Subquery, texts: Sequence[str]) -> Subquery:
+        """Rows with their `place` in their group."""
         ids = found.c[f"row_{self.primary_key}"]
         spelling = [as_bytes(found.c[f"row_{name}"]) for name in texts]
         turn = func.row_number().over(partition_by=[found.c.number, *spelling], order_by=ids)
@@ -287,12 +296,7 @@ class Duplicates(Check):
         place = func.row_number().over(
             partition_by=turns.c.number, order_by=[turns.c.turn, turns.c[ids.name]]
         )
-        places = select(turns, place.label("place")).subquery()
-        statement = select(places).where(places.c.place <= MOST_ROWS_OF_A_GROUP)
-        members: list[list[RowMapping]] = [[] for _ in worst]
-        for row in connection.execute(statement.order_by(places.c.place)).mappings():
-            members[row["number"]].append(row)
-        return members
+        return select(turns, place.label("place")).subquery()
 
     def _matches(
         self, rows: TableClause, name: str, group: RowMapping, texts: list[str]

@@ -17,12 +17,10 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
 from checks.sql import catalog
-from checks.sql.statements import ALL_ROWS, abridged
+from checks.sql.functions import abridged, weights
+from checks.sql.statements import ALL_ROWS
 
 MANY_ROWS = 100_000
 """Estimated rows above which grouping without an index goes by hash.
@@ -33,23 +31,6 @@ The server would group long texts in a temporary table on disk: on 1,000,000 row
 
 
 _THREE = 3
-
-
-class weights(FunctionElement[bytes]):  # noqa: N801 - reads as SQL
-    """A text as bytes that are the same for all texts equal to it under the column's collation.
-
-    The server's own sort weights. Those of trailing spaces go, as a padding collation ignores them
-    (and whatever has the weight of a space); that more texts then share a value does no harm here.
-    """
-
-    inherit_cache = True
-
-
-@compiles(weights, "mysql")
-def _weights(element: weights, compiler: SQLCompiler, **kw: Any) -> str:
-    text = compiler.process(element.clauses, **kw)
-    space = f"WEIGHT_STRING(LEFT(CONCAT(' ', {text}), 1))"
-    return f"TRIM(TRAILING {space} FROM WEIGHT_STRING({text}))"
 
 
 def index_order(

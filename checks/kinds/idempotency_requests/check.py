@@ -3,20 +3,24 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from sqlalchemy import ColumnElement, Connection, TableClause, and_, func, select
 
 from checks.card import Card, Family, Sample, Words
-from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Finding, Result, Sources, Window
+from checks.contract import EVERYTHING, SAMPLE, Finding, Result, Window
 from checks.http_log.routes import template
-from checks.kinds.idempotency_requests.inspection import NO_PATH, SHOWN_DIGEST, differ, look
-from checks.sql import catalog, timestamps
+from checks.kinds.idempotency_requests.inspection import NO_PATH, SHOWN_DIGEST, RequestTable, look
+from checks.ports import Sources
+from checks.snapshot import DatabaseCheck, Snapshot
+from checks.sql import catalog
+from checks.sql.functions import as_bytes, shown
 from checks.sql.inspection import Keys
-from checks.sql.statements import as_bytes, counted, rows_of, scalar, shown
-from checks.types import Duration, Identifier, Ratio, Slug
+from checks.sql.statements import counted, rows_of
+from checks.sql.values import scalar
+from checks.types import Duration, Identifier, Ratio, Slug, duration_text
 
 MOST_PATHS = 50_000
 """Different paths that one question takes apart; the rest, the least asked for, is left out."""
@@ -34,19 +38,17 @@ REQUESTS = Family(
 
 @dataclass(slots=True)
 class _Seen:
-    """What a run has seen so far."""
+    """What a run reads, and what it has seen so far."""
 
-    connection: Connection
-    at: datetime
-    found: Mapping[str, catalog.Column]
-    window: Window
+    snapshot: Snapshot
+    rows: TableClause
     findings: list[Finding] = field(default_factory=list)
     measures: dict[str, int] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
-class IdempotencyRequests(Check):
+class IdempotencyRequests(DatabaseCheck):
     """Whether handlers of idempotent requests end, mostly well, and no key means two requests.
 
     Conflicts leave no row in the table: `conflict_rate` sees them.
@@ -99,6 +101,19 @@ class IdempotencyRequests(Check):
         return f"{self.most_failed:.4g} of a path's requests in {minutes:g} min failed at most"
 
     @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """Paths with few requests, and what is not asked."""
+        span = duration_text(self.window)
+        found = [
+            f"failures of a path with fewer than {self.minimum} requests in {span}",
+            "keys that are NULL",
+            "requests refused with 409: they leave no row, and `conflict_rate` counts them",
+        ]
+        if self.processing_limit is None:
+            found.append("how long requests are processed: no `processing_limit` is declared")
+        return tuple(found)
+
+    @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The columns that the table is read by."""
         own = (self.primary_key, self.key, self.path, self.hash, self.status, self.written_at)
@@ -107,52 +122,62 @@ class IdempotencyRequests(Check):
 
     def complaints(self, connection: Connection) -> Iterator[str]:
         """A column that holds no time, and statuses that no row ever has."""
-        found = catalog.columns(connection, self.table)
-        yield from self._doubts(found)
-        described = found[self.status]
+        yield from super().complaints(connection)
+        described = catalog.columns(connection, self.table)[self.status]
         for status in self.statuses if described.members else ():
             if not described.may_be(status):
                 yield f"statuses: {self.status} is {described.type}, never {status!r}"
 
-    def _doubts(self, found: Mapping[str, catalog.Column]) -> Iterator[str]:
-        if not found[self.written_at].is_moment:
-            yield f"written_at {self.written_at} is {found[self.written_at].type}, and no time"
+    def doubts(self, snapshot: Snapshot) -> Iterator[str]:
+        """A column that holds no time."""
+        described = snapshot.described(self.table, self.written_at)
+        if not described.is_moment:
+            yield f"written_at {self.written_at} is {described.type}, and no time"
 
     def look(self, keys: Keys = ()) -> str | None:
         """The requests of some paths or of reused keys; without keys how many there are."""
-        return look(self, keys)
+        return look(self._requests, keys)
+
+    @property
+    def _requests(self) -> RequestTable:
+        return RequestTable(
+            table=self.table,
+            primary_key=self.primary_key,
+            key=self.key,
+            scope=self.scope,
+            path=self.path,
+            hash=self.hash,
+            status=self.status,
+            written_at=self.written_at,
+            failed=self.failed,
+            processing=self.processing,
+        )
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Look at the whole table: it holds some days' requests."""
-        with sources.snapshot(self.database) as connection:
-            found = catalog.require(connection, self.table, self.needs[self.table])
-            if complaint := next(self._doubts(found), None):
-                raise CheckError(complaint, permanent=True)
-            seen = _Seen(connection, timestamps.now(connection), found, window)
-            rows = rows_of(self.table, self.needs[self.table])
-            examined = self._count(rows, seen)
-            self._look_at_processing(rows, seen)
-            self._look_at_window(rows, seen)
-            reused = self._look_for_reuse(rows, seen)
-        violations = len(seen.findings) + max(reused - SAMPLE, 0)
-        findings = tuple(seen.findings[:SAMPLE])
+        with self.snapshot(sources, window) as snapshot:
+            _ = snapshot.now  # before the rows are read
+            seen = _Seen(snapshot, rows_of(self.table, self.needs[self.table]))
+            examined = self._count(seen)
+            self._look_at_processing(seen)
+            self._look_at_window(seen)
+            further = self._look_for_reuse(seen)
         return Result(
             examined,
-            violations,
-            findings,
+            len(seen.findings) + further,
+            tuple(seen.findings[:SAMPLE]),
             seen.measures,
             tuple(seen.notes),
             samples=tuple(seen.samples),
         )
 
-    def _count(self, rows: TableClause, seen: _Seen) -> int:
+    def _count(self, seen: _Seen) -> int:
         """Rows by status, and retries; the rows in all."""
-        number = func.count()
-        of_status = [counted(rows.c[self.status] == each, each) for each in self.statuses]
-        columns: list[ColumnElement[Any]] = [number, *of_status]
+        column = seen.rows.c[self.status]
+        columns: list[Row] = [func.count(), *(counted(column == s, s) for s in self.statuses)]
         if self.retries:
-            columns.append(func.coalesce(func.sum(rows.c[self.retries]), 0))
-        total, *counts = seen.connection.execute(select(*columns)).one()
+            columns.append(func.coalesce(func.sum(seen.rows.c[self.retries]), 0))
+        total, *counts = seen.snapshot.connection.execute(select(*columns)).one()
         if self.retries:
             seen.measures["retries"] = int(counts.pop())
         named = dict(zip(self.statuses, map(int, counts), strict=True))
@@ -161,19 +186,19 @@ class IdempotencyRequests(Check):
         seen.samples = [Sample(REQUESTS, (status,), count) for status, count in named.items()]
         return int(total)
 
-    def _look_at_processing(self, rows: TableClause, seen: _Seen) -> None:
-        time: Row = rows.c[self.written_at]
-        passing = rows.c[self.status] == self.processing
-        oldest = seen.connection.scalar(select(func.min(time)).where(passing))
+    def _look_at_processing(self, seen: _Seen) -> None:
+        time: Row = seen.rows.c[self.written_at]
+        passing = seen.rows.c[self.status] == self.processing
+        oldest = seen.snapshot.connection.scalar(select(func.min(time)).where(passing))
         if (seconds := self._age(oldest, seen)) is not None:
             seen.measures["oldest_processing_seconds"] = max(seconds, 0)
         if self.processing_limit is None:
             return
-        late = timestamps.longer_ago(
-            time, seen.found[self.written_at], seen.window.zone, seen.at, self.processing_limit
+        late = seen.snapshot.longer_ago(
+            seen.rows, self.table, self.written_at, self.processing_limit
         )
         counts = (func.count(), func.count(), func.min(time))
-        for path, (number, _, first) in self._by_path(rows, and_(passing, late), counts, seen):
+        for path, (number, _, first) in self._by_path(and_(passing, late), counts, seen):
             seen.findings.append(self._slow(path, number, self._age(first, seen)))
 
     def _slow(self, path: str, number: int, seconds: int | None) -> Finding:
@@ -185,18 +210,18 @@ class IdempotencyRequests(Check):
             number,
         )
 
-    def _look_at_window(self, rows: TableClause, seen: _Seen) -> None:
-        time: Row = rows.c[self.written_at]
-        zone, described = seen.window.zone, seen.found[self.written_at]
+    def _look_at_window(self, seen: _Seen) -> None:
+        time: Row = seen.rows.c[self.written_at]
+        now, column = seen.snapshot.now, (self.table, self.written_at)
         # A request that claims to come from a far future would stay in the window for ever.
         recent = time.between(
-            timestamps.written(seen.at - self.window, described, zone),
-            timestamps.written(seen.at + self.window, described, zone),
+            seen.snapshot.written(now - self.window, *column),
+            seen.snapshot.written(now + self.window, *column),
         )
-        failed = counted(rows.c[self.status] == self.failed, "failed")
+        failed = counted(seen.rows.c[self.status] == self.failed, "failed")
         totals = [0, 0]
         for path, (number, bad, _) in self._by_path(
-            rows, recent, (func.count(), failed, func.min(time)), seen
+            recent, (func.count(), failed, func.min(time)), seen
         ):
             totals = [totals[0] + number, totals[1] + bad]
             if number >= self.minimum and bad > self.most_failed * number:
@@ -218,18 +243,14 @@ class IdempotencyRequests(Check):
         )
 
     def _by_path(
-        self,
-        rows: TableClause,
-        where: ColumnElement[bool],
-        counts: tuple[Row, Row, Row],
-        seen: _Seen,
+        self, where: ColumnElement[bool], counts: tuple[Row, Row, Row], seen: _Seen
     ) -> list[tuple[str, tuple[int, int, Any]]]:
         """Two counts and the earliest time of each path, of which numbers and tokens are cut."""
-        path: Row = rows.c[self.path]
-        told_path = shown(path, seen.found[self.path])
+        path: Row = seen.rows.c[self.path]
+        told_path = shown(path, self._described(self.path, seen))
         most = select(told_path, *counts).where(where).group_by(path)
         statement = most.order_by(func.count().desc(), path).limit(MOST_PATHS + 1)
-        found = seen.connection.execute(statement).all()
+        found = seen.snapshot.connection.execute(statement).all()
         if len(found) > MOST_PATHS:
             seen.notes.append(f"over {MOST_PATHS} different paths: the rest is not told by path")
         told: dict[str, tuple[int, int, Any]] = {}
@@ -240,24 +261,29 @@ class IdempotencyRequests(Check):
             told[route] = (before[0] + int(one), before[1] + int(other), min(times, default=None))
         return sorted(told.items())
 
-    def _look_for_reuse(self, rows: TableClause, seen: _Seen) -> int:
-        """Keys of several rows that are not one request; an index on the key finds them."""
+    def _look_for_reuse(self, seen: _Seen) -> int:
+        """Find keys of several rows that are not one request, along an index on the key.
+
+        Returns how many there are beyond those that become findings.
+        """
+        rows, snapshot = seen.rows, seen.snapshot
         columns: list[Row] = [rows.c[self.key], *(rows.c[name] for name in self.scope)]
         repeated = select(*columns).where(columns[0].is_not(None)).group_by(*columns)
         repeated = repeated.having(func.count() > 1)
-        if not seen.connection.execute(repeated.limit(1)).first():
+        if not snapshot.connection.execute(repeated.limit(1)).first():
             return 0
         # Of the spellings that the database takes for one key, always the same.
-        named = shown(func.min(as_bytes(columns[0])), seen.found[self.key]).label("key")
-        scope = (shown(rows.c[name], seen.found[name]) for name in self.scope)
-        reused = repeated.having(differ(self, rows)).with_only_columns(
+        named = shown(func.min(as_bytes(columns[0])), self._described(self.key, seen)).label("key")
+        scope = (shown(rows.c[name], self._described(name, seen)) for name in self.scope)
+        reused = repeated.having(self._requests.differ(rows)).with_only_columns(
             named, *scope, func.count().label("rows")
         )
-        found = seen.connection.execute(reused.order_by(named).limit(SAMPLE + 1)).all()
-        seen.findings += [self._reused(*row) for row in found[:SAMPLE]]
-        if len(found) <= SAMPLE:
-            return len(found)
-        return int(seen.connection.scalar(select(func.count()).select_from(reused.subquery())) or 0)
+        found, number = snapshot.sampled(reused.order_by(named))
+        seen.findings += [self._reused(*row) for row in found]
+        return number - len(found)
+
+    def _described(self, name: str, seen: _Seen) -> catalog.Column:
+        return seen.snapshot.described(self.table, name)
 
     def _reused(self, key: bytes | str, *rest: Any) -> Finding:
         whole = key if isinstance(key, bytes) else key.encode()
@@ -272,5 +298,4 @@ class IdempotencyRequests(Check):
         )
 
     def _age(self, value: object, seen: _Seen) -> int | None:
-        moment = timestamps.read(value, seen.found[self.written_at], seen.window.zone)
-        return None if moment is None else int((seen.at - moment).total_seconds())
+        return seen.snapshot.seconds_since(value, self.table, self.written_at)

@@ -1,12 +1,14 @@
 """SQL with which a person looks at the requests that `idempotency_requests` tells of."""
 
 import re
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Select,
     String,
+    TableClause,
     and_,
     cast,
     func,
@@ -21,12 +23,10 @@ from sqlalchemy import (
 from checks.http_log.counts import OTHER
 from checks.http_log.routes import ID
 from checks.sql import inspection
+from checks.sql.functions import as_unicode, without_index
 from checks.sql.inspection import MOST_ROWS, Keys, chosen
 from checks.sql.render import render
-from checks.sql.statements import as_unicode, rows_of, without_index
-
-if TYPE_CHECKING:
-    from checks.kinds.idempotency_requests.check import IdempotencyRequests
+from checks.sql.statements import rows_of
 
 Row = ColumnElement[Any]
 
@@ -39,42 +39,62 @@ SHOWN_DIGEST = 16
 _SPECIAL = re.compile(r"[!%_]")
 
 
-def look(check: "IdempotencyRequests", keys: Keys) -> str:
+@dataclass(frozen=True, slots=True)
+class RequestTable:
+    """The table of idempotent requests: what its columns are called, and two of its statuses."""
+
+    table: str
+    primary_key: str
+    key: str
+    scope: tuple[str, ...]
+    path: str
+    hash: str
+    status: str
+    written_at: str
+    failed: str
+    processing: str
+
+    def rows(self) -> TableClause:
+        """Its rows."""
+        own = (self.primary_key, self.key, self.path, self.hash, self.status, self.written_at)
+        return rows_of(self.table, (*own, *self.scope))
+
+    def differ(self, rows: TableClause) -> ColumnElement[bool]:
+        """Whether the requests of one key are more than one request."""
+        path, request = rows.c[self.path], rows.c[self.hash]
+        return or_(func.min(path) != func.max(path), func.min(request) != func.max(request))
+
+
+def look(requests: RequestTable, keys: Keys) -> str:
     """The requests that some findings tell of, the latest first; or counts of all that could be."""
-    if reused := inspection.having(keys, ("problem", "key_sha256", *check.scope)):
-        return inspection.fitting(reused, lambda some: _of_keys(check, some))
+    if reused := inspection.having(keys, ("problem", "key_sha256", *requests.scope)):
+        return inspection.fitting(reused, lambda some: _of_keys(requests, some))
     if of_paths := inspection.having(keys, ("problem", "path")):
         problem = of_paths[0]["problem"]
         same = [key for key in of_paths if key["problem"] == problem]
-        status = check.failed if problem == "failures" else check.processing
-        return inspection.fitting(same, lambda some: _of_paths(check, status, some))
-    return _counts(check)
+        status = requests.failed if problem == "failures" else requests.processing
+        return inspection.fitting(same, lambda some: _of_paths(requests, status, some))
+    return _counts(requests)
 
 
-def differ(check: "IdempotencyRequests", rows: Any) -> ColumnElement[bool]:
-    """Whether the requests of one key are more than one request."""
-    path, request = rows.c[check.path], rows.c[check.hash]
-    return or_(func.min(path) != func.max(path), func.min(request) != func.max(request))
-
-
-def _of_keys(check: "IdempotencyRequests", keys: Keys) -> str:
-    inside, rows = (rows_of(check.table, check.needs[check.table]) for _ in range(2))
-    names = {"key_sha256": _digest(inside.c[check.key])}
-    names |= {name: inside.c[name] for name in check.scope}
+def _of_keys(requests: RequestTable, keys: Keys) -> str:
+    inside, rows = requests.rows(), requests.rows()
+    names = {"key_sha256": _digest(inside.c[requests.key])}
+    names |= {name: inside.c[name] for name in requests.scope}
     # Of all spellings that the database takes for one key, the finding knows only one.
-    same = select(inside.c[check.key]).where(chosen(names, keys))
+    same = select(inside.c[requests.key]).where(chosen(names, keys))
     everything: Select[Any] = select(literal_column("*")).select_from(rows)
-    order = dict.fromkeys((*check.scope, check.key, check.primary_key))
-    found = everything.where(without_index(rows.c[check.key]).in_(same))
+    order = dict.fromkeys((*requests.scope, requests.key, requests.primary_key))
+    found = everything.where(without_index(rows.c[requests.key]).in_(same))
     return render(found.order_by(*(rows.c[name] for name in order)).limit(MOST_ROWS))
 
 
-def _of_paths(check: "IdempotencyRequests", status: str, keys: Keys) -> str:
-    rows = rows_of(check.table, check.needs[check.table])
-    paths = or_(*(_on_path(rows.c[check.path], str(key["path"])) for key in keys))
+def _of_paths(requests: RequestTable, status: str, keys: Keys) -> str:
+    rows = requests.rows()
+    paths = or_(*(_on_path(rows.c[requests.path], str(key["path"])) for key in keys))
     found: Select[Any] = select(literal_column("*")).select_from(rows)
-    found = found.where(rows.c[check.status] == status, paths)
-    return render(found.order_by(rows.c[check.written_at].desc()).limit(MOST_ROWS))
+    found = found.where(rows.c[requests.status] == status, paths)
+    return render(found.order_by(rows.c[requests.written_at].desc()).limit(MOST_ROWS))
 
 
 def _on_path(column: Row, path: str) -> ColumnElement[bool]:
@@ -87,10 +107,10 @@ def _on_path(column: Row, path: str) -> ColumnElement[bool]:
     return or_(*(column.like(each, escape="!") for each in (pattern, f"{pattern}?%")))
 
 
-def _counts(check: "IdempotencyRequests") -> str:
-    rows = rows_of(check.table, check.needs[check.table])
-    key, path, status = rows.c[check.key], rows.c[check.path], rows.c[check.status]
-    time: Row = rows.c[check.written_at]
+def _counts(requests: RequestTable) -> str:
+    rows = requests.rows()
+    key, path, status = rows.c[requests.key], rows.c[requests.path], rows.c[requests.status]
+    time: Row = rows.c[requests.written_at]
     counts = (
         func.count().label("requests"),
         func.min(time).label("oldest"),
@@ -99,12 +119,12 @@ def _counts(check: "IdempotencyRequests") -> str:
     of_keys = (
         select(literal("key_reuse").label("problem"), func.min(_digest(key)).label("what"), *counts)
         .where(key.is_not(None))
-        .group_by(key, *(rows.c[name] for name in check.scope))
-        .having(and_(func.count() > 1, differ(check, rows)))
+        .group_by(key, *(rows.c[name] for name in requests.scope))
+        .having(and_(func.count() > 1, requests.differ(rows)))
     )
     of_paths = (
         select(cast(status, String()), cast(path, String()), *counts)
-        .where(status.in_((check.failed, check.processing)))
+        .where(status.in_((requests.failed, requests.processing)))
         .group_by(status, path)
         .order_by(func.count().desc())
     )

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -21,26 +21,20 @@ from sqlalchemy import (
     true,
 )
 
-from checks.contract import (
-    EVERYTHING,
-    SAMPLE,
-    Check,
-    CheckError,
-    Result,
-    Sources,
-    Window,
-)
+from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Result, Window
 from checks.kinds.pairing.findings import far_findings, near_findings
 from checks.kinds.pairing.inspection import look
 from checks.kinds.pairing.plan import Built, Catalog, Direction, Far, Key, Moment, NearSide, Only
 from checks.kinds.pairing.statements import all_paired, unmatched, unnamed
+from checks.ports import Sources
+from checks.snapshot import Snapshot
 from checks.sql import catalog, joins, timestamps
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.inspection import Keys
 from checks.sql.joins import Through, needed, refuse_unjoined
 from checks.sql.statements import among, labelled, row_estimate, rows_of
 from checks.sql.timestamps import Settle, Since
-from checks.types import Identifier, Severity
+from checks.types import Identifier, Severity, duration_text
 from checks.watermark import Followed, Reading, cursor_complaints
 
 
@@ -190,6 +184,22 @@ class Pairing(Check):
         return f"{self.far.table}.{self.far.primary_key}"
 
     @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """Rows that are too young or too old, and the other side where it is not asked."""
+        far, found = self.far, []
+        if self.settle:
+            found.append(
+                f"rows written less than {duration_text(self.settle)} ago, until they are older"
+            )
+        if self.since:
+            found.append(f"rows written before {self.since.isoformat(' ')}")
+        if not self.reverse:
+            found.append(f"rows of {far.table} that no row of {self.table} names")
+        elif far.when:
+            found.append(f"rows of {far.table} for which this is not true: {far.when.source}")
+        return tuple(found)
+
+    @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The columns of both sides, and of the tables joined to the far side."""
         far = self.far
@@ -251,12 +261,12 @@ class Pairing(Check):
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Look for near rows without their far row and, if asked, for far rows nobody names."""
         with sources.snapshot(self.database) as connection:
-            found = {t: catalog.require(connection, t, names) for t, names in self.needs.items()}
+            snapshot = Snapshot.of(connection, self.needs, window)
             if complaint := next(self._doubts(connection), None):
                 raise CheckError(complaint, permanent=True)
-            at = timestamps.now(connection)
-            near, far = self._readings(connection, window, at)
-            moment = Moment(connection, at, window, found, near, far)
+            near, far = self._readings(snapshot)
+            found = snapshot.columns
+            moment = Moment(connection, snapshot.now, window, found, near, far)
             seen = [each.look(moment) for each in self.directions(moment)]
             examined = self._examined(connection, near)
         findings = tuple(finding for some, _ in seen for finding in some)
@@ -320,11 +330,10 @@ class Pairing(Check):
             )
         return parts
 
-    def _readings(
-        self, connection: Connection, window: Window, at: datetime
-    ) -> tuple[Reading, Reading]:
+    def _readings(self, snapshot: Snapshot) -> tuple[Reading, Reading]:
         # A row is read until it has settled, which takes longest for one from the near future.
-        window = replace(window, overlap=max(window.overlap, 2 * self.settle))
+        longest = max(snapshot.window.overlap, 2 * self.settle)
+        snapshot = replace(snapshot, window=replace(snapshot.window, overlap=longest))
         near = Followed(
             self.table, self.cursor, self.written_at, self.pending, key=self.near_key_columns
         )
@@ -332,8 +341,8 @@ class Pairing(Check):
             *(self.far.table, self.far.cursor, self.far.written_at), key=(self.far.primary_key,)
         )
         return (
-            near.read(connection, window, "near", at),
-            far.read(connection, window, "far", at) if self.reverse else Reading(None, None),
+            near.read(snapshot, "near"),
+            far.read(snapshot, "far") if self.reverse else Reading(None, None),
         )
 
     def _examined(self, connection: Connection, reading: Reading) -> int:

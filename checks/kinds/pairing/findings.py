@@ -10,8 +10,10 @@ from checks.contract import Evidence, Finding, Scalar
 from checks.kinds.pairing.plan import Built, Key, Moment
 from checks.kinds.pairing.statements import joined_far, named, same, wanted
 from checks.sql.catalog import Column
+from checks.sql.functions import abridged, shown
 from checks.sql.joins import Lookup
-from checks.sql.statements import abridged, among, labelled, numbered, scalar, shown
+from checks.sql.statements import among, labelled, numbered
+from checks.sql.values import scalar
 
 if TYPE_CHECKING:
     from checks.kinds.pairing.check import Pairing

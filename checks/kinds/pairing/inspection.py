@@ -23,10 +23,11 @@ from sqlalchemy import (
 from checks.kinds.pairing.plan import Built
 from checks.kinds.pairing.statements import wanted
 from checks.sql import inspection
+from checks.sql.functions import without_index
 from checks.sql.inspection import MOST_ROWS, Keys, chosen
 from checks.sql.joins import join
 from checks.sql.render import render
-from checks.sql.statements import rows_of, without_index
+from checks.sql.statements import rows_of
 
 if TYPE_CHECKING:
     from checks.kinds.pairing.check import Pairing

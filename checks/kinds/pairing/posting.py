@@ -98,6 +98,18 @@ class Posting(Pairing):
         return f"{self.ledger}.{self.ledger_key_column} = {self.ledger_key.source}"
 
     @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """Also: rows that need no ledger row, and ledger rows that are there twice."""
+        found = [
+            *super().leaves_out,
+            f"ledger rows that are there twice: `duplicates` on {self.ledger}",
+        ]
+        if self.required_when:
+            needed = f"rows of {self.table} without a ledger row for which this is not true"
+            found.insert(0, f"{needed}: {self.required_when.source}")
+        return tuple(found)
+
+    @property
     def near_columns(self) -> tuple[str, ...]:
         """The template's columns, and those of the conditions and sums."""
         conditions = filter(None, (self.required_when, self.allowed_when))

@@ -23,7 +23,8 @@ from checks.contract import Evidence, Finding, Scalar
 from checks.kinds.pairing import Built, Catalog, Direction, Far, Key, Moment, Only, Pairing
 from checks.sql import catalog
 from checks.sql.expression import Expression, FarExpression
-from checks.sql.statements import ALL_ROWS, among, numbered, scalar
+from checks.sql.statements import ALL_ROWS, among, numbered
+from checks.sql.values import scalar
 from checks.types import Columns, Identifier
 
 
@@ -89,6 +90,14 @@ class Reference(Pairing):
         """The columns, and what they name."""
         names = ", ".join(self.columns)
         return f"{names} → {self.parent}.{', '.join(self.far.key)}"
+
+    @property
+    def leaves_out(self) -> tuple[str, ...]:
+        """Also: rows that name nothing, and need not."""
+        named = f"rows of {self.table} with NULL in {', '.join(self.columns)}"
+        if self.required_when:
+            named += f" for which this is not true: {self.required_when.source}"
+        return (named, *super().leaves_out)
 
     @property
     def near_columns(self) -> tuple[str, ...]:

@@ -19,9 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from checks.contract import Cursor, Window
+from checks.contract import Window
 from checks.http_log.counts import Counts
 from checks.kinds.conflict_rate.exported import Traffic
+from checks.ports import Cursor
 from checks.registry import any_check
 from tests.support.access_logs import sampling
 from tests.support.exported import traffic_of

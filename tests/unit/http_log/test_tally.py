@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.contract import Block
 from checks.http_log.counts import CODES, OTHER, Counts
 from checks.http_log.formats import WRITES, Batch, Request
 from checks.http_log.routes import Routes
 from checks.kinds.conflict_rate.tally import Spans, Tally
+from checks.ports import Block
 
 NOW = 1_767_600_000
 SPANS = Spans(300, 3600)

@@ -21,9 +21,9 @@ from tests.support.site import (
     traffic,
     whole,
 )
-from worker.cli.printing import finding_as_json, run_as_json
 from worker.model.run import Run
-from worker.status import AlertmanagerStatus
+from worker.status import AlertmanagerStatus, ShownFinding
+from worker.status.as_json import finding_as_json, run_as_json
 from worker.web import api
 
 
@@ -75,9 +75,9 @@ def test_check(site: Site) -> None:
     site.fail(KEYS)
     site.see(KEYS, found(1, "ABC"), violations=3)
     told = answer(site, "checks/orders.key")
-    (row,) = states.rows(site.url).values()
+    (stored,) = states.rows(site.url).values()
     (finding,) = told["findings"]
-    assert finding | {"key": 0, "message": 0} == finding_as_json(row, KEYS) | {
+    assert finding | {"key": 0, "message": 0} == finding_as_json(ShownFinding.of(stored, KEYS)) | {
         "key": 0,
         "message": 0,
     }

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
-from checks.contract import Cursor
+from checks.ports import Cursor
 from worker.sources.log_tail.file import KEPT, Content, Identity
 from worker.sources.log_tail.lines import cut
 

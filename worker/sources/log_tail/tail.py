@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from checks.contract import Block
+from checks.ports import Block
 from worker.config import AccessLogSettings
 from worker.sources.log_tail import rotation
 from worker.sources.log_tail.file import Content, Identity

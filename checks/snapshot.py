@@ -1,0 +1,172 @@
+"""What a run knows of the database that it reads, and what is assumed where none is read."""
+
+from abc import ABC
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, Self
+
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func, select, true
+
+from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Scalar, Window
+from checks.ports import Sources
+from checks.sql import catalog, timestamps
+
+Catalog = Mapping[str, Mapping[str, catalog.Column]]
+"""Columns by table and name."""
+
+_UNKNOWN = catalog.Column("", nullable=True)
+_SHORT_TEXT = catalog.Column("varchar(1)", nullable=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a statement is written for: the columns, the zone of their times, the present moment.
+
+    `Context()` knows none of them. What is written for it is right for any database.
+    """
+
+    columns: Catalog | None = None
+    """What the catalog says of the columns; None where no database is asked."""
+    zone: tzinfo | None = None
+    """In which DATETIME columns are written; None where it is not known."""
+    at: datetime | None = None
+    """The present moment; None for that of this machine."""
+
+    @classmethod
+    def assumed(cls, needs: Mapping[str, Iterable[str]], at: datetime, zone: tzinfo) -> "Context":
+        """Of a database at a moment, in which every column is a short text in UTF-8."""
+        columns = {table: dict.fromkeys(names, _SHORT_TEXT) for table, names in needs.items()}
+        return Context(columns=columns, zone=zone, at=at)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is one of SQLite."""
+        return False
+
+    @property
+    def now(self) -> datetime:
+        """The present moment, with its zone."""
+        return self.at or datetime.now(UTC)
+
+    def described(self, table: str, name: str) -> catalog.Column:
+        """A column; one that may be anything where no database is asked."""
+        return self.columns[table][name] if self.columns else _UNKNOWN
+
+    def written(self, moment: datetime, table: str, name: str) -> str:
+        """A moment as a column holds it; where no zone is known, as the configuration has it."""
+        zone = self.zone or moment.tzinfo or UTC
+        return timestamps.written(moment, self.described(table, name), zone)
+
+    def seconds_since(self, value: object, table: str, name: str) -> int | None:
+        """How long ago a value of a column was; None for NULL and for what is no time."""
+        moment = timestamps.read(value, self.described(table, name), self.zone or UTC)
+        return None if moment is None else int((self.now - moment).total_seconds())
+
+    def longer_ago(
+        self, rows: FromClause, table: str, name: str, span: timedelta
+    ) -> ColumnElement[bool]:
+        """Whether a column's time is more than a span ago; true where it holds no time."""
+        described, zone = self.described(table, name), self.zone or UTC
+        return timestamps.longer_ago(rows.c[name], described, zone, self.now, span)
+
+    def in_scope(
+        self,
+        rows: FromClause,
+        table: str,
+        name: str | None,
+        *,
+        settle: timedelta,
+        since: datetime | None,
+    ) -> ColumnElement[bool]:
+        """Whether a row is old enough to be judged, and not older than the cut-over.
+
+        By the column that says when it was written; without one every row is. Where no database is
+        asked `settle` is left aside.
+        """
+        if name is None or not (settle or since):
+            return true()
+        if self.columns is None:
+            return timestamps.not_before(rows.c[name], since) if since else true()
+        described, zone = self.described(table, name), self.zone or UTC
+        return timestamps.in_scope(
+            rows.c[name], described, zone, at=self.now, settle=settle, since=since
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot(Context):
+    """One moment of a database as a run sees it, and what the run is to read of it."""
+
+    connection: Connection
+    columns: Catalog
+    """What the catalog says of all columns of the tables that the check needs."""
+    window: Window = EVERYTHING
+
+    @classmethod
+    def of(
+        cls,
+        connection: Connection,
+        needs: Mapping[str, Iterable[str]],
+        window: Window = EVERYTHING,
+    ) -> Self:
+        """A snapshot with tables and columns of these names.
+
+        Raises a permanent CheckError that says which of them is missing.
+        """
+        columns = {t: catalog.require(connection, t, names) for t, names in needs.items()}
+        return cls(connection=connection, columns=columns, window=window, zone=window.zone)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is one of SQLite."""
+        return self.connection.dialect.name == "sqlite"
+
+    @property
+    def now(self) -> datetime:
+        """When the database was first asked for the time, which should be early; in UTC."""
+        return timestamps.now(self.connection)
+
+    def number(self, statement: Select[Any]) -> int:
+        """The whole number that a statement gives; 0 for NULL and for no row."""
+        return int(self.connection.scalar(statement) or 0)
+
+    def sampled(self, statement: Select[Any]) -> tuple[Sequence[Row[Any]], int]:
+        """The first rows that a statement gives, up to `SAMPLE`, and how many there are."""
+        rows = self.connection.execute(statement.limit(SAMPLE + 1)).all()
+        if len(rows) <= SAMPLE:
+            return rows, len(rows)
+        every = select(func.count()).select_from(statement.order_by(None).subquery())
+        return rows[:SAMPLE], self.number(every)
+
+    def known(self, names: Sequence[str]) -> list[tuple[Scalar, ...]]:
+        """The keys of the known findings whose keys have these names, in their order."""
+        keys = (key for key in self.window.known if set(key) == set(names))
+        return [tuple(key[name] for name in names) for key in keys]
+
+
+class DatabaseCheck(Check, ABC):
+    """A check that reads a database."""
+
+    def doubts(self, snapshot: Snapshot) -> Iterator[str]:
+        """What in the schema would make an answer wrong, so that a run cannot tell."""
+        _ = snapshot
+        yield from ()
+
+    def complaints(self, connection: Connection) -> Iterator[str]:
+        """What would make an answer wrong, and what else does not fit."""
+        yield from self.doubts(Snapshot.of(connection, self.needs))
+
+    @contextmanager
+    def snapshot(self, sources: Sources, window: Window = EVERYTHING) -> Iterator[Snapshot]:
+        """Open a snapshot of the database that the check reads.
+
+        Raises CheckError when it cannot be read, lacks what the check needs, or when there are
+        doubts.
+        """
+        with sources.snapshot(self.database) as connection:
+            snapshot = Snapshot.of(connection, self.needs, window)
+            if doubt := next(iter(self.doubts(snapshot)), None):
+                raise CheckError(doubt, permanent=True)
+            yield snapshot

@@ -1,0 +1,156 @@
+"""SQL functions that mean the same on MySQL, MariaDB and SQLite, each written for its dialect."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Integer, String
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from checks.sql.catalog import Column
+from checks.sql.values import LONGEST_TEXT, START_OF_LONG
+
+WHITE_SPACE = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+"""The characters with Unicode's White_Space property (https://www.unicode.org/reports/tr44/)."""
+
+
+class as_bytes(FunctionElement[bytes]):  # noqa: N801 - reads as SQL
+    """A text column's characters as UTF-8, so that equality is equality of what was written."""
+
+    inherit_cache = True
+
+
+@compiles(as_bytes, "mysql")
+def _as_bytes_mysql(element: as_bytes, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CAST(CONVERT({compiler.process(element.clauses, **kw)} USING utf8mb4) AS BINARY)"
+
+
+@compiles(as_bytes, "sqlite")
+def _as_bytes_sqlite(element: as_bytes, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **kw)} AS BLOB)"
+
+
+class abridged(FunctionElement[str]):  # noqa: N801 - reads as SQL
+    """A long value cut on the server, in the form that `scalar` gives to long texts."""
+
+    inherit_cache = True
+
+
+@compiles(abridged, "mysql")
+def _abridged_mysql(element: abridged, compiler: SQLCompiler, **kw: Any) -> str:
+    text = compiler.process(element.clauses, **kw)
+    return (
+        f"IF(CHAR_LENGTH({text}) > {LONGEST_TEXT}, CONCAT(LEFT({text}, {START_OF_LONG}), '… [',"
+        f" CHAR_LENGTH({text}), ' characters, sha256 ', LEFT(SHA2({text}, 256), 16), ']'),"
+        f" CONCAT({text}))"
+    )
+
+
+@compiles(abridged, "sqlite")
+def _abridged_sqlite(element: abridged, compiler: SQLCompiler, **kw: Any) -> str:
+    value = compiler.process(element.clauses, **kw)
+    # The function is `scalar`, which the connection has; `length` of a text ends at a NUL.
+    is_long = f"length(CAST({value} AS BLOB)) > {LONGEST_TEXT}"
+    return f"CASE WHEN {is_long} THEN abridged({value}) ELSE {value} END"
+
+
+def shown(value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
+    """A column's value as a finding shows it: cut before it is fetched when it may be long."""
+    return abridged(value) if column.is_long else value
+
+
+class as_unicode(FunctionElement[str]):  # noqa: N801 - reads as SQL
+    """A text column of another character set, so that it can be compared with any character."""
+
+    inherit_cache = True
+    type = String()
+
+
+@compiles(as_unicode, "mysql")
+def _as_unicode_mysql(element: as_unicode, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CONVERT({compiler.process(element.clauses, **kw)} USING utf8mb4)"
+
+
+class without_index(FunctionElement[Any]):  # noqa: N801 - reads as SQL
+    """A column as an expression that no index serves, its type and collation kept.
+
+    A unique index with duplicates in it answers `k = 'x'` with one row: MySQL stops at the first.
+    """
+
+    inherit_cache = True
+
+
+@compiles(without_index, "mysql")
+def _without_index_mysql(element: without_index, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"COALESCE({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(without_index, "sqlite")
+def _without_index_sqlite(element: without_index, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"+{compiler.process(element.clauses, **kw)}"
+
+
+class non_empty_array(FunctionElement[int]):  # noqa: N801 - reads as SQL
+    """1 for a JSON array with an element, NULL for malformed JSON, 0 for all else.
+
+    SQL NULL, JSON `null`, `[]`, objects and scalars give 0. The outer CASE keeps malformed text
+    away from functions that raise an error on it.
+    """
+
+    inherit_cache = True
+    type = Integer()
+
+
+@compiles(non_empty_array, "mysql")
+def _non_empty_array_mysql(element: non_empty_array, compiler: SQLCompiler, **kw: Any) -> str:
+    text = compiler.process(element.clauses, **kw)
+    return (
+        f"CASE WHEN {text} IS NULL THEN 0 WHEN JSON_VALID({text}) = 0 THEN NULL"
+        f" WHEN JSON_TYPE({text}) = 'ARRAY' AND JSON_LENGTH({text}) > 0 THEN 1 ELSE 0 END"
+    )
+
+
+@compiles(non_empty_array, "sqlite")
+def _non_empty_array_sqlite(element: non_empty_array, compiler: SQLCompiler, **kw: Any) -> str:
+    text = compiler.process(element.clauses, **kw)
+    return (
+        f"CASE WHEN {text} IS NULL THEN 0 WHEN json_valid({text}) = 0 THEN NULL"
+        f" WHEN json_type({text}) = 'array' AND json_array_length({text}) > 0 THEN 1 ELSE 0 END"
+    )
+
+
+class only_white_space(FunctionElement[bool]):  # noqa: N801 - reads as SQL
+    """Whether a text consists of nothing but `WHITE_SPACE`; true for the empty text too."""
+
+    inherit_cache = True
+
+
+@compiles(only_white_space, "mysql")
+def _only_white_space_mysql(element: only_white_space, compiler: SQLCompiler, **kw: Any) -> str:
+    text = compiler.process(element.clauses, **kw)
+    return f"{text} REGEXP '^[{WHITE_SPACE}]*$'"
+
+
+@compiles(only_white_space, "sqlite")
+def _only_white_space_sqlite(element: only_white_space, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"TRIM({compiler.process(element.clauses, **kw)}, '{WHITE_SPACE}') = ''"
+
+
+class weights(FunctionElement[bytes]):  # noqa: N801 - reads as SQL
+    """A text as bytes that are the same for all texts equal to it under the column's collation.
+
+    The server's own sort weights. Those of trailing spaces go, as a padding collation ignores them
+    (and whatever has the weight of a space); that more texts then share a value does no harm here.
+    """
+
+    inherit_cache = True
+
+
+@compiles(weights, "mysql")
+def _weights(element: weights, compiler: SQLCompiler, **kw: Any) -> str:
+    text = compiler.process(element.clauses, **kw)
+    space = f"WEIGHT_STRING(LEFT(CONCAT(' ', {text}), 1))"
+    return f"TRIM(TRAILING {space} FROM WEIGHT_STRING({text}))"

@@ -1,0 +1,2 @@
+-- app.conflict_rate (conflict_rate)
+-- It asks no database.

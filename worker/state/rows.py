@@ -1,0 +1,186 @@
+"""The door of the database: rows become what the worker works with here, and rows again."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Executable, insert
+
+from worker.model.alert import StoredAlert
+from worker.model.finding import (
+    Change,
+    Event,
+    FindingState,
+    StoredAcknowledgement,
+    StoredFinding,
+)
+from worker.model.run import Outcome, Scope, StoredRun
+from worker.state.schema import alerts, events, findings, put
+
+Stored = Mapping[Any, Any]
+"""A row of a table, by its columns' names."""
+
+
+def finding_of(row: Stored) -> StoredFinding:
+    """What a row of `findings` holds."""
+    magnitude, untold = row["magnitude"], row["untold"]
+    return StoredFinding(
+        id=row["id"],
+        check=row["check_name"],
+        state=FindingState(row["state"]),
+        encoded_key=row["key"],
+        message=row["message"],
+        encoded_evidence=row["evidence"],
+        first_seen=row["first_seen"],
+        last_seen=row["last_seen"],
+        times_seen=row["times_seen"],
+        magnitude=None if magnitude is None else int(magnitude),
+        aspects=row["aspects"],
+        confirmed_at=row["confirmed_at"],
+        resolved_at=row["resolved_at"],
+        acknowledgement=None if row["acked_at"] is None else _acknowledgement_of(row),
+        decided_at=row["decided_at"],
+        untold=None if untold is None else Change(untold),
+    )
+
+
+def alert_of(row: Stored) -> StoredAlert:
+    """What a row of `alerts` holds."""
+    return StoredAlert(
+        id=row["id"],
+        check=row["check_name"],
+        alertmanager=row["alertmanager"],
+        encoded_labels=row["labels"],
+        encoded_annotations=row["annotations"],
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
+        changed_at=row["changed_at"],
+        taken_at=row["taken_at"],
+    )
+
+
+def read_findings(connection: Connection, statement: Executable) -> Iterator[StoredFinding]:
+    """The findings that a SELECT of whole rows gives."""
+    return map(finding_of, connection.execute(statement).mappings())
+
+
+def read_runs(connection: Connection, statement: Executable) -> Iterator[StoredRun]:
+    """The runs that a SELECT of whole rows gives."""
+    return map(_run_of, connection.execute(statement).mappings())
+
+
+def read_events(connection: Connection, statement: Executable) -> Iterator[Event]:
+    """The events that a SELECT of whole rows gives."""
+    return map(_event_of, connection.execute(statement).mappings())
+
+
+def read_alerts(connection: Connection, statement: Executable) -> Iterator[StoredAlert]:
+    """The alerts that a SELECT of whole rows gives."""
+    return map(alert_of, connection.execute(statement).mappings())
+
+
+def put_findings(connection: Connection, written: Iterable[StoredFinding]) -> None:
+    """Write findings, in place of those with the same ids."""
+    put(connection, findings, map(_row_of_finding, written))
+
+
+def put_alerts(connection: Connection, written: Iterable[StoredAlert]) -> None:
+    """Write alerts, in place of those with the same ids."""
+    put(connection, alerts, map(_row_of_alert, written))
+
+
+def add_events(connection: Connection, new: Iterable[Event]) -> None:
+    """Write events after all others; there must be some."""
+    connection.execute(insert(events), [_row_of_event(each) for each in new])
+
+
+def _acknowledgement_of(row: Stored) -> StoredAcknowledgement:
+    magnitude = row["acked_magnitude"]
+    return StoredAcknowledgement(
+        author=row["ack_author"],
+        reason=row["ack_reason"],
+        at=row["acked_at"],
+        until=row["ack_until"],
+        magnitude=None if magnitude is None else int(magnitude),
+        aspects=row["acked_aspects"],
+    )
+
+
+def _run_of(row: Stored) -> StoredRun:
+    return StoredRun(
+        check=row["check_name"],
+        outcome=Outcome(row["outcome"]),
+        scope=Scope(row["scope"]),
+        started_at=row["started_at"],
+        seconds=row["seconds"],
+        examined=row["examined"],
+        violations=row["violations"],
+        error=row["error"],
+    )
+
+
+def _event_of(row: Stored) -> Event:
+    return Event(
+        check=row["check_name"],
+        finding_id=row["finding_id"],
+        at=row["at"],
+        change=Change(row["change"]),
+        author=row["author"],
+        detail=row["detail"],
+    )
+
+
+def _row_of_finding(finding: StoredFinding) -> Stored:
+    known = finding.acknowledgement
+    return {
+        "id": finding.id,
+        "check_name": finding.check,
+        "state": finding.state,
+        "key": finding.encoded_key,
+        "message": finding.message,
+        "evidence": finding.encoded_evidence,
+        "first_seen": finding.first_seen,
+        "last_seen": finding.last_seen,
+        "times_seen": finding.times_seen,
+        "magnitude": _text(finding.magnitude),
+        "aspects": finding.aspects,
+        "confirmed_at": finding.confirmed_at,
+        "resolved_at": finding.resolved_at,
+        "ack_author": known and known.author,
+        "ack_reason": known and known.reason,
+        "acked_at": known and known.at,
+        "ack_until": known and known.until,
+        "acked_magnitude": known and _text(known.magnitude),
+        "acked_aspects": known and known.aspects,
+        "decided_at": finding.decided_at,
+        "untold": finding.untold,
+    }
+
+
+def _row_of_event(event: Event) -> Stored:
+    return {
+        "check_name": event.check,
+        "finding_id": event.finding_id,
+        "at": event.at,
+        "change": event.change,
+        "author": event.author,
+        "detail": event.detail,
+    }
+
+
+def _row_of_alert(alert: StoredAlert) -> Stored:
+    return {
+        "id": alert.id,
+        "check_name": alert.check,
+        "alertmanager": alert.alertmanager,
+        "labels": alert.encoded_labels,
+        "annotations": alert.encoded_annotations,
+        "starts_at": alert.starts_at,
+        "ends_at": alert.ends_at,
+        "changed_at": alert.changed_at,
+        "taken_at": alert.taken_at,
+    }
+
+
+def _text(number: int | None) -> str | None:
+    """Magnitudes are stored as text: they outgrow 64 bits."""
+    return None if number is None else str(number)
