@@ -69,7 +69,8 @@ def measure(
 
     `phase` is the longest random wait before each corruption, in seconds.
     """
-    ways: list[tuple[Way, str, str]] = [("push", "1s", "push")]
+    # Scrapes have no part in a push; what is rarely scraped may take long to answer.
+    ways: list[tuple[Way, str, str]] = [("push", "5s", "push")]
     ways += [("rules", scrape, f"rules, scraped each {scrape}") for scrape in scrapes]
     for way, scrape, said in ways:
         with world(way, server, scrape, configuration(), fill) as made:

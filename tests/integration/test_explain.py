@@ -22,15 +22,13 @@ from worker.demo.faults import FAULTS, inject
 from worker.explain import record
 from worker.model.run import Outcome
 
-URL = "RECONCILER_DATABASES__LEDGER__URL"
-
 
 @pytest.fixture
 def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A demo ledger, to which the shipped configuration leads."""
+    """A demo ledger in the working directory, where the shipped configuration looks for it."""
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "demo-ledger.db"
     demo.build(path)
-    monkeypatch.setenv(URL, f"sqlite:///{path}")
     return path
 
 
@@ -52,7 +50,9 @@ def test_a_person_reads_statements_with_their_plans(snapshot: SnapshotAssertion)
     """Each statement of the run, what it reads in full, and a table where there are several."""
     result = explain("accounts.tables", "accounts.duplicates.user_id", "accounts.row_count")
     assert result.exit_code == 0
-    assert re.sub(r"\d\.\d{3}", "#.###", result.stdout) == snapshot(extension_class=Text)
+    text = re.sub(r"\d\.\d{3}", "#.###", result.stdout)
+    text = re.sub(r"the slowest is statement \d", "the slowest is statement #", text)
+    assert text == snapshot(extension_class=Text)
 
 
 @pytest.mark.usefixtures("ledger")

@@ -353,11 +353,6 @@ def frozen_server_recovers(worker: Worker, frozen: Server) -> None:
             return len(completed) > 4
 
         wait_until(look, 8, "the others go on")
-        missed = worker.samples("scheduler_missed_runs_total", reason="overlap")
-        assert {labels["check"] for labels, number in missed if number} <= {
-            "victim.keys",
-            "victim.rows",
-        }
         assert worker.get("/livez").status_code == 200
     worker.wait_for(0, "check_violations", 15, check="victim.keys")
     worker.wait_for(0, "check_violations", 15, check="victim.rows")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from checks.contract import Check
+from checks.ports import SourceType
 from worker import explain as explaining
 from worker.cli.asking import opened, progress_bar
 from worker.cli.common import ConfigPath, Exit, Format, chosen, load
@@ -50,7 +51,7 @@ def _recorded(current: Config, asked: list[Check]) -> dict[str, list[Recording]]
         task = progress.add_task("checks", total=len(asked))
         for each in asked:
             progress.update(task, description=each.name)
-            if each.reads == "database":
+            if each.source_type is SourceType.DATABASE:
                 found[each.name] = explaining.record(each, sources, window)
             progress.advance(task)
     return found

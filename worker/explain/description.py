@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from checks.contract import Check
+from checks.ports import SourceType
 from checks.types import duration_text
 from worker.config import Config, DatabaseSettings, Schedule, Settings
 from worker.scheduling.pacing import soonest
@@ -36,11 +37,27 @@ class Timetable:
 
 
 @dataclass(frozen=True, slots=True)
+class Server:
+    """A database as the configuration names it, and how much of it the worker may take."""
+
+    environment: str
+    address: str
+    """Host, port and schema, or the file."""
+    account: str
+    time_limit: str
+    """The longest that a run may read."""
+    connections: int
+    """Of the worker at most, but for a moment in which one more stops a query."""
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
     """A check, as somebody wants to know it who is to let it run on production."""
 
     name: str
     kind: str
+    declared_in: str
+    """The part of the configuration that it follows from: `checks[3]`."""
     source: str
     database: str
     table: str
@@ -59,8 +76,8 @@ class Description:
     runbook: str
     """Its address; without `external_url` its path on the status page."""
     schedule: Timetable
-    time_limit: str | None
-    """The longest that a run may read a database; None where it reads none."""
+    server: Server | None
+    """None where it reads no database."""
     needs: Mapping[str, tuple[str, ...]]
     """Tables, each with the columns without which there is no answer."""
     rights: tuple[str, ...]
@@ -73,10 +90,11 @@ class Description:
 def describe(config: Config, check: Check) -> Description:
     """Describe a check of a configuration."""
     settings, zone = config.settings, ZoneInfo(config.settings.timezone)
-    reads_database = check.reads == "database"
+    planned = next(each for each in config.plan if each.check.name == check.name)
     return Description(
         name=check.name,
         kind=check.kind,
+        declared_in=str(planned.origin),
         source=check.source_name,
         database=check.database,
         table=check.table,
@@ -89,8 +107,8 @@ def describe(config: Config, check: Check) -> Description:
         alert=(alert := check.card.alert.name),
         pushed=check.severity in settings.alerts.push,
         runbook=f"{settings.http.external_url or ''}/runbooks/{alert}",
-        schedule=_timetable(config, check),
-        time_limit=_limit(settings, check) if reads_database else None,
+        schedule=_timetable(settings, check, planned.timetable.every),
+        server=_server(settings, check),
         needs=check.needs,
         rights=tuple(f"SELECT on {each}" for each in _qualified(settings, check)),
         inspection_query=check.look(),
@@ -103,18 +121,17 @@ def _first_sentence(check: Check) -> str:
     return " ".join(paragraph.split())
 
 
-def _timetable(config: Config, check: Check) -> Timetable:
-    schedule = config.settings.schedule
-    every = next(each.timetable.every for each in config.plan if each.check.name == check.name)
+def _timetable(settings: Settings, check: Check, every: Schedule) -> Timetable:
+    schedule = settings.schedule
     return Timetable(
         every=_written(every),
         soonest=_soonest(check, every, schedule.critical),
         complete=None if check.follows else _written(schedule.complete),
-        zone=config.settings.timezone,
+        zone=settings.timezone,
         incremental=_cursors(check),
         overlap=duration_text(schedule.overlap),
         overlap_rows=schedule.overlap_rows,
-        deferred=tuple(_deferred(config.settings, check)),
+        deferred=tuple(_deferred(settings, check)),
     )
 
 
@@ -144,7 +161,7 @@ def _deferred(settings: Settings, check: Check) -> list[str]:
     ]
     if settings.schedule.pause_file:
         found.append(f"while {settings.schedule.pause_file} exists")
-    if check.reads == "database":
+    if check.source_type is SourceType.DATABASE:
         found += filter(None, [_over(settings.databases[check.database])])
     return found
 
@@ -159,13 +176,24 @@ def _over(database: DatabaseSettings) -> str | None:
     return f"while {' or '.join(over)}" if limits else None
 
 
-def _limit(settings: Settings, check: Check) -> str:
-    return duration_text(settings.databases[check.database].time_limit)
+def _server(settings: Settings, check: Check) -> Server | None:
+    if check.source_type is not SourceType.DATABASE:
+        return None
+    database = settings.databases[check.database]
+    url = database.parsed
+    place = f"{url.host}:{url.port or 3306}/" if url.host else ""
+    return Server(
+        environment=database.environment,
+        address=f"{place}{url.database}",
+        account=url.username or "",
+        time_limit=duration_text(database.time_limit),
+        connections=database.connections,
+    )
 
 
 def _qualified(settings: Settings, check: Check) -> list[str]:
     """The tables with the schema that holds them, where there are accounts with rights."""
-    if check.reads != "database":
+    if check.source_type is not SourceType.DATABASE:
         return []
     url = settings.databases[check.database].parsed
     if url.get_backend_name() == "sqlite":

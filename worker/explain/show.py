@@ -20,9 +20,6 @@ WIDTH = 100
 LONGEST = 4000
 """Characters of a statement that a person is shown; programs have it whole."""
 
-SOONER = f"sooner while its runs are short: {REST} times as long as one took"
-"""How a check that pages is paced."""
-
 _LABEL = 13
 _COLUMNS = ("id", "select_type", "table", "type", "key", "key_len", "ref", "rows", "extra")
 """What is shown of an EXPLAIN of MySQL and MariaDB; programs have all of it."""
@@ -86,13 +83,15 @@ def _check(of: Description, recordings: Sequence[Recording] | None) -> Iterator[
 def _card(of: Description, recordings: Sequence[Recording]) -> Iterator[str]:
     yield from _labelled("asks", of.asks)
     yield from _labelled("rule", of.rule)
-    yield from _labelled("declared", *(f"{name} = {dump(v)}" for name, v in of.fields.items()))
+    declared = (f"{name} = {dump(value)}" for name, value in of.fields.items())
+    yield from _labelled("declared", f"in {of.declared_in}", *declared)
     yield from _labelled("leaves out", *of.leaves_out)
     yield from _labelled("severity", _severity(of))
     yield from _labelled("alert", f"{of.alert}, {_sender(of)}")
-    yield from _labelled("runbook", of.runbook)
+    place = " on the status page" if of.runbook.startswith("/") else ""
+    yield from _labelled("runbook", of.runbook + place)
     yield from _labelled("runs", *_when(of.schedule))
-    yield from _labelled("reads", _source(of))
+    yield from _labelled("reads", *_source(of))
     rows = recordings[0].rows if recordings else {}
     yield from _labelled("needs", *(_need(table, rows, c) for table, c in of.needs.items()))
     yield from _labelled("rights", ", ".join(of.rights))
@@ -125,8 +124,10 @@ def _sender(of: Description) -> str:
 
 
 def _when(of: Timetable) -> Iterator[str]:
-    sooner = f"; {SOONER}, and every {of.soonest} at most" if of.soonest else ""
-    yield (f"at {of.every} ({of.zone})" if " " in of.every else f"every {of.every}") + sooner
+    yield f"at {of.every} ({of.zone})" if " " in of.every else f"every {of.every}"
+    if of.soonest:
+        rest = f"it rests {REST} times as long as a run took, {of.soonest} at least"
+        yield f"sooner while its runs are short: {rest}"
     if of.complete is None:
         yield "each run goes on where the one before stopped"
     elif of.incremental:
@@ -139,13 +140,15 @@ def _when(of: Timetable) -> Iterator[str]:
     yield from (f"deferred {each}" for each in of.deferred)
 
 
-def _source(of: Description) -> str:
-    if of.time_limit is None:
-        return f"{of.source}, and no database"
-    return (
-        f"database {of.database}, in read-only snapshots of {of.time_limit} at most;"
-        f" DATETIME columns are in {of.schedule.zone}"
-    )
+def _source(of: Description) -> Iterator[str]:
+    if of.server is None:
+        yield f"{of.source}, and no database"
+        return
+    account = f", as {of.server.account}" if of.server.account else ""
+    yield f"database {of.database} ({of.server.environment}): {of.server.address}{account}"
+    connections = _plural(of.server.connections, "connection")
+    yield f"in read-only snapshots of {of.server.time_limit} at most, by {connections} at most"
+    yield f"DATETIME columns are in {of.schedule.zone}"
 
 
 def _need(table: str, rows: Mapping[str, int], columns: Sequence[str]) -> str:
@@ -165,9 +168,20 @@ def _summary(recording: Recording) -> Iterator[str]:
     if recording.follows_cursor and run.scope is Scope.COMPLETE:
         yield "it read everything, too: nothing lies before what it reads again"
     yield from (f"note: {note}" for note in (run.result.notes if run.result else ()))
+    yield from _slowest(recording)
     yield from map(_scan, recording.full_scans)
     if recording.about_rows and run.completed and not recording.full_scans:
         yield "reads no table in full"
+
+
+def _slowest(recording: Recording) -> Iterator[str]:
+    """Which statement did not end, else which took longest."""
+    taken = [each.seconds for each in recording.about_rows]
+    if None in taken:
+        yield f"statement {taken.index(None) + 1} was stopped or failed"
+    elif len(taken) > 1:
+        most = max(each for each in taken if each is not None)
+        yield f"the slowest is statement {taken.index(most) + 1} with {most:.3f} s"
 
 
 def _scan(scan: Scan) -> str:
@@ -198,7 +212,7 @@ def _title(recording: Recording) -> str:
 def _statements(recording: Recording) -> Iterator[str]:
     """Those on rows; where there are none, those on the catalog."""
     for number, each in enumerate(recording.about_rows or recording.statements, 1):
-        took = "did not end" if each.seconds is None else f"{each.seconds:.3f} s"
+        took = "stopped or failed" if each.seconds is None else f"{each.seconds:.3f} s"
         yield f"\n  {number}. {took}"
         yield _indented(_cut(f"{each.sql};"))
         yield from (f"    -- {line}" for line in (*_plan(each), *_table(each.explained)))

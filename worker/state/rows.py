@@ -1,9 +1,10 @@
 """The door of the database: rows become what the worker works with here, and rows again."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Executable, insert
+from sqlalchemy import Connection, Executable, Select, insert
 
 from worker.model.alert import StoredAlert
 from worker.model.finding import (
@@ -61,6 +62,11 @@ def alert_of(row: Stored) -> StoredAlert:
 def read_findings(connection: Connection, statement: Executable) -> Iterator[StoredFinding]:
     """The findings that a SELECT of whole rows gives."""
     return map(finding_of, connection.execute(statement).mappings())
+
+
+def read_keys(connection: Connection, statement: Select[str]) -> Iterator[dict[str, Any]]:
+    """The keys that a SELECT of nothing else from `findings` gives."""
+    return map(json.loads, connection.scalars(statement))
 
 
 def read_runs(connection: Connection, statement: Executable) -> Iterator[StoredRun]:

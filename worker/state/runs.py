@@ -14,7 +14,7 @@ from checks.contract import Check, Result, Window
 from worker.model.finding import Change, Counts, FindingState, Transition
 from worker.model.run import LastRun, Outcome, Run, Scope
 from worker.state import lifecycle
-from worker.state.rows import read_findings
+from worker.state.rows import read_findings, read_keys
 from worker.state.schema import Row, cursors, findings, put, runs, unresolved
 from worker.text.encode import dump, encodable
 
@@ -50,7 +50,7 @@ def window(connection: Connection, check: Check, fresh: Window) -> Window:
     A cursor of another definition of the check is none.
     """
     row = _cursor_row(connection, check.name)
-    keys = connection.scalars(
+    known = (
         select(findings.c.key)
         .where(findings.c.check_name == check.name, unresolved)
         .order_by(findings.c.first_seen, findings.c.id)
@@ -59,7 +59,7 @@ def window(connection: Connection, check: Check, fresh: Window) -> Window:
     return replace(
         fresh,
         cursor=json.loads(row["cursor"]) if fits else None,
-        known=tuple(json.loads(key) for key in keys),
+        known=tuple(read_keys(connection, known)),
     )
 
 
@@ -78,13 +78,10 @@ def counts(connection: Connection, check: str | None = None) -> Counts:
         .where(unresolved)
         .group_by(findings.c.check_name, findings.c.state)
     )
-    beyond = select(cursors.c.check_name, cursors.c.unlisted)
     if check is not None:
         statement = statement.where(findings.c.check_name == check)
-        beyond = beyond.where(cursors.c.check_name == check)
     found = {(name, FindingState(state)): n for name, state, n in connection.execute(statement)}
-    for name, recent in connection.execute(beyond):
-        numbers = json.loads(recent) if recent else [0]
+    for name, numbers in _beyond(connection, check).items():
         lasting = min(numbers)
         for state, more in (
             (FindingState.CONFIRMED, lasting),
@@ -97,25 +94,42 @@ def counts(connection: Connection, check: str | None = None) -> Counts:
 
 def unlisted(connection: Connection) -> Mapping[str, int]:
     """How many violations of each check the latest completed run saw beyond the findings."""
-    rows = connection.execute(select(cursors.c.check_name, cursors.c.unlisted))
-    return {name: json.loads(recent)[-1] for name, recent in rows if recent}
+    return {name: numbers[-1] for name, numbers in _beyond(connection).items()}
 
 
 def last_runs(connection: Connection) -> dict[str, LastRun]:
     """The latest run of each check, and when one of each scope was last completed."""
-    completed = {
-        row["check_name"]: {
-            scope: datetime.fromtimestamp(row[_at(scope)], UTC)
-            for scope in Scope
-            if row[_at(scope)] is not None
-        }
-        for row in connection.execute(select(cursors)).mappings()
-    }
+    completed = _completed(connection)
     latest = select(func.max(runs.c.id)).group_by(runs.c.check_name)
     rows = connection.execute(
         select(runs.c.check_name, runs.c.outcome).where(runs.c.id.in_(latest))
     )
     return {name: LastRun(Outcome(outcome), completed.get(name, {})) for name, outcome in rows}
+
+
+def _completed(connection: Connection) -> dict[str, dict[Scope, datetime]]:
+    """When a run of each scope last answered, by check. Cursors, which may be long, stay unread."""
+    moments = connection.execute(
+        select(cursors.c.check_name, *(cursors.c[_at(scope)] for scope in Scope))
+    )
+    return {
+        name: {
+            scope: datetime.fromtimestamp(at, UTC)
+            for scope, at in zip(Scope, found, strict=True)
+            if at is not None
+        }
+        for name, *found in moments
+    }
+
+
+def _beyond(connection: Connection, check: str | None = None) -> dict[str, list[int]]:
+    """Violations that have no finding, in the latest runs of each check, the latest last."""
+    statement = select(cursors.c.check_name, cursors.c.unlisted).where(
+        cursors.c.unlisted.is_not(None)
+    )
+    if check is not None:
+        statement = statement.where(cursors.c.check_name == check)
+    return {name: json.loads(numbers) for name, numbers in connection.execute(statement)}
 
 
 def checks_except(connection: Connection, names: Iterable[str]) -> set[str]:
