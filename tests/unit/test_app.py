@@ -214,7 +214,8 @@ def test_a_worker_ends_during_a_reload(
     site.worker.reload(lambda: site.config("c"))
     ended(*ends)
     site.worker.reload(lambda: site.config("d"))
-    assert events(lines)[-2:] == ["config_reloaded", "worker_stopped"]
+    assert "config_reloaded" in events(lines)
+    assert events(lines)[-1] == "worker_stopped"
     session = site.worker._session
     assert [check.name for check in session.config.checks] == ["c"]
     assert session.scheduler._stop.is_set()
