@@ -20,9 +20,6 @@ WIDTH = 100
 LONGEST = 4000
 """Characters of a statement that a person is shown; programs have it whole."""
 
-SOONER = f"sooner while its runs are short: {REST} times as long as one took"
-"""How a check that pages is paced."""
-
 _LABEL = 13
 _COLUMNS = ("id", "select_type", "table", "type", "key", "key_len", "ref", "rows", "extra")
 """What is shown of an EXPLAIN of MySQL and MariaDB; programs have all of it."""
@@ -91,7 +88,8 @@ def _card(of: Description, recordings: Sequence[Recording]) -> Iterator[str]:
     yield from _labelled("leaves out", *of.leaves_out)
     yield from _labelled("severity", _severity(of))
     yield from _labelled("alert", f"{of.alert}, {_sender(of)}")
-    yield from _labelled("runbook", of.runbook)
+    place = " on the status page" if of.runbook.startswith("/") else ""
+    yield from _labelled("runbook", of.runbook + place)
     yield from _labelled("runs", *_when(of.schedule))
     yield from _labelled("reads", *_source(of))
     rows = recordings[0].rows if recordings else {}
@@ -126,8 +124,10 @@ def _sender(of: Description) -> str:
 
 
 def _when(of: Timetable) -> Iterator[str]:
-    sooner = f"; {SOONER}, and every {of.soonest} at most" if of.soonest else ""
-    yield (f"at {of.every} ({of.zone})" if " " in of.every else f"every {of.every}") + sooner
+    yield f"at {of.every} ({of.zone})" if " " in of.every else f"every {of.every}"
+    if of.soonest:
+        rest = f"it rests {REST} times as long as a run took, {of.soonest} at least"
+        yield f"sooner while its runs are short: {rest}"
     if of.complete is None:
         yield "each run goes on where the one before stopped"
     elif of.incremental:
