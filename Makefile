@@ -80,7 +80,7 @@ faults: dev-environment servers ## the fault suite in its long form: KILLS, CONF
 soak: dev-environment ## the worker on the demo for SOAK_SECONDS=5400: slope of its memory, threads, descriptors
 	@DRIFT_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -s tests/system/faults/test_drift.py
 
-fmt: dev-environment ## format the code and mend what ruff can mend
+fmt: dev-environment ## format the code and fix what ruff can fix
 	@$(BIN)/ruff format $(SOURCES)
 	@$(BIN)/ruff check --fix $(SOURCES)
 

@@ -339,7 +339,7 @@ RIGHT: dict[str, list[Callable[[list[Any]], object]]] = {
         lambda found: names(found) >= {"finding_confirmed", "finding_resolved"},
     ],
     "All about one finding": [lambda found: len({each["key"] is None for each in found}) == 1],
-    "What could not tell, and why": [
+    "What could not be evaluated, and why": [
         lambda found: any("does not exist" in each["error"] for each in found),
         lambda found: names(found) == {"database_unreachable", "database_reachable"},
     ],

@@ -37,7 +37,7 @@ def check(
         bool, typer.Option("--show-sql", help="Print the SQL of the checks, and run none.")
     ] = False,
 ) -> None:
-    """Run checks once, now. Exit code: 0 all pass, 1 violations, 2 usage, 3 could not tell."""
+    """Run checks once, now. Exit code: 0 all pass, 1 violations, 2 usage, 3 not evaluated."""
     current = load(config_path)
     asked = chosen(current, names or [])
     if show_sql:

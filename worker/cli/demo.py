@@ -21,9 +21,9 @@ app = typer.Typer(add_completion=False)
 def run_demo(
     config_path: ConfigPath = None,
     build_only: Annotated[bool, typer.Option("--build-only", help="Do not run.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Build it anew.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Rebuild it.")] = False,
     with_faults: Annotated[
-        bool, typer.Option("--faults", help="Break and mend it, so that findings come and go.")
+        bool, typer.Option("--faults", help="Break and repair it, so that findings come and go.")
     ] = False,
 ) -> None:
     """Build the embedded demo ledger at the configured SQLite file, and run the worker on it.

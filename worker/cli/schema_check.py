@@ -1,4 +1,4 @@
-"""`config check --connect`: what the configuration names, held against the real schema."""
+"""`config check --connect`: what the configuration names, compared with the real schema."""
 
 from collections.abc import Iterable, Iterator
 

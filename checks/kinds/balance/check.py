@@ -222,7 +222,7 @@ class Balance(DatabaseCheck):
             return on_page
 
         ledger = comparison.ledger
-        return comparison.look(part(ledger.postings), part(ledger.balances), narrow=narrow)
+        return comparison.compare(part(ledger.postings), part(ledger.balances), narrow=narrow)
 
     def _news(
         self, comparison: Comparison, snapshot: Snapshot, begin: Place
@@ -239,7 +239,7 @@ class Balance(DatabaseCheck):
         left_out = list(dict.fromkeys((*doubtful, *kept.groups)))
         new = ledger.touched(begin, left_out, self._changed(snapshot))
         seen.add(
-            comparison.look(
+            comparison.compare(
                 ledger.in_groups(ledger.postings, new),
                 ledger.in_groups(ledger.balances, new),
                 narrow=False,

@@ -56,38 +56,53 @@ class Comparison:
     connection: Connection
     ledger: Ledger
 
-    def look(
+    def compare(
         self, postings: Part, balances: Part, *, narrow: bool, may_be_alone: bool = True
     ) -> Seen:
         """Find the groups of a part that are wrong.
 
         `may_be_alone` tells that the part may have balances without ledger rows.
         """
-        ledger = self.ledger
         listed = self.connection.dialect.name != "sqlite"  # which has no lists in an order
-        pairs = self._pairs(postings, balances, narrow=narrow, listed=listed)
-        counts = self._counts(pairs)
-        wrong, findings = int(counts["wrong"]), list[Finding]()
+        counts = self._counts(self._pairs(postings, balances, narrow=narrow, listed=listed))
+        seen = Seen(int(counts["rows"]), largest=int(counts["largest"]))
         # The same once more, with the names of the groups.
-        named = self._pairs(postings, balances, narrow=narrow, listed=listed, named=narrow)
+        pairs = self._pairs(postings, balances, narrow=narrow, listed=listed, named=narrow)
         name = "key" if narrow else "by"
-        found = select(*numbered(named.summed, name)).select_from(named.source)
-        if wrong:
-            findings = self.judge(
-                self._keys(ledger.postings, found.where(named.wrong).limit(SAMPLE))
-            )
+        found = select(*numbered(pairs.summed, name)).select_from(pairs.source)
+        if wrong := int(counts["wrong"]):
+            seen.add(self._judged(found.where(pairs.wrong).limit(SAMPLE), wrong))
         if counts["unsure"]:
-            keys = self._keys(ledger.postings, found.where(named.unsure))
-            for first in range(0, len(keys), SAMPLE):
-                more = self.judge(keys[first : first + SAMPLE])
-                findings, wrong = (findings + more)[:SAMPLE], wrong + len(more)
-        if may_be_alone and self._number(*balances(ledger.balances.rows())) > counts["matched"]:
-            lonely = ledger.without_postings(named.summed, named.held)
-            alone = lonely.with_only_columns(*numbered(named.held, name)).limit(SAMPLE)
-            keys = self._keys(ledger.balances, alone)
-            findings += self.judge(keys)
-            wrong += len(keys) if len(keys) < SAMPLE else self._number(lonely.subquery())
-        return Seen(int(counts["rows"]), wrong, findings[:SAMPLE], int(counts["largest"]))
+            seen.add(self._unsure(found.where(pairs.unsure)))
+        is_any_alone = may_be_alone and (
+            self._number(*balances(self.ledger.balances.rows())) > counts["matched"]
+        )
+        if is_any_alone:
+            seen.add(self._alone(pairs, name))
+        del seen.findings[SAMPLE:]
+        return seen
+
+    def _judged(self, groups: Select[Any], violations: int) -> Seen:
+        """So many wrong groups, of which a statement gives the first."""
+        return Seen(0, violations, self.judge(self._keys(self.ledger.postings, groups)))
+
+    def _unsure(self, groups: Select[Any]) -> Seen:
+        """Those that are wrong of the groups that a statement gives."""
+        seen = Seen()
+        keys = self._keys(self.ledger.postings, groups)
+        for first in range(0, len(keys), SAMPLE):
+            findings = self.judge(keys[first : first + SAMPLE])
+            seen.add(Seen(0, len(findings), findings))
+            del seen.findings[SAMPLE:]
+        return seen
+
+    def _alone(self, pairs: "_Pairs", name: str) -> Seen:
+        """The balances without ledger rows."""
+        lonely = self.ledger.without_postings(pairs.summed, pairs.held)
+        first = lonely.with_only_columns(*numbered(pairs.held, name)).limit(SAMPLE)
+        keys = self._keys(self.ledger.balances, first)
+        number = len(keys) if len(keys) < SAMPLE else self._number(lonely.subquery())
+        return Seen(0, number, self.judge(keys))
 
     def judge(self, keys: Sequence[Key]) -> list[Finding]:
         """A finding for each of these groups that is wrong, by all of its rows."""

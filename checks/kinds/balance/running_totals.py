@@ -5,7 +5,7 @@ only serves to say that a group is right; what is not is judged by all of its ro
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Subquery, and_, case, func, select
@@ -83,11 +83,15 @@ def advance(connection: Connection, ledger: Ledger, kept: Kept, begin: int) -> K
             past, new, held.get(key), linked.get(key), chained=ledger.chain is not None
         ):
             continue
-        last = lasts.get(new["last_old"], past.last) if new else past.last
-        last = last if past.last is not None and held[key]["number"] == 1 else None
-        old = _numbers(new, "old") if new else (0,) * len(past.sums)
-        groups[key] = Past(_added(past.sums, old), last)
+        now = _advanced(past, new, lasts) if new else past
+        groups[key] = now if held[key]["number"] == 1 else replace(now, last=None)
     return Kept(begin, groups)
+
+
+def _advanced(past: Past, new: RowMapping, lasts: Mapping[Any, int]) -> Past:
+    """A group with those of its new rows that are before the next place."""
+    last = None if past.last is None else lasts.get(new["last_old"], past.last)
+    return Past(_added(past.sums, _numbers(new, "old")), last)
 
 
 def with_new(

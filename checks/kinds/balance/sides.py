@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, func, select, union
+from sqlalchemy import ColumnElement, Connection, FromClause, case, func, select, union
 
 from checks.sql import catalog
 from checks.sql.functions import as_bytes, weights
-from checks.sql.statements import rows_of
+from checks.sql.statements import labelled, rows_of
 
 Built = ColumnElement[Any]
 Part = Callable[[FromClause], tuple[FromClause, ColumnElement[bool]]]
@@ -47,6 +47,20 @@ class Side:
         return [
             func.min(as_bytes(rows.c[name])) if self.found[name].is_text else rows.c[name]
             for name in self.by
+        ]
+
+    def sums(self, rows: FromClause) -> list[Built]:
+        """The sum of each amount, and the number of rows: `sum_n` and `number`."""
+        sums = [func.coalesce(func.sum(rows.c[name]), 0) for name in self.amounts]
+        return [*labelled("sum", sums), func.count().label("number")]
+
+    def past(self, rows: FromClause, begin: Any) -> list[Built]:
+        """The same sums of the rows before a place, and the last of these: `old_n`, `last_old`."""
+        ids = rows.c[self.primary_key]
+        sums = [case((ids < begin, rows.c[name]), else_=0) for name in self.amounts]
+        return [
+            *labelled("old", [func.coalesce(func.sum(each), 0) for each in sums]),
+            func.max(case((ids < begin, ids))).label("last_old"),
         ]
 
 

@@ -54,26 +54,16 @@ class Ledger:
         the rows chain: `chained`, unknown of a group with very many rows.
         """
         own = side is self.postings
-        chain = self.chain if own else None
-        rows = side.rows(*(chain.columns if chain else ()))
+        rows = side.rows(*(self.chain.columns if own and self.chain else ()))
         source, condition = part(rows)
-        groups, ids = side.groups(rows, narrow=narrow), rows.c[side.primary_key]
-        amounts = [rows.c[name] for name in side.amounts]
-        columns = [
-            *labelled("by", groups),
-            *labelled("sum", [func.coalesce(func.sum(amount), 0) for amount in amounts]),
-            func.count().label("number"),
-        ]
+        groups = side.groups(rows, narrow=narrow)
+        columns = [*labelled("by", groups), *side.sums(rows)]
         if named:
             columns += labelled("key", side.spellings(rows))
         if own:
-            off = case((chain.is_off(rows), 1), else_=0) if chain else literal_column("0")
-            columns.append(func.sum(off).label("off"))
-            if listed:
-                columns.append((chain.holds(rows, side) if chain else true()).label("chained"))
+            columns += self._chained(rows, listed=listed)
         if begin is not None:
-            columns += labelled("old", [_sum_if(ids < begin, amount) for amount in amounts])
-            columns.append(func.max(case((ids < begin, ids))).label("last_old"))
+            columns += side.past(rows, begin)
         return (
             select(*columns)
             .prefix_with("SQL_BIG_RESULT", dialect="mysql")
@@ -82,6 +72,16 @@ class Ledger:
             .group_by(*groups)
             .subquery("postings" if own else "balances")
         )
+
+    def _chained(self, rows: FromClause, *, listed: bool) -> list[Built]:
+        """How many ledger rows do not add up in themselves and, if asked, whether they chain."""
+        chain = self.chain
+        off = case((chain.is_off(rows), 1), else_=0) if chain else literal_column("0")
+        columns: list[Built] = [func.sum(off).label("off")]
+        if listed:
+            holds = chain.holds(rows, self.postings) if chain else true()
+            columns.append(holds.label("chained"))
+        return columns
 
     def compared(self, postings: Subquery, balances: Subquery) -> tuple[FromClause, Built]:
         """Groups of the ledger beside their balances, and whether such a pair is wrong."""
@@ -197,7 +197,3 @@ def _groups_of(
         # Coalesced: without it a group that is NULL would be left out beside any other.
         statement = statement.where(not_(func.coalesce(among(columns, left_out), false())))
     return statement
-
-
-def _sum_if(condition: ColumnElement[bool], amount: Built) -> Built:
-    return func.coalesce(func.sum(case((condition, amount), else_=0)), 0)

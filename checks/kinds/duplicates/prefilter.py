@@ -29,7 +29,6 @@ The server would group long texts in a temporary table on disk: on 1,000,000 row
 (MariaDB) and ten (MySQL) times as long; `make bench` measures it.
 """
 
-
 _THREE = 3
 
 
@@ -87,48 +86,54 @@ def may_repeat(
     The hashes are sorted as numbers, without the keys. Where two or three rows share a hash, their
     keys are compared; more, hardly ever there by chance, are suspicious enough.
     """
-    own = rows.c[primary_key]
-    # A limit keeps the server from merging this into the statement around it, and from sorting
-    # the keys along with the hashes.
-    hashes = select(_code(rows, columns, found).label("code"), own.label("id"))
-    has_key = or_(*(rows.c[name].is_not(None) for name in columns))
-    apart = hashes.where(has_key).limit(ALL_ROWS).subquery("hashes")
-    third = func.sum(apart.c.id) if found[primary_key].is_integer else null()
-    repeated = (
-        select(
-            func.count().label("number"),
-            func.min(apart.c.id).label("low"),
-            func.max(apart.c.id).label("high"),
-            (third - func.min(apart.c.id) - func.max(apart.c.id)).label("middle"),
-        )
-        .prefix_with("SQL_BIG_RESULT", dialect="mysql")
-        .group_by(apart.c.code)
-        .having(func.count() > 1)
-        .subquery("repeated")
-    )
+    repeated = _repeated_hashes(rows, columns, primary_key, found)
     low, high, middle = (rows.alias(name) for name in ("low", "high", "middle"))
+    of_three = and_(repeated.c.number == _THREE, middle.c[primary_key] == repeated.c.middle)
+    found_rows = (
+        repeated.join(low, low.c[primary_key] == repeated.c.low)
+        .join(high, high.c[primary_key] == repeated.c.high)
+        .join(middle, of_three, isouter=True)
+    )
 
     def same(one: FromClause, other: FromClause) -> ColumnElement[bool]:
         return and_(*(one.c[name].is_not_distinct_from(other.c[name]) for name in columns))
 
-    of_three = and_(repeated.c.number == _THREE, middle.c[primary_key] == repeated.c.middle)
     suspicious = or_(
         repeated.c.number > _THREE,
         same(low, high),
         and_(repeated.c.number == _THREE, middle.c[primary_key].is_(None)),
         and_(repeated.c.number == _THREE, or_(same(low, middle), same(middle, high))),
     )
-    statement = (
-        select(repeated.c.number)
-        .select_from(
-            repeated.join(low, low.c[primary_key] == repeated.c.low)
-            .join(high, high.c[primary_key] == repeated.c.high)
-            .join(middle, of_three, isouter=True)
-        )
-        .where(suspicious)
-        .limit(1)
-    )
+    statement = select(repeated.c.number).select_from(found_rows).where(suspicious).limit(1)
     return connection.scalar(statement) is not None
+
+
+def _repeated_hashes(
+    rows: TableClause,
+    columns: Sequence[str],
+    primary_key: str,
+    found: Mapping[str, catalog.Column],
+) -> Subquery:
+    """How many rows share a hash, and the ids of up to three of them."""
+    # A limit keeps the server from merging this into the statement around it, and from sorting
+    # the keys along with the hashes.
+    hashes = select(_code(rows, columns, found).label("code"), rows.c[primary_key].label("id"))
+    has_key = or_(*(rows.c[name].is_not(None) for name in columns))
+    apart = hashes.where(has_key).limit(ALL_ROWS).subquery("hashes")
+    low, high = func.min(apart.c.id), func.max(apart.c.id)
+    total = func.sum(apart.c.id) if found[primary_key].is_integer else null()
+    return (
+        select(
+            func.count().label("number"),
+            low.label("low"),
+            high.label("high"),
+            (total - low - high).label("middle"),
+        )
+        .prefix_with("SQL_BIG_RESULT", dialect="mysql")
+        .group_by(apart.c.code)
+        .having(func.count() > 1)
+        .subquery("repeated")
+    )
 
 
 def candidates(

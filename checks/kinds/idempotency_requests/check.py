@@ -159,9 +159,9 @@ class IdempotencyRequests(DatabaseCheck):
             _ = snapshot.now  # before the rows are read
             seen = _Seen(snapshot, rows_of(self.table, self.needs[self.table]))
             examined = self._count(seen)
-            self._look_at_processing(seen)
-            self._look_at_window(seen)
-            further = self._look_for_reuse(seen)
+            self._judge_processing(seen)
+            self._judge_window(seen)
+            further = self._find_reuse(seen)
         return Result(
             examined,
             len(seen.findings) + further,
@@ -186,7 +186,7 @@ class IdempotencyRequests(DatabaseCheck):
         seen.samples = [Sample(REQUESTS, (status,), count) for status, count in named.items()]
         return int(total)
 
-    def _look_at_processing(self, seen: _Seen) -> None:
+    def _judge_processing(self, seen: _Seen) -> None:
         time: Row = seen.rows.c[self.written_at]
         passing = seen.rows.c[self.status] == self.processing
         oldest = seen.snapshot.connection.scalar(select(func.min(time)).where(passing))
@@ -210,7 +210,7 @@ class IdempotencyRequests(DatabaseCheck):
             number,
         )
 
-    def _look_at_window(self, seen: _Seen) -> None:
+    def _judge_window(self, seen: _Seen) -> None:
         time: Row = seen.rows.c[self.written_at]
         now, column = seen.snapshot.now, (self.table, self.written_at)
         # A request that claims to come from a far future would stay in the window for ever.
@@ -261,7 +261,7 @@ class IdempotencyRequests(DatabaseCheck):
             told[route] = (before[0] + int(one), before[1] + int(other), min(times, default=None))
         return sorted(told.items())
 
-    def _look_for_reuse(self, seen: _Seen) -> int:
+    def _find_reuse(self, seen: _Seen) -> int:
         """Find keys of several rows that are not one request, along an index on the key.
 
         Returns how many there are beyond those that become findings.

@@ -1,170 +1,231 @@
-"""What a finding of `reference` or `posting` tells: the values of both sides that differ."""
+"""What findings of near rows and far rows tell: the values of both sides that differ."""
 
-from collections.abc import Iterable, Sequence
-from itertools import zip_longest
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnClause, FromClause, RowMapping, func, select
+from sqlalchemy import FromClause, RowMapping, func, select
 
 from checks.contract import Evidence, Finding, Scalar
-from checks.kinds.pairing.plan import Built, Key, Moment
-from checks.kinds.pairing.statements import joined_far, named, same, wanted
+from checks.kinds.pairing.far_rows import FarRows, far_rows
+from checks.kinds.pairing.near_key import Built
+from checks.kinds.pairing.near_rows import near_side
+from checks.kinds.pairing.plan import Id, Pair, Plan
+from checks.kinds.pairing.statements import refers, refers_by_index, same
+from checks.snapshot import Snapshot
 from checks.sql.catalog import Column
 from checks.sql.functions import abridged, shown
-from checks.sql.joins import Lookup
 from checks.sql.statements import among, labelled, numbered
 from checks.sql.values import scalar
 
-if TYPE_CHECKING:
-    from checks.kinds.pairing.check import Pairing
+
+class Problem(NamedTuple):
+    """What is wrong."""
+
+    word: str
+    message: str
+    """One sentence; holds names, no values."""
 
 
-def near_findings(check: "Pairing", moment: Moment, keys: Sequence[Key]) -> list[Finding]:
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A pair as it was read of a near row and its far row."""
+
+    pair: Pair
+    ours: Scalar
+    """Of a group whose values differ one that is not the far one."""
+    theirs: Scalar
+    is_same: bool
+
+    @property
+    def difference(self) -> int:
+        """By how much the two differ; an owner's number is no amount."""
+        return 0 if self.pair.far.is_qualified else _distance(self.ours, self.theirs)
+
+    @property
+    def aspect(self) -> str:
+        """In which way the two differ."""
+        return f"{self.pair.name} {_relation(self.ours, self.theirs)} {self.pair.far.source}"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A near row, or a group, without a right far row; and the far row that has its key."""
+
+    id: Id
+    key: Id
+    key_fits: bool
+    """Whether the columns of the far key could hold its key."""
+    far_id: Scalar
+    """None where no far row has its key."""
+    is_wanted: bool
+    """Whether `far.when` holds for the far row."""
+    compared: tuple[Compared, ...]
+
+    @property
+    def different(self) -> list[Compared]:
+        """The pairs whose values are not the same."""
+        return [each for each in self.compared if not each.is_same]
+
+
+def near_findings(
+    plan: Plan, snapshot: Snapshot, ids: Sequence[Id], problem: Callable[[Seen], Problem]
+) -> list[Finding]:
     """A finding for each of these near rows or groups, which have no right far row."""
-    near = check.near(moment, lambda rows: among(check.key_columns(rows), keys))
-    _, source, column = joined_far(check, outer=True)
-    far_key, is_wanted = column(check.far.primary_key), func.coalesce(wanted(check, column), False)
+    near = near_side(plan).read(snapshot, lambda rows: among(plan.near.ids(rows), ids))
+    far = far_rows(plan, outer=True)
+    far_id, is_wanted = far.id, func.coalesce(plan.far.wanted(far.column), False)
     statement = (
         select(
-            *_shown_near(check, moment, near),
-            far_key.label("far_key"),
+            *_near_columns(plan, snapshot, near),
+            far_id.label("far_key"),
             is_wanted.label("wanted"),
-            *labelled("far", _shown_far(check, moment, column)),
-            *labelled("same", same(check, near, column)),
+            *labelled("far", _far_values(plan, snapshot, far)),
+            *labelled("same", same(plan, near, far.column)),
         )
-        .select_from(near.join(source, named(check, near, column), isouter=True))
-        .order_by(*numbered(near, "key"), is_wanted.desc(), far_key)
+        .select_from(near.join(far.source, refers(plan, near, far.column), isouter=True))
+        .order_by(*numbered(near, "key"), is_wanted.desc(), far_id)
     )
-    rows = moment.connection.execute(statement).mappings()
-    return [_near_finding(check, moment, row) for row in _first_of_each_key(rows)]
+    rows = _first_of_each_id(snapshot.connection.execute(statement).mappings())
+    seen = [_seen(plan, snapshot, row) for row in rows]
+    return [_near_finding(plan, each, problem(each)) for each in seen]
 
 
-def far_findings(check: "Pairing", moment: Moment, keys: Sequence[Key]) -> list[Finding]:
-    """A finding for each of these far rows, which no near row names as it should."""
-    far, source, column = joined_far(check, outer=True)
-    near = check.near_rows().alias("near")
-    key, near_key = column(check.far.primary_key), near.c[check.primary_key]
+def far_findings(
+    plan: Plan, snapshot: Snapshot, ids: Sequence[Id], problem: Callable[[Scalar], Problem]
+) -> list[Finding]:
+    """A finding for each of these far rows, to which no near row refers that may.
+
+    `problem` takes the primary key of a near row that refers to it though it may not, or None.
+    """
+    far, near = far_rows(plan, outer=True), plan.rows(plan.near).alias("near")
+    near_id = near.c[plan.near.primary_key]
+    refers = refers_by_index(plan, snapshot, near, far.rows)
     statement = (
         select(
-            key.label("key_0"),
-            near_key.label("near_key"),
-            *labelled("name", _shown_names(check, moment, column)),
-            *labelled("far", _shown_far(check, moment, column)),
+            far.id.label("key_0"),
+            near_id.label("near_key"),
+            *labelled("name", _far_key(plan, snapshot, far)),
+            *labelled("far", _far_values(plan, snapshot, far)),
         )
-        .select_from(source.join(near, check.named_by(far, near, moment.found), isouter=True))
-        .where(among([key], keys))
-        .order_by(key, near_key)
+        .select_from(far.source.join(near, refers, isouter=True))
+        .where(among([far.id], ids))
+        .order_by(far.id, near_id)
     )
-    rows = moment.connection.execute(statement).mappings()
-    return [_far_finding(check, row) for row in _first_of_each_key(rows)]
+    rows = _first_of_each_id(snapshot.connection.execute(statement).mappings())
+    return [_far_finding(plan, row, problem(scalar(row["near_key"]))) for row in rows]
 
 
-def _shown_near(check: "Pairing", moment: Moment, near: FromClause) -> list[Built]:
-    """The near columns, long texts cut, and how long a derived key is as a whole."""
-    found = moment.found[check.table]
-    names = numbered(near, "name")
-    long_names = [
-        found[each.name].is_long if isinstance(each, ColumnClause) else True  # a derived key
-        for each in check.keys(check.near_rows())
-    ]
-    columns = [
-        *numbered(near, "key"),
-        *labelled("name", _cut(names, long_names)),
-        *labelled("length", [func.char_length(each) for each in names]),
-    ]
-    for name in ("value", "also"):
-        ends = numbered(near, name)
-        # Sums come after what is compared as it is.
-        long = [each.may_be_long(found.__getitem__) for each in check.equal][: len(ends)]
-        columns += labelled(name, _cut(ends, long))
-    return columns
-
-
-def _cut(values: Sequence[Built], may_be_long: Sequence[bool]) -> list[Built]:
+def _near_columns(plan: Plan, snapshot: Snapshot, near: FromClause) -> list[Built]:
+    """The near columns, long texts cut, and how long a key is as a whole."""
+    types = snapshot.columns[plan.near.table]
+    keys = numbered(near, "name")
+    is_long = [pair.near.may_be_long(types.__getitem__) for pair in plan.equal]
     return [
-        abridged(value) if is_long else value for value, is_long in zip_longest(values, may_be_long)
+        *numbered(near, "key"),
+        *labelled("name", _cut(keys, plan.near.key.may_be_long(types))),
+        *labelled("length", [func.char_length(each) for each in keys]),
+        *labelled("value", _cut(numbered(near, "value"), [*is_long, *(False for _ in plan.sums)])),
+        *labelled("also", _cut(numbered(near, "also"), is_long)),
     ]
 
 
-def _shown_far(check: "Pairing", moment: Moment, column: Lookup) -> list[Built]:
-    """The far ends of what is compared, long texts cut."""
+def _cut(values: Iterable[Built], may_be_long: Iterable[bool]) -> list[Built]:
+    pairs = zip(values, may_be_long, strict=False)
+    return [abridged(value) if is_long else value for value, is_long in pairs]
+
+
+def _far_values(plan: Plan, snapshot: Snapshot, far: FarRows) -> list[Built]:
+    """The far values of the pairs, long texts cut."""
 
     def described(name: str) -> Column:
         table, _, own = name.rpartition(".")
-        return moment.found[table or check.far.table][own]
+        return snapshot.columns[table or plan.far.table][own]
 
-    values = [each.over(column) for each in check.far_values]
-    return _cut(values, [each.may_be_long(described) for each in check.far_values])
-
-
-def _shown_names(check: "Pairing", moment: Moment, column: Lookup) -> list[Built]:
-    """The columns by which a far row is named, long texts cut."""
-    found = moment.found[check.far.table]
-    return [shown(column(name), found[name]) for name in check.far.key]
+    values = [pair.far.over(far.column) for pair in plan.pairs]
+    return _cut(values, [pair.far.may_be_long(described) for pair in plan.pairs])
 
 
-def _near_finding(check: "Pairing", moment: Moment, row: RowMapping) -> Finding:
-    problem, message = check.problem(row, moment.found)
-    evidence: dict[str, Evidence] = {"problem": problem, **_far_key(check, row)}
-    is_there = row["far_key"] is not None
+def _far_key(plan: Plan, snapshot: Snapshot, far: FarRows) -> list[Built]:
+    """The far key, long texts cut."""
+    types = snapshot.columns[plan.far.table]
+    return [shown(far.column(name), types[name]) for name in plan.far.key]
+
+
+def _seen(plan: Plan, snapshot: Snapshot, row: RowMapping) -> Seen:
+    types = snapshot.columns[plan.far.table]
+    limits = [types[name].longest for name in plan.far.key]
+    return Seen(
+        id=_plain(row, "key"),
+        key=_plain(row, "name"),
+        key_fits=all(
+            limit is None or (length or 0) <= limit
+            for length, limit in zip(_numbered(row, "length"), limits, strict=True)
+        ),
+        far_id=scalar(row["far_key"]),
+        is_wanted=bool(row["wanted"]),
+        compared=tuple(_compared(pair, row, number) for number, pair in enumerate(plan.pairs)),
+    )
+
+
+def _compared(pair: Pair, row: RowMapping, number: int) -> Compared:
+    theirs, least = row[f"far_{number}"], row[f"value_{number}"]
+    greatest = row.get(f"also_{number}", least)
+    ours = greatest if least == theirs else least
+    return Compared(pair, scalar(ours), scalar(theirs), bool(row[f"same_{number}"]))
+
+
+def _near_finding(plan: Plan, seen: Seen, problem: Problem) -> Finding:
+    far = plan.far
+    evidence: dict[str, Evidence] = {"problem": problem.word, **_named_key(plan, seen.key)}
+    is_there = seen.far_id is not None
     if is_there:
-        evidence[check.far_key_name] = scalar(row["far_key"])
-        if not row["wanted"] and check.far.when:
-            evidence[f"{check.far.role} not true"] = check.far.when.source
-    off = 0
-    aspects = [f"{check.far_key_name} {evidence.get(check.far_key_name)}"]
-    pairs = zip(check.near_values, check.far_values, strict=True)
-    for number, (mine, other) in enumerate(pairs):
-        if row[f"same_{number}"]:
-            continue
-        ours, theirs = _ours(row, number), scalar(row[f"far_{number}"])
-        evidence[mine] = ours
+        evidence[far.id] = seen.far_id
+        if not seen.is_wanted and far.when:
+            evidence[f"{far.role} not true"] = far.when.source
+    for each in seen.different:
+        evidence[each.pair.name] = each.ours
         if is_there:
-            evidence[f"{check.far.role} {other.source}"] = theirs
-        if not other.is_qualified:  # an owner's number is no amount
-            off += _distance(ours, theirs)
-        aspects.append(f"{mine} {_relation(ours, theirs)} {other.source}")
-    key = (scalar(value) for value in _key_of(row))
-    named_by = dict(zip(check.key_names, key, strict=True))
-    return Finding(named_by, message, evidence, max(1, off), tuple(aspects))
+            evidence[f"{far.role} {each.pair.far.source}"] = each.theirs
+    id_ = dict(zip(plan.near.id, seen.id, strict=True))
+    size = max(1, sum(each.difference for each in seen.different))
+    aspects = (f"{far.id} {seen.far_id}", *(each.aspect for each in seen.different))
+    return Finding(id_, problem.message, evidence, size, aspects)
 
 
-def _far_finding(check: "Pairing", row: RowMapping) -> Finding:
-    problem, message = check.reverse_problem(is_named=row["near_key"] is not None)
-    evidence: dict[str, Evidence] = {"problem": problem, **_far_key(check, row)}
+def _far_finding(plan: Plan, row: RowMapping, problem: Problem) -> Finding:
+    far = plan.far
+    key, values = _plain(row, "name"), _plain(row, "far")
+    evidence: dict[str, Evidence] = {"problem": problem.word, **_named_key(plan, key)}
     if row["near_key"] is not None:
-        evidence[check.primary_key] = scalar(row["near_key"])
+        evidence[plan.near.primary_key] = scalar(row["near_key"])
     size = 0
-    for number, other in enumerate(check.far_values):
-        value = evidence[f"{check.far.role} {other.source}"] = scalar(row[f"far_{number}"])
-        if not other.is_qualified:
-            size += _distance(value, None)
-    return Finding({check.far_key_name: scalar(row["key_0"])}, message, evidence, max(1, size))
+    for pair, value in zip(plan.pairs, values, strict=True):
+        evidence[f"{far.role} {pair.far.source}"] = value
+        size += 0 if pair.far.is_qualified else _distance(value, None)
+    return Finding({far.id: scalar(row["key_0"])}, problem.message, evidence, max(1, size))
 
 
-def _far_key(check: "Pairing", row: RowMapping) -> dict[str, Scalar]:
-    return {
-        f"{check.far.role} {name}": scalar(row[f"name_{number}"])
-        for number, name in enumerate(check.far.key)
-    }
+def _named_key(plan: Plan, key: Id) -> dict[str, Scalar]:
+    names = (f"{plan.far.role} {name}" for name in plan.far.key)
+    return dict(zip(names, key, strict=True))
 
 
-def _first_of_each_key(rows: Iterable[RowMapping]) -> list[RowMapping]:
+def _first_of_each_id(rows: Iterable[RowMapping]) -> list[RowMapping]:
     """Of the several far rows that a key may have, the first, which is as wanted if one is."""
     first: dict[tuple[object, ...], RowMapping] = {}
     for row in rows:
-        first.setdefault(_key_of(row), row)
+        first.setdefault(tuple(_numbered(row, "key")), row)
     return list(first.values())
 
 
-def _key_of(row: RowMapping) -> tuple[object, ...]:
-    return tuple(value for name, value in row.items() if str(name).startswith("key_"))
+def _numbered(row: RowMapping, name: str) -> list[Any]:
+    """The values that `labelled` named so."""
+    return [value for label, value in row.items() if label.removeprefix(f"{name}_").isdigit()]
 
 
-def _ours(row: RowMapping, number: int) -> Scalar:
-    """The near value; of a group whose values differ, one that is not the far one."""
-    least, most = row[f"value_{number}"], row.get(f"also_{number}", row[f"value_{number}"])
-    return scalar(most if least == row[f"far_{number}"] else least)
+def _plain(row: RowMapping, name: str) -> Id:
+    return tuple(scalar(value) for value in _numbered(row, name))
 
 
 def _relation(one: Scalar, other: Scalar) -> str:

@@ -1,10 +1,10 @@
-"""SQL with which a person looks at findings of `reference` and `posting`: both sides of each.
+"""The inspection query of a check of pairs: both sides of some findings, or all violations.
 
 It is made of the conditions that a run executes, in the usual shape: NOT EXISTS.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from sqlalchemy import (
     CompoundSelect,
@@ -20,135 +20,170 @@ from sqlalchemy import (
     union_all,
 )
 
-from checks.kinds.pairing.plan import Built
-from checks.kinds.pairing.statements import wanted
+from checks.kinds.pairing.near_key import Built
+from checks.kinds.pairing.near_rows import near_side
+from checks.kinds.pairing.plan import Plan
+from checks.snapshot import Context
 from checks.sql import inspection
 from checks.sql.functions import without_index
 from checks.sql.inspection import MOST_ROWS, Keys, chosen
 from checks.sql.joins import join
 from checks.sql.render import render
-from checks.sql.statements import rows_of
 
-if TYPE_CHECKING:
-    from checks.kinds.pairing.check import Pairing
-
-
-Build = Callable[[Keys], Select[Any] | CompoundSelect[Any]]
+Statement = Select[Any] | CompoundSelect[Any]
+Build = Callable[[Plan, Keys], Statement]
 
 _ONE: Built = literal_column("1")
 
 
-def look(check: "Pairing", keys: Keys) -> str:
-    """The rows of both sides for some findings, or all near and far rows that have no other."""
-    for names, build in _ways(check):
-        if found := inspection.having(keys, names):
-            return inspection.fitting(found, lambda some: render(build(some).limit(MOST_ROWS)))  # noqa: B023
-    return _all(check)
+def inspection_query(plan: Plan, ids: Keys) -> str:
+    """The rows of both sides for some findings; without ids, all violations."""
+    for names, build in _builds(plan):
+        if found := inspection.having(ids, names):
+            return inspection.fitting(
+                found,
+                lambda some: render(build(plan, some).limit(MOST_ROWS)),  # noqa: B023
+            )
+    return render(_all(plan).limit(MOST_ROWS))
 
 
-def _ways(check: "Pairing") -> Iterator[tuple[Iterable[str], Build]]:
-    """The names in the keys of findings of each sort, and the statement for some such keys."""
-    near, far = check.near_rows().alias(check.near_role), _far(check)
-    own: dict[str, Built] = {name: near.c[name] for name in check.key_names}
-    other: dict[str, Built] = {check.far_key_name: far.c[check.far.primary_key]}
-    names = check.shared_names()
-    shared: dict[str, Built] = {n: without_index(near.c[column]) for n, column in names.items()}
-    pair = near.join(far, check.naming(far, near), isouter=True)
-    back = far.join(near, check.naming(far, near), isouter=True)
-    whole = (_whole(near), _whole(far))
-
-    def sharing(some: Keys) -> Select[Any]:
-        return select(*whole).select_from(pair).where(chosen(shared, some))
-
-    def named_by_several_or_none(some: Keys) -> CompoundSelect[Any]:
-        is_alone = near.c[check.primary_key].is_(None)
-        alone = select(*whole).select_from(back).where(chosen(other, some), is_alone)
-        return union_all(sharing(some), alone)
-
-    yield own, lambda some: _beside(check, near, far, pair).where(chosen(own, some))
-    if shared and check.reverse and shared.keys() == other.keys():
-        yield shared, named_by_several_or_none
-    elif shared:
-        yield shared, sharing
-    if check.reverse:
-        yield other, lambda some: _beside(check, far, near, back).where(chosen(other, some))
+def _builds(plan: Plan) -> Iterator[tuple[Iterable[str], Build]]:
+    """The names in the ids of findings of each question, and what shows some of these."""
+    yield plan.near.id, _of_near
+    if plan.one_to_one and plan.reverse and set(plan.shared_id) == {plan.far.id}:
+        yield plan.shared_id, _of_several_or_none
+    elif plan.one_to_one:
+        yield plan.shared_id, _of_several
+    if plan.reverse:
+        yield (plan.far.id,), _of_far
 
 
-def _far(check: "Pairing") -> FromClause:
-    return rows_of(check.far.table, check.needs[check.far.table]).alias(check.far.role)
+def _of_near(plan: Plan, ids: Keys) -> Select[Any]:
+    """Near rows, each with the far row to which it refers."""
+    near, far = _near(plan), _far(plan)
+    source, joined = _with_joins(plan, far, _far_of_near(plan, near, far))
+    own = {name: near.c[name] for name in plan.near.id}
+    shown = select(_whole(near), _whole(far), *joined)
+    return shown.select_from(source).where(chosen(own, ids))
 
 
-def _beside(check: "Pairing", one: FromClause, other: FromClause, pair: FromClause) -> Select[Any]:
-    """All of both sides, and the columns of joined tables that are compared."""
-    far = one if one.description == check.far.role else other
-    source, column = join(far, check.through, check.needs, outer=True, source=pair)
-    named = (name for each in check.far_values for name in each.columns if "." in name)
-    joined = [column(name).label(name) for name in dict.fromkeys(named)]
-    return select(_whole(one), _whole(other), *joined).select_from(source)
+def _of_far(plan: Plan, ids: Keys) -> Select[Any]:
+    """Far rows, each with the near rows that refer to it."""
+    near, far = _near(plan), _far(plan)
+    source, joined = _with_joins(plan, far, _near_of_far(plan, near, far))
+    shown = select(_whole(far), _whole(near), *joined)
+    return shown.select_from(source).where(chosen(_far_id(plan, far), ids))
+
+
+def _of_several(plan: Plan, ids: Keys) -> Select[Any]:
+    """The near rows that refer to these far rows, each with its far row."""
+    near, far = _near(plan), _far(plan)
+    shared = {name: without_index(near.c[column]) for name, column in plan.shared_id.items()}
+    shown = select(_whole(near), _whole(far)).select_from(_far_of_near(plan, near, far))
+    return shown.where(chosen(shared, ids))
+
+
+def _of_several_or_none(plan: Plan, ids: Keys) -> CompoundSelect[Any]:
+    """The same and, of these far rows, those to which no near row refers."""
+    near, far = _near(plan), _far(plan)
+    shown = select(_whole(near), _whole(far)).select_from(_near_of_far(plan, near, far))
+    is_alone = near.c[plan.near.primary_key].is_(None)
+    alone = shown.where(chosen(_far_id(plan, far), ids), is_alone)
+    return union_all(_of_several(plan, ids), alone)
+
+
+def _near(plan: Plan) -> FromClause:
+    return plan.rows(plan.near).alias(plan.near.role)
+
+
+def _far(plan: Plan) -> FromClause:
+    return plan.rows(plan.far).alias(plan.far.role)
+
+
+def _far_id(plan: Plan, far: FromClause) -> dict[str, Built]:
+    return {plan.far.id: far.c[plan.far.primary_key]}
+
+
+def _far_of_near(plan: Plan, near: FromClause, far: FromClause) -> FromClause:
+    return near.join(far, plan.refers(near, far), isouter=True)
+
+
+def _near_of_far(plan: Plan, near: FromClause, far: FromClause) -> FromClause:
+    return far.join(near, plan.refers(near, far), isouter=True)
+
+
+def _with_joins(
+    plan: Plan, far: FromClause, source: FromClause
+) -> tuple[FromClause, Sequence[Built]]:
+    """Rows with the tables joined to the far ones, and the columns of these that are compared."""
+    source, column = join(far, plan.joins, plan.needs, outer=True, source=source)
+    named = (name for pair in plan.pairs for name in pair.far.columns if "." in name)
+    return source, [column(name).label(name) for name in dict.fromkeys(named)]
 
 
 def _whole(rows: FromClause) -> Built:
     return literal_column(f"{rows.description}.*")
 
 
-def _all(check: "Pairing") -> str:
-    """Near rows without a right far row; where more is asked, also far rows without a near one."""
-    if not check.reverse and not check.shared_names():
-        return render(_without_far(check).limit(MOST_ROWS))
-    ways = [_without_far(check, told=True)]
-    if check.reverse:
-        ways.append(_without_near(check))
-    if check.shared_names():
-        ways.append(_shared(check))
-    return render(union_all(*(each.limit(MOST_ROWS) for each in ways)).limit(MOST_ROWS))
+def _all(plan: Plan) -> Statement:
+    """Near rows without a right far row; where more is asked, the violations of each question."""
+    if not plan.reverse and not plan.one_to_one:
+        return _without_far(plan)
+    questions = [_without_far(plan, by_id=True)]
+    if plan.reverse:
+        questions.append(_without_near(plan))
+    if plan.one_to_one:
+        questions.append(_shared(plan))
+    return union_all(*(each.limit(MOST_ROWS) for each in questions))
 
 
-def _told(problem: str, *columns: Built) -> tuple[Built, Built]:
-    """A problem and what names the row, as a text, since the ways differ in the type of it."""
-    name = func.concat_ws(", ", *columns) if len(columns) > 1 else columns[0]
-    return literal(problem).label("problem"), cast(name, String()).label("id")
+def _by_id(problem: str, *columns: Built) -> tuple[Built, Built]:
+    """A problem and the id of the row as a text, since the questions differ in the type of it."""
+    id_ = func.concat_ws(", ", *columns) if len(columns) > 1 else columns[0]
+    return literal(problem).label("problem"), cast(id_, String()).label("id")
 
 
-def _without_far(check: "Pairing", *, told: bool = False) -> Select[Any]:
+def _without_far(plan: Plan, *, by_id: bool = False) -> Select[Any]:
     """Near rows, or groups of them, without a far row that is right in everything."""
-    near, far = check.near_side(), _far(check)
-    source, column = join(far, check.through, check.needs, outer=False)
+    near, far = near_side(plan).listed(), _far(plan)
+    source, column = join(far, plan.joins, plan.needs, outer=False)
     same = (
-        end.is_not_distinct_from(theirs.over(column))
-        for theirs, ends in zip(check.far_values, near.ends, strict=True)
-        for end in ends
+        value.is_not_distinct_from(pair.far.over(column))
+        for pair, values in zip(plan.pairs, near.values, strict=True)
+        for value in values
     )
     right = select(_ONE).select_from(source)
-    right = right.where(check.naming(far, near.rows), wanted(check, column), *same)
-    key = (near.rows.c[name] for name in check.key_names)
-    problem = f"{check.near_role} without its {check.far.role}"
-    shown = _told(problem, *key) if told else (_whole(near.rows),)
+    right = right.where(plan.refers(near.rows, far), plan.far.wanted(column), *same)
+    problem = f"{plan.near.role} without its {plan.far.role}"
+    ids = plan.near.ids(near.rows)
+    shown = _by_id(problem, *ids) if by_id else (_whole(near.rows),)
     return select(*shown).select_from(near.rows).where(*near.conditions, ~exists(right))
 
 
-def _without_near(check: "Pairing") -> Select[Any]:
-    """Far rows that no near row names which may."""
-    near, far = check.near_rows().alias(check.near_role), _far(check)
-    source, column = join(far, check.through, check.needs, outer=True)
-    if not check.far.when or not check.far.when.is_qualified:
-        source = far
-    named = select(_ONE).select_from(near)
-    named = named.where(check.naming(far, near), check.allows(near))
-    problem = f"{check.far.role} without its {check.near_role}"
-    begun = check.not_before(far, check.far.written_at)
-    shown = _told(problem, far.c[check.far.primary_key])
-    return select(*shown).select_from(source).where(wanted(check, column), begun, ~exists(named))
-
-
-def _shared(check: "Pairing") -> Select[Any]:
-    """The far rows that several near rows name."""
-    near = check.near_rows().alias(check.near_role)
-    columns = [near.c[column] for column in check.shared_names().values()]
-    filled = (each.is_not(None) for each in columns)
+def _without_near(plan: Plan) -> Select[Any]:
+    """Far rows to which no near row refers that may."""
+    near, far = _near(plan), _far(plan)
+    source, column = join(far, plan.joins, plan.needs, outer=True)
+    referring = select(_ONE).select_from(near)
+    referring = referring.where(plan.refers(near, far), plan.near.allowed(near))
+    begun = plan.scope.judged(Context(), plan.far, far)
+    shown = _by_id(f"{plan.far.role} without its {plan.near.role}", far.c[plan.far.primary_key])
     return (
-        select(*_told(f"{check.far.role} of several", *columns))
+        select(*shown)
+        .select_from(source if plan.far.is_chosen_by_joins else far)
+        .where(plan.far.wanted(column), begun, ~exists(referring))
+    )
+
+
+def _shared(plan: Plan) -> Select[Any]:
+    """The far rows to which several near rows refer."""
+    near = _near(plan)
+    keys = [near.c[column] for column in plan.shared_id.values()]
+    filled = (each.is_not(None) for each in keys)
+    return (
+        select(*_by_id(f"{plan.far.role} of several", *keys))
         .select_from(near)
-        .where(*filled, check.not_before(near, check.written_at))
-        .group_by(*columns)
+        .where(*filled, plan.scope.judged(Context(), plan.near, near))
+        .group_by(*keys)
         .having(func.count() > 1)
     )

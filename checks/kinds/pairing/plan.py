@@ -1,92 +1,234 @@
-"""What a run of `reference` or `posting` deals with: its two sides, its moment, its questions."""
+"""How a check of pairs works, and the `Plan` that `reference` and `posting` make of their fields.
 
-from collections.abc import Callable, Mapping, Sequence
+Rows of one table, the *near* side, refer to rows of another, the *far* side. The near side is the
+one that is blamed.
+
+|             | near row                             | far row                             |
+|-------------|--------------------------------------|-------------------------------------|
+| `reference` | a child                              | its parent                          |
+| `posting`   | a business row, or a group of them   | its ledger row                      |
+| its key     | columns, or a text derived of some   | the columns that hold the same      |
+| its id      | primary key, or the group's columns  | primary key, as `table.column`      |
+
+The *key* pairs the rows: a near row refers to the far row whose key equals its own. The *id* names
+a row or a group in findings (`Finding.key`). A near row is right if it refers to a far row for
+which `far.when` holds and both values of each of the `pairs` are the same, NULL being a value.
+
+A run asks up to three questions (`question.py`). For each, some statements select the ids of what
+is wrong, and one more reads both sides of the first thousand to describe them:
+
+1. Which near rows have no right far row? (`statements.unmatched`, `findings.near_findings`)
+2. With `reverse`: to which far rows does no near row refer that may? (`statements.unreferenced`,
+   `findings.far_findings`)
+3. With `one_to_one`: to which far rows do several near rows refer? (`shared.py`)
+
+With `reverse` a complete run counts both sides first (`statements.all_paired`): mostly nothing is
+wrong, and this one reading shows it. An incremental run reads the rows after each side's cursor,
+and those of known findings (`near_rows.py`).
+
+Statements, findings and the inspection query (`inspection.py`) take a `Plan`, and know nothing of
+the check that it was made from.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, select
+from sqlalchemy import ColumnElement, FromClause, TableClause, and_, or_, true
 
-from checks.contract import SAMPLE, Finding, Scalar, Window
-from checks.sql import catalog
-from checks.sql.expression import FarExpression
-from checks.sql.statements import as_a_whole
-from checks.watermark import Reading
+from checks.contract import Scalar
+from checks.kinds.pairing.near_key import Built, NearKey
+from checks.snapshot import Context
+from checks.sql.expression import Expression, FarExpression
+from checks.sql.joins import Lookup, Through, needed
+from checks.sql.statements import rows_of
 
-Built = ColumnElement[Any]
-Catalog = Mapping[str, Mapping[str, catalog.Column]]
-Key = tuple[Scalar, ...]
-Only = Callable[[FromClause], ColumnElement[bool]]
-"""Which rows of a table are read."""
+Condition = ColumnElement[bool]
+Id = tuple[Scalar, ...]
+"""What names a row or a group in findings, without the names of the columns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Far:
-    """The far side: how its rows are named, chosen, followed and dated."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of the two tables: how its rows are named, followed and dated."""
 
     role: str
-    """What this side is called in fields and findings."""
+    """What a row of it is called in fields, findings and inspection queries."""
     table: str
     primary_key: str
     cursor: str | None
     written_at: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Near(Side):
+    """The near side: rows, or groups of them, that have a far row."""
+
+    id: tuple[str, ...]
+    """The columns that name a row or a group in findings."""
+    key: NearKey
+    pending: Expression | None
+    """Rows for which it holds may still change."""
+    required_when: Expression | None
+    """Which rows must have a far row; all, unless stated."""
+    allowed_when: Expression | None = None
+    """Which rows may have a far row besides; none, unless stated."""
+    key_is_optional: bool = False
+    """Whether a row must have a far row as soon as its key has no NULL, but not without one."""
+    key_repeats: bool = False
+    """Whether many rows have the same key, so that it pays to pair equal ones once."""
+
+    def required(self, rows: FromClause) -> Condition:
+        """Whether a row must have a far row."""
+        stated = self.required_when.over(rows.c.__getitem__) if self.required_when else None
+        if not self.key_is_optional:
+            return true() if stated is None else stated
+        refers = and_(*(rows.c[name].is_not(None) for name in self.key.columns))
+        return refers if stated is None else or_(refers, stated)
+
+    def allowed(self, rows: FromClause) -> Condition:
+        """Whether a row may have a far row."""
+        required = self.required(rows)
+        if not self.allowed_when or not self.required_when:
+            return required
+        return or_(required, self.allowed_when.over(rows.c.__getitem__))
+
+    def ids(self, rows: FromClause) -> list[Built]:
+        """The columns of the id."""
+        return [rows.c[name] for name in self.id]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Far(Side):
+    """The far side: the rows that near rows refer to."""
+
     key: tuple[str, ...]
-    """The columns by which a near row names it."""
+    """The columns that equal the near key."""
     when: FarExpression | None
-    """Which rows may be named, and have to be when both directions are asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class NearSide:
-    """The near side as people look at it."""
-
-    rows: FromClause
-    """Rows, or groups of them, called `near_role`."""
-    conditions: tuple[ColumnElement[bool], ...]
-    """Which rows have to have a far row."""
-    ends: tuple[tuple[Built, ...], ...]
-    """The near ends of each thing that is compared; several where rows are grouped."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One run: its snapshot and when that was, and what is to be read."""
-
-    connection: Connection
-    at: datetime
-    window: Window
-    found: Catalog
-    near: Reading
-    far: Reading
+    """Which rows may be referred to, and must be where the plan is `reverse`."""
 
     @property
-    def is_whole(self) -> bool:
-        """Whether both sides are read from their beginning."""
-        return self.near.begin is None and self.far.begin is None
+    def id(self) -> str:
+        """What names a row in findings."""
+        return f"{self.table}.{self.primary_key}"
+
+    @property
+    def is_chosen_by_joins(self) -> bool:
+        """Whether `when` needs the joined tables."""
+        return self.when is not None and self.when.is_qualified
+
+    def wanted(self, column: Lookup) -> Condition:
+        """Whether a row may be referred to; not so where this is NULL."""
+        return self.when.over(column) if self.when else true()
 
 
 @dataclass(frozen=True, slots=True)
-class Direction:
-    """One question of a run."""
+class Pair:
+    """Two values that must be the same."""
 
-    names: tuple[str, ...]
-    """The names in the keys of its findings."""
-    violating: Callable[[Sequence[Key]], list[Select[Any]]]
-    """Statements that between them give the key of each violation once; takes the known keys."""
-    describe: Callable[[Sequence[Key]], list[Finding]]
+    near: Expression
+    far: FarExpression
+    name: str
+    """What findings call the near value."""
 
-    def look(self, moment: Moment) -> tuple[list[Finding], int]:
-        """The findings, and the exact number of violations."""
-        keys = (key for key in moment.window.known if set(key) == set(self.names))
-        known = [tuple(key[name] for name in self.names) for key in keys]
-        wrong: list[Key] = []
-        violations = 0
-        for statement in self.violating(known):
-            rows = moment.connection.execute(as_a_whole(statement).limit(SAMPLE + 1)).all()
-            number = len(rows)
-            if number > SAMPLE:
-                counted = select(func.count()).select_from(statement.order_by(None).subquery())
-                number = int(moment.connection.scalar(counted) or 0)
-            wrong += [tuple(row) for row in rows[:SAMPLE]]
-            violations += number
-        return self.describe(wrong[:SAMPLE]) if wrong else [], violations
+
+def equal_pairs(values: Mapping[Expression, FarExpression]) -> tuple[Pair, ...]:
+    """Values of a near row."""
+    return tuple(Pair(near, far, near.source) for near, far in values.items())
+
+
+def sum_pairs(values: Mapping[Expression, FarExpression]) -> tuple[Pair, ...]:
+    """Sums over the near rows of a group."""
+    return tuple(Pair(near, far, f"SUM({near.source})") for near, far in values.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which rows of either side are judged, by the time at which they were written."""
+
+    settle: timedelta
+    """How old a row must be; younger ones may still wait for the other side."""
+    since: datetime | None
+    """The cut-over; older rows follow older rules."""
+
+    @property
+    def needs_times(self) -> bool:
+        """Whether it can only be told by a time."""
+        return bool(self.settle or self.since)
+
+    def judged(self, context: Context, side: Side, rows: FromClause) -> Condition:
+        """Whether a row is old enough, and not too old, to be judged."""
+        return context.in_scope(
+            rows, side.table, side.written_at, settle=self.settle, since=self.since
+        )
+
+    def begun(self, context: Context, side: Side, rows: FromClause) -> Condition:
+        """Whether a row is not too old to be judged; it may be too young."""
+        return Scope(timedelta(), self.since).judged(context, side, rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that a check of pairs asks of its database."""
+
+    near: Near
+    far: Far
+    equal: tuple[Pair, ...]
+    """What each near row and its far row have in common."""
+    sums: tuple[Pair, ...] = ()
+    """What all near rows of one id have in common with one far row; none, if each has its own."""
+    joins: Through
+    """Tables joined to the far side."""
+    scope: Scope
+    reverse: bool
+    """Whether every far row that may be referred to must be."""
+    one_to_one: bool = False
+    """Whether no two near rows may refer to the same far row."""
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """All that must be the same on both sides."""
+        return self.equal + self.sums
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The sides whose rows are judged."""
+        return (self.near, self.far) if self.reverse else (self.near,)
+
+    @property
+    def far_expressions(self) -> tuple[FarExpression, ...]:
+        """What is asked of the far side and the tables joined to it."""
+        return (*(pair.far for pair in self.pairs), *filter(None, (self.far.when,)))
+
+    @property
+    def shared_id(self) -> dict[str, str]:
+        """What names a far row that several near rows refer to, each with the near column."""
+        names = zip(self.far.key, self.near.key.columns, strict=True) if self.one_to_one else ()
+        return {f"{self.far.table}.{far}": near for far, near in names}
+
+    @property
+    def needs(self) -> dict[str, tuple[str, ...]]:
+        """The tables that are read, each with the columns."""
+        far = self.far
+        found = needed(far.table, self.joins, self.far_expressions)
+        times = (far.cursor, far.written_at) if self.reverse else ()
+        found[far.table] += (far.primary_key, *far.key, *filter(None, times))
+        found[self.near.table] = [*self._near_columns(), *found.get(self.near.table, ())]
+        return {table: tuple(dict.fromkeys(names)) for table, names in found.items()}
+
+    def _near_columns(self) -> Iterable[str]:
+        near = self.near
+        yield from (near.primary_key, *filter(None, (near.cursor, near.written_at)))
+        yield from near.key.columns
+        compared = (pair.near for pair in (*self.sums, *self.equal))
+        for each in (near.required_when, near.allowed_when, *compared, near.pending):
+            yield from each.columns if each else ()
+
+    def rows(self, side: Side) -> TableClause:
+        """The table of a side, with the columns that statements need."""
+        return rows_of(side.table, self.needs[side.table])
+
+    def refers(self, near: FromClause, far: FromClause) -> Condition:
+        """Whether a near row refers to a far row."""
+        keys = zip(self.far.key, self.near.key.of(near), strict=True)
+        return and_(*(far.c[name] == value for name, value in keys))

@@ -4,27 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    FromClause,
-    RowMapping,
-    Select,
-    and_,
-    func,
-    or_,
-    select,
-    true,
-    union,
-)
 
 from checks.card import Alert, Card, Words
-from checks.contract import Evidence, Finding, Scalar
-from checks.kinds.pairing import Built, Catalog, Direction, Far, Key, Moment, Only, Pairing
+from checks.contract import Scalar
+from checks.kinds.pairing.check import Pairing
+from checks.kinds.pairing.findings import Problem, Seen
+from checks.kinds.pairing.near_key import ReferringColumns
+from checks.kinds.pairing.plan import Far, Near, Plan, Scope, equal_pairs
+from checks.snapshot import Catalog
 from checks.sql import catalog
 from checks.sql.expression import Expression, FarExpression
-from checks.sql.statements import ALL_ROWS, among, numbered
-from checks.sql.values import scalar
 from checks.types import Columns, Identifier
 
 
@@ -66,30 +55,53 @@ class Reference(Pairing):
 
     @model_validator(mode="after")
     def _as_many_columns(self) -> Self:
-        if len(self.columns) != len(self.far.key):
+        if len(self.columns) != len(self._far_key):
             raise ValueError(
-                f"{len(self.columns)} columns cannot name {len(self.far.key)} of {self.parent}"
+                f"{len(self.columns)} columns cannot name {len(self._far_key)} of {self.parent}"
             )
         return self
 
     @property
-    def far(self) -> Far:
-        """The parent."""
-        return Far(
-            "parent",
-            self.parent,
-            self.parent_primary_key,
-            self.parent_cursor,
-            self.parent_written_at,
-            self.parent_columns or (self.parent_primary_key,),
-            self.parent_when,
+    def _far_key(self) -> tuple[str, ...]:
+        return self.parent_columns or (self.parent_primary_key,)
+
+    @property
+    def plan(self) -> Plan:
+        """Each child refers to a parent."""
+        return Plan(
+            near=Near(
+                role="child",
+                table=self.table,
+                primary_key=self.primary_key,
+                cursor=self.cursor,
+                written_at=self.written_at,
+                id=(self.primary_key,),
+                key=ReferringColumns(self.columns),
+                pending=self.pending,
+                required_when=self.required_when,
+                key_is_optional=True,
+                key_repeats=not self.one_to_one,
+            ),
+            far=Far(
+                role="parent",
+                table=self.parent,
+                primary_key=self.parent_primary_key,
+                cursor=self.parent_cursor,
+                written_at=self.parent_written_at,
+                key=self._far_key,
+                when=self.parent_when,
+            ),
+            equal=equal_pairs(self.equal),
+            joins=self.through,
+            scope=Scope(self.settle, self.since),
+            reverse=self.reverse,
+            one_to_one=self.one_to_one,
         )
 
     @property
     def rule(self) -> str | None:
         """The columns, and what they name."""
-        names = ", ".join(self.columns)
-        return f"{names} → {self.parent}.{', '.join(self.far.key)}"
+        return f"{', '.join(self.columns)} → {self.parent}.{', '.join(self._far_key)}"
 
     @property
     def leaves_out(self) -> tuple[str, ...]:
@@ -99,153 +111,29 @@ class Reference(Pairing):
             named += f" for which this is not true: {self.required_when.source}"
         return (named, *super().leaves_out)
 
-    @property
-    def near_columns(self) -> tuple[str, ...]:
-        """The referring columns, and those of the condition."""
-        return (*self.columns, *(self.required_when.columns if self.required_when else ()))
-
-    def expects(self, rows: FromClause) -> ColumnElement[bool]:
-        """A row that names a parent, or has to."""
-        names = and_(*(rows.c[name].is_not(None) for name in self.columns))
-        return (
-            or_(names, self.required_when.over(rows.c.__getitem__)) if self.required_when else names
-        )
-
-    @property
-    def near_role(self) -> str:
-        """The child of the parent."""
-        return "child"
-
-    def shared_names(self) -> dict[str, str]:
-        """What is shared, by the parent's names."""
-        pairs = zip(self.far.key, self.columns, strict=True) if self.one_to_one else ()
-        return {f"{self.parent}.{one}": other for one, other in pairs}
-
     def row_keys(self, evidence: Mapping[str, Any]) -> Sequence[Mapping[str, Scalar]]:
         """The first and the last of the rows that name the same parent."""
         return [{self.primary_key: each} for each in evidence.get("row_ids", ())]
 
-    @property
-    def near_key_columns(self) -> tuple[str, ...]:
-        """The primary key, and what a shared parent is looked up by."""
-        return (self.primary_key, *(self.columns if self.one_to_one else ()))
-
-    def keys(self, rows: FromClause) -> list[Built]:
-        """The referring columns."""
-        return [rows.c[name] for name in self.columns]
-
-    def near(self, moment: Moment, only: Only, *, marked: bool = False) -> FromClause:
-        """Children one by one; where they are only counted, once for all that say the same."""
-        rows = super().near(moment, only, marked=marked)
-        if not marked or self.one_to_one:
-            return rows
-        said = [*numbered(rows, "name"), *numbered(rows, "value")]
-        judged = func.max(rows.c.judged).label("judged")
-        return select(*said, judged).group_by(*said).subquery("near")
-
-    def problem(self, row: RowMapping, _found: Catalog) -> tuple[str, str]:
+    def near_problem(self, seen: Seen) -> Problem:
         """Missing, dangling or mismatched."""
-        names = ", ".join(self.columns)
-        if any(row[f"name_{number}"] is None for number in range(len(self.columns))):
-            return (
-                "missing",
-                f"{self.table}.{names} is NULL where a row of {self.parent} is required",
-            )
-        if row["far_key"] is None:
-            return "dangling", f"{self.table}.{names} names no row of {self.parent}"
-        return "mismatched", f"{self.table}.{names} names a wrong row of {self.parent}"
+        names = f"{self.table}.{', '.join(self.columns)}"
+        if None in seen.key:
+            message = f"{names} is NULL where a row of {self.parent} is required"
+            return Problem("missing", message)
+        if seen.far_id is None:
+            return Problem("dangling", f"{names} names no row of {self.parent}")
+        return Problem("mismatched", f"{names} names a wrong row of {self.parent}")
 
-    def reverse_problem(self, *, is_named: bool) -> tuple[str, str]:
+    def far_problem(self, near_id: Scalar) -> Problem:
         """No row names it."""
-        _ = is_named
-        return "unreferenced", f"no row of {self.table} names this row of {self.parent}"
+        _ = near_id
+        message = f"no row of {self.table} names this row of {self.parent}"
+        return Problem("unreferenced", message)
 
-    def directions(self, moment: Moment) -> Iterator[Direction]:
-        """Also: whether two rows name one parent."""
-        yield from super().directions(moment)
-        if self.one_to_one:
-            yield Direction(
-                tuple(f"{self.parent}.{name}" for name in self.far.key),
-                lambda known: [self._shared(moment, known)],
-                lambda keys: self._describe_shared(moment, keys),
-            )
-
-    def mismatches(self, connection: Connection) -> Iterator[str]:
+    def key_doubts(self, columns: Catalog) -> Iterator[str]:
         """Columns of unlike types or collations."""
-        mine = catalog.columns(connection, self.table)
-        theirs = catalog.columns(connection, self.parent)
-        for one, other in zip(self.columns, self.far.key, strict=True):
-            if (
-                one in mine
-                and other in theirs
-                and (why := catalog.unlike(mine[one], theirs[other]))
-            ):
+        near, far = columns[self.table], columns[self.parent]
+        for one, other in zip(self.columns, self._far_key, strict=True):
+            if why := catalog.unlike(near[one], far[other]):
                 yield f"{self.table}.{one} cannot be compared with {self.parent}.{other}: {why}"
-
-    def _shared(self, moment: Moment, known: Sequence[Key]) -> Select[Any]:
-        rows = self.near_rows()
-        source: FromClause = rows
-        columns = self.keys(rows)
-        if moment.near.begin is not None and self.cursor:
-            touched: Any = select(*columns).where(moment.near.covers(rows.c[self.cursor]))
-            if known:
-                touched = union(touched, select(*columns).where(among(columns, known)))
-            new = (
-                touched.distinct().subquery("touched") if not known else touched.subquery("touched")
-            )
-            rows = self.near_rows().alias("near")  # type: ignore[assignment]
-            columns = self.keys(rows)
-            same = and_(*(new.c[name] == rows.c[name] for name in self.columns))
-            source = new.join(rows, same)
-        repeated = (
-            select(*columns)
-            .select_from(source)
-            .where(*(each.is_not(None) for each in columns))
-            .group_by(*columns)
-            .having(func.count() > 1)
-        )
-        return self._in_scope_only(moment, repeated) if self.since else repeated
-
-    def _in_scope_only(self, moment: Moment, repeated: Select[Any]) -> Select[Any]:
-        """Of values that repeat, those that do so among the rows in scope.
-
-        To look at the time of every row first would read the table beside its index.
-        """
-        # MariaDB would group by a temporary table, not along the index, in a statement around it.
-        ordered = repeated.order_by(*repeated.selected_columns).limit(ALL_ROWS)
-        found = ordered.subquery("repeated")
-        rows = self.near_rows()
-        columns = self.keys(rows)
-        same = and_(*(found.c[name] == rows.c[name] for name in self.columns))
-        return (
-            select(*columns)
-            .select_from(found.join(rows, same))
-            .where(self.judged(moment, rows))
-            .group_by(*columns)
-            .having(func.count() > 1)
-        )
-
-    def _describe_shared(self, moment: Moment, keys: Sequence[Key]) -> list[Finding]:
-        rows = self.near_rows()
-        columns, own = self.keys(rows), rows.c[self.primary_key]
-        ends = (
-            func.count().label("rows"),
-            func.min(own).label("first"),
-            func.max(own).label("last"),
-        )
-        judged = self.judged(moment, rows) if self.since else true()
-        statement = select(*columns, *ends).where(among(columns, keys), judged).group_by(*columns)
-        found = []
-        for row in moment.connection.execute(statement.order_by(*columns)).mappings():
-            named = {
-                f"{self.parent}.{other}": scalar(row[one])
-                for one, other in zip(self.columns, self.far.key, strict=True)
-            }
-            evidence: dict[str, Evidence] = {
-                "problem": "shared",
-                "rows": int(row["rows"]),
-                "row_ids": (scalar(row["first"]), scalar(row["last"])),
-            }
-            message = f"{row['rows']} rows of {self.table} name the same row of {self.parent}"
-            found.append(Finding(named, message, evidence, int(row["rows"]) - 1))
-        return found

@@ -1,137 +1,108 @@
-"""The statements that find near rows without their far row, and far rows that nobody names."""
+"""The statements that find near rows without a far row, and far rows without a near row."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    FromClause,
-    Select,
-    and_,
-    case,
-    distinct,
-    func,
-    select,
-    true,
-)
+from sqlalchemy import FromClause, Select, and_, case, distinct, func, select
 
-from checks.kinds.pairing.plan import Key, Moment, Only
-from checks.sql.joins import Lookup, join
-from checks.sql.statements import numbered, rows_of
-
-if TYPE_CHECKING:
-    from checks.kinds.pairing.check import Pairing
-
+from checks.kinds.pairing.far_rows import far_rows, far_rows_to_count
+from checks.kinds.pairing.near_rows import Part, near_side, parts_of
+from checks.kinds.pairing.plan import Condition, Id, Plan
+from checks.snapshot import Snapshot
+from checks.sql.joins import Lookup
+from checks.sql.statements import numbered
+from checks.watermark import Reading
 
 # No ORDER BY in these two: with a LIMIT it makes the server read along the primary key, however
 # large the table, instead of along the index that leads to the few rows that are asked for.
 
 
-def unmatched(check: "Pairing", moment: Moment, known: Sequence[Key]) -> list[Select[Any]]:
-    """Near rows without a far row that is right in everything."""
-    return [
-        _without_far(check, check.near(moment, only))
-        for only in check.restricted(moment, moment.near, check.cursor, check.primary_key, known)
-    ]
+def unmatched(
+    plan: Plan, snapshot: Snapshot, reading: Reading, known: Sequence[Id]
+) -> list[Select[Any]]:
+    """The ids of near rows without a far row that is right in everything."""
+    near = near_side(plan)
+    parts = near.parts(reading, known)
+    return [_without_far(plan, near.read(snapshot, part)) for part in parts]
 
 
-def unnamed(check: "Pairing", moment: Moment, known: Sequence[Key]) -> list[Select[Any]]:
-    """Far rows that no near row names which may."""
-    far = check.far
-    return [
-        _without_near(check, moment, only)
-        for only in check.restricted(moment, moment.far, far.cursor, far.primary_key, known)
-    ]
+def unreferenced(
+    plan: Plan, snapshot: Snapshot, reading: Reading, known: Sequence[Id]
+) -> list[Select[Any]]:
+    """The ids of far rows to which no near row refers that may."""
+    parts = parts_of(plan.far, reading, known)
+    return [_without_near(plan, snapshot, part) for part in parts]
 
 
-def all_paired(check: "Pairing", moment: Moment) -> tuple[bool, bool]:
-    """Whether every near row has its far row, and whether every far row is surely named.
+def all_paired(plan: Plan, snapshot: Snapshot) -> tuple[bool, bool]:
+    """Whether every near row has its far row, and whether every far row surely has a near row.
 
-    One reading of the near side tells both: when as many different far rows are reached from there
-    as there are, none is left that nobody names. When fewer are reached, one may be named by a near
-    row that differs from it, or that is out of scope; then only looking from the far side tells.
+    One reading of the near side answers both: when as many different far rows are reached from
+    there as there are, every one has a near row. When fewer are reached, one may have a near row
+    that differs from it, or that is out of scope; then only a look-up from the far side decides.
     """
-    near = check.near(moment, lambda _: true(), marked=True)
-    far, source, column = joined_far(check, outer=False)
-    key = far.c[check.far.primary_key]
-    alone = case((and_(near.c.judged == 1, key.is_(None)), 1))
-    reached = distinct(case((_in_scope(check, moment, far), key)))
-    unpaired, found = moment.connection.execute(
+    near, far = near_side(plan).counted(snapshot), far_rows(plan, outer=False)
+    alone = case((and_(near.c.judged == 1, far.id.is_(None)), 1))
+    reached = distinct(case((plan.scope.judged(snapshot, plan.far, far.rows), far.id)))
+    unpaired, found = snapshot.connection.execute(
         select(func.count(alone), func.count(reached)).select_from(
-            near.join(source, _is_right(check, near, column), isouter=True)
+            near.join(far.source, _is_right(plan, near, far.column), isouter=True)
         )
     ).one()
-    return unpaired == 0, found == moment.connection.scalar(_far_total(check, moment))
+    return unpaired == 0, found == snapshot.number(_far_total(plan, snapshot))
 
 
-def _far_total(check: "Pairing", moment: Moment) -> Select[Any]:
-    far, source, column = _far_to_be_named(check)
-    in_scope = _in_scope(check, moment, far)
-    return select(func.count()).select_from(source).where(wanted(check, column), in_scope)
+def _far_total(plan: Plan, snapshot: Snapshot) -> Select[Any]:
+    far = far_rows_to_count(plan)
+    judged = plan.scope.judged(snapshot, plan.far, far.rows)
+    wanted = plan.far.wanted(far.column)
+    return select(func.count()).select_from(far.source).where(wanted, judged)
 
 
-def _without_far(check: "Pairing", near: FromClause) -> Select[Any]:
-    far, source, column = joined_far(check, outer=False)
-    keys = numbered(near, "key")
+def _without_far(plan: Plan, near: FromClause) -> Select[Any]:
+    far = far_rows(plan, outer=False)
+    pairs = near.join(far.source, _is_right(plan, near, far.column), isouter=True)
+    return select(*numbered(near, "key")).select_from(pairs).where(far.id.is_(None))
+
+
+def _without_near(plan: Plan, snapshot: Snapshot, part: Part) -> Select[Any]:
+    far, near = far_rows_to_count(plan), plan.rows(plan.near).alias("near")
+    refers = and_(refers_by_index(plan, snapshot, near, far.rows), plan.near.allowed(near))
     return (
-        select(*keys)
-        .select_from(near.join(source, _is_right(check, near, column), isouter=True))
-        .where(far.c[check.far.primary_key].is_(None))
+        select(far.id.label("key_0"))
+        .select_from(far.source.join(near, refers, isouter=True))
+        .where(
+            plan.far.wanted(far.column),
+            plan.scope.judged(snapshot, plan.far, far.rows),
+            part(far.rows),
+            near.c[plan.near.primary_key].is_(None),
+        )
     )
 
 
-def _is_right(check: "Pairing", near: FromClause, column: Lookup) -> ColumnElement[bool]:
-    """Whether a far row is the one that a near row has to have."""
-    return and_(named(check, near, column), *same(check, near, column), wanted(check, column))
+def _is_right(plan: Plan, near: FromClause, column: Lookup) -> Condition:
+    """Whether a far row is the one that a near row must have."""
+    return and_(refers(plan, near, column), *same(plan, near, column), plan.far.wanted(column))
 
 
-def _without_near(check: "Pairing", moment: Moment, only: Only) -> Select[Any]:
-    far, source, column = _far_to_be_named(check)
-    near = check.near_rows().alias("near")
-    named = and_(check.named_by(far, near, moment.found), check.allows(near))
-    in_scope = _in_scope(check, moment, far)
-    return (
-        select(far.c[check.far.primary_key].label("key_0"))
-        .select_from(source.join(near, named, isouter=True))
-        .where(wanted(check, column), in_scope, only(far), near.c[check.primary_key].is_(None))
-    )
+def refers(plan: Plan, near: FromClause, column: Lookup) -> Condition:
+    """Whether a row of `near` refers to a far row."""
+    keys = zip(plan.far.key, numbered(near, "name"), strict=True)
+    return and_(*(column(name) == value for name, value in keys))
 
 
-def _far_to_be_named(check: "Pairing") -> tuple[FromClause, FromClause, Lookup]:
-    """Like `joined_far`, with only the tables that tell which rows are wanted."""
-    far, source, column = joined_far(check, outer=True)
-    is_qualified = check.far.when is not None and check.far.when.is_qualified
-    return far, source if is_qualified else far, column
+def refers_by_index(plan: Plan, snapshot: Snapshot, near: FromClause, far: FromClause) -> Condition:
+    """Whether a row of the near table refers to a far row, so put that an index of it serves."""
+    far_key = [far.c[name] for name in plan.far.key]
+    parts = plan.near.key.read_out_of(far_key, near, snapshot.columns[plan.near.table])
+    return and_(*parts, plan.refers(near, far))
 
 
-def _in_scope(check: "Pairing", moment: Moment, far: FromClause) -> ColumnElement[bool]:
-    return check.in_scope(moment, check.far.table, far, check.far.written_at)
-
-
-def joined_far(check: "Pairing", *, outer: bool) -> tuple[FromClause, FromClause, Lookup]:
-    """The far side, the same with the tables joined to it, and the columns of both by name."""
-    far = rows_of(check.far.table, check.needs[check.far.table]).alias("far")
-    return far, *join(far, check.through, check.needs, outer=outer)
-
-
-def named(check: "Pairing", near: FromClause, column: Lookup) -> ColumnElement[bool]:
-    """Whether a near row names a far row."""
-    names = zip(check.far.key, numbered(near, "name"), strict=True)
-    return and_(*(column(one) == other for one, other in names))
-
-
-def same(check: "Pairing", near: FromClause, column: Lookup) -> list[ColumnElement[bool]]:
-    """For each pair of `equal`, whether its two sides are the same, NULL being one value."""
-    same = []
-    for number, other in enumerate(check.far_values):
-        ends = [near.c[f"value_{number}"]]
-        if f"also_{number}" in near.c:
-            ends.append(near.c[f"also_{number}"])
-        value = other.over(column)
-        same.append(and_(*(end.is_not_distinct_from(value) for end in ends)))
-    return same
-
-
-def wanted(check: "Pairing", column: Lookup) -> ColumnElement[bool]:
-    """Whether a far row is one that may be named; not so where this is NULL."""
-    return check.far.when.over(column) if check.far.when else true()
+def same(plan: Plan, near: FromClause, column: Lookup) -> list[Condition]:
+    """For each pair, whether its two values are the same, NULL being one value."""
+    found = []
+    for number, pair in enumerate(plan.pairs):
+        names = [name for name in (f"value_{number}", f"also_{number}") if name in near.c]
+        theirs = pair.far.over(column)
+        found.append(and_(*(near.c[name].is_not_distinct_from(theirs) for name in names)))
+    return found

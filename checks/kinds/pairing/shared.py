@@ -1,0 +1,100 @@
+"""Whether several near rows refer to the same far row: the question of a `one_to_one` plan."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import FromClause, RowMapping, Select, and_, func, select, true, union
+
+from checks.contract import Evidence, Finding
+from checks.kinds.pairing.near_key import Built
+from checks.kinds.pairing.plan import Condition, Id, Plan
+from checks.kinds.pairing.question import Question
+from checks.snapshot import Snapshot
+from checks.sql.statements import ALL_ROWS, among
+from checks.sql.values import scalar
+from checks.watermark import Reading
+
+
+def shared_question(plan: Plan, snapshot: Snapshot, reading: Reading) -> Question:
+    """The question; a finding is named by the far key."""
+    return Question(
+        tuple(plan.shared_id),
+        lambda known: [_repeated(plan, snapshot, reading, known)],
+        lambda ids: _findings(plan, snapshot, ids),
+    )
+
+
+def _repeated(plan: Plan, snapshot: Snapshot, reading: Reading, known: Sequence[Id]) -> Select[Any]:
+    """The keys that several near rows have."""
+    rows, source = _read(plan, reading, known)
+    keys = plan.near.key.of(rows)
+    repeated = (
+        select(*keys)
+        .select_from(source)
+        .where(*(each.is_not(None) for each in keys))
+        .group_by(*keys)
+        .having(func.count() > 1)
+    )
+    return _judged(plan, snapshot, repeated) if plan.scope.since else repeated
+
+
+def _read(plan: Plan, reading: Reading, known: Sequence[Id]) -> tuple[FromClause, FromClause]:
+    """The near rows: of an incremental run, those with the key of a new row or a known finding."""
+    rows = plan.rows(plan.near)
+    if reading.begin is None or not plan.near.cursor:
+        return rows, rows
+    keys = plan.near.key.of(rows)
+    new = select(*keys).where(reading.covers(rows.c[plan.near.cursor]))
+    if known:
+        touched = union(new, select(*keys).where(among(keys, known))).subquery("touched")
+    else:
+        touched = new.distinct().subquery("touched")
+    near = plan.rows(plan.near).alias("near")
+    return near, touched.join(near, _same_key(plan, touched, near))
+
+
+def _same_key(plan: Plan, keys: FromClause, rows: FromClause) -> Condition:
+    return and_(*(keys.c[name] == rows.c[name] for name in plan.near.key.columns))
+
+
+def _judged(plan: Plan, snapshot: Snapshot, repeated: Select[Any]) -> Select[Any]:
+    """Of keys that repeat, those that do so among the rows that are judged.
+
+    To look at the time of every row first would read the table beside its index.
+    """
+    # MariaDB would group by a temporary table, not along the index, in a statement around it.
+    ordered = repeated.order_by(*repeated.selected_columns).limit(ALL_ROWS)
+    found, rows = ordered.subquery("repeated"), plan.rows(plan.near)
+    keys = plan.near.key.of(rows)
+    return (
+        select(*keys)
+        .select_from(found.join(rows, _same_key(plan, found, rows)))
+        .where(plan.scope.judged(snapshot, plan.near, rows))
+        .group_by(*keys)
+        .having(func.count() > 1)
+    )
+
+
+def _findings(plan: Plan, snapshot: Snapshot, ids: Sequence[Id]) -> list[Finding]:
+    rows = plan.rows(plan.near)
+    keys, own = plan.near.key.of(rows), rows.c[plan.near.primary_key]
+    judged = plan.scope.judged(snapshot, plan.near, rows) if plan.scope.since else true()
+    shown = select(*keys, *_first_and_last(own)).where(among(keys, ids), judged)
+    statement = shown.group_by(*keys).order_by(*keys)
+    return [_finding(plan, row) for row in snapshot.connection.execute(statement).mappings()]
+
+
+def _first_and_last(own: Built) -> tuple[Built, ...]:
+    return func.count().label("rows"), func.min(own).label("first"), func.max(own).label("last")
+
+
+def _finding(plan: Plan, row: RowMapping) -> Finding:
+    number = int(row["rows"])
+    evidence: dict[str, Evidence] = {
+        "problem": "shared",
+        "rows": number,
+        "row_ids": (scalar(row["first"]), scalar(row["last"])),
+    }
+    id_ = {name: scalar(row[column]) for name, column in plan.shared_id.items()}
+    message = f"{number} rows of {plan.near.table} name the same row of {plan.far.table}"
+    return Finding(id_, message, evidence, number - 1)
