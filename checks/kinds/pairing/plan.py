@@ -74,7 +74,8 @@ class Near(Side):
     allowed_when: Expression | None = None
     """Which rows may have a far row besides; none, unless stated."""
     key_is_optional: bool = False
-    """Whether a row must have a far row as soon as its key has no NULL, but not without one."""
+    """Whether only a row whose key has no NULL must have a far row, or one for which
+    `required_when` holds."""
     key_repeats: bool = False
     """Whether many rows have the same key, so that it pays to pair equal ones once."""
 
@@ -108,8 +109,8 @@ class Far(Side):
     """Which rows may be referred to, and must be where the plan is `reverse`."""
 
     @property
-    def id(self) -> str:
-        """What names a row in findings."""
+    def id_name(self) -> str:
+        """The name of the primary key in findings; together with its value it is the id."""
         return f"{self.table}.{self.primary_key}"
 
     @property
@@ -153,7 +154,7 @@ class Scope:
 
     @property
     def needs_times(self) -> bool:
-        """Whether it can only be told by a time."""
+        """Whether it depends on when rows were written."""
         return bool(self.settle or self.since)
 
     def judged(self, context: Context, side: Side, rows: FromClause) -> Condition:

@@ -60,7 +60,7 @@ def _same_key(plan: Plan, keys: FromClause, rows: FromClause) -> Condition:
 def _judged(plan: Plan, snapshot: Snapshot, repeated: Select[Any]) -> Select[Any]:
     """Of keys that repeat, those that do so among the rows that are judged.
 
-    To look at the time of every row first would read the table beside its index.
+    To compare the time of every row first would read the table beside its index.
     """
     # MariaDB would group by a temporary table, not along the index, in a statement around it.
     ordered = repeated.order_by(*repeated.selected_columns).limit(ALL_ROWS)
