@@ -43,7 +43,7 @@ from checks.sql.expression import Expression, FarExpression
 from checks.sql.joins import Lookup, Through, needed
 from checks.sql.statements import rows_of
 
-Condition = ColumnElement[bool]
+Predicate = ColumnElement[bool]
 Id = tuple[Scalar, ...]
 """What names a row or a group in findings, without the names of the columns."""
 
@@ -79,7 +79,7 @@ class Near(Side):
     key_repeats: bool = False
     """Whether many rows have the same key, so that it pays to pair equal ones once."""
 
-    def required(self, rows: FromClause) -> Condition:
+    def required(self, rows: FromClause) -> Predicate:
         """Whether a row must have a far row."""
         stated = self.required_when.over(rows.c.__getitem__) if self.required_when else None
         if not self.key_is_optional:
@@ -87,7 +87,7 @@ class Near(Side):
         refers = and_(*(rows.c[name].is_not(None) for name in self.key.columns))
         return refers if stated is None else or_(refers, stated)
 
-    def allowed(self, rows: FromClause) -> Condition:
+    def allowed(self, rows: FromClause) -> Predicate:
         """Whether a row may have a far row."""
         required = self.required(rows)
         if not self.allowed_when or not self.required_when:
@@ -118,7 +118,7 @@ class Far(Side):
         """Whether `when` needs the joined tables."""
         return self.when is not None and self.when.is_qualified
 
-    def wanted(self, column: Lookup) -> Condition:
+    def wanted(self, column: Lookup) -> Predicate:
         """Whether a row may be referred to; not so where this is NULL."""
         return self.when.over(column) if self.when else true()
 
@@ -157,13 +157,13 @@ class Scope:
         """Whether it depends on when rows were written."""
         return bool(self.settle or self.since)
 
-    def judged(self, context: Context, side: Side, rows: FromClause) -> Condition:
+    def judged(self, context: Context, side: Side, rows: FromClause) -> Predicate:
         """Whether a row is old enough, and not too old, to be judged."""
         return context.in_scope(
             rows, side.table, side.written_at, settle=self.settle, since=self.since
         )
 
-    def begun(self, context: Context, side: Side, rows: FromClause) -> Condition:
+    def begun(self, context: Context, side: Side, rows: FromClause) -> Predicate:
         """Whether a row is not too old to be judged; it may be too young."""
         return Scope(timedelta(), self.since).judged(context, side, rows)
 
@@ -229,7 +229,7 @@ class Plan:
         """The table of a side, with the columns that statements need."""
         return rows_of(side.table, self.needs[side.table])
 
-    def refers(self, near: FromClause, far: FromClause) -> Condition:
+    def refers(self, near: FromClause, far: FromClause) -> Predicate:
         """Whether a near row refers to a far row."""
         keys = zip(self.far.key, self.near.key.of(near), strict=True)
         return and_(*(far.c[name] == value for name, value in keys))

@@ -7,7 +7,7 @@ from sqlalchemy import FromClause, RowMapping, Select, and_, func, select, true,
 
 from checks.contract import Evidence, Finding
 from checks.kinds.pairing.near_key import Built
-from checks.kinds.pairing.plan import Condition, Id, Plan
+from checks.kinds.pairing.plan import Id, Plan, Predicate
 from checks.kinds.pairing.question import Question
 from checks.snapshot import Snapshot
 from checks.sql.statements import ALL_ROWS, among
@@ -53,7 +53,7 @@ def _read(plan: Plan, reading: Reading, known: Sequence[Id]) -> tuple[FromClause
     return near, touched.join(near, _same_key(plan, touched, near))
 
 
-def _same_key(plan: Plan, keys: FromClause, rows: FromClause) -> Condition:
+def _same_key(plan: Plan, keys: FromClause, rows: FromClause) -> Predicate:
     return and_(*(keys.c[name] == rows.c[name] for name in plan.near.key.columns))
 
 
