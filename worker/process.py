@@ -19,7 +19,7 @@ def serve(path: Path | None, current: Config, announce: Callable[[Worker], None]
     """Run the worker in the foreground until SIGTERM or SIGINT; SIGHUP reloads `path`.
 
     SIGUSR1 pauses and SIGUSR2 goes on. Ends the process with status 1 when its threads do not end
-    in time.
+    in time, a reload that is going on included.
     """
     switches: dict[int, bool] = {signal.SIGUSR1: True, signal.SIGUSR2: False}
     signals = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, *switches}
@@ -29,12 +29,22 @@ def serve(path: Path | None, current: Config, announce: Callable[[Worker], None]
     worker = Worker(current)
     worker.start()
     announce(worker)
+    reload = threading.Event()
+    reloading = [worker, reload, lambda: config.load(path)]
+    threading.Thread(target=_reload, args=reloading, name="reload", daemon=True).start()
     while (sent := signal.sigwait(signals)) not in (signal.SIGTERM, signal.SIGINT):
         if sent == signal.SIGHUP:
-            worker.reload(lambda: config.load(path))
+            reload.set()
         else:
             worker.pause(on=switches[sent])
     deadline = threading.Timer(LONGEST_GOODBYE, os._exit, [1])
     deadline.daemon = True
     deadline.start()
     worker.stop()
+
+
+def _reload(worker: Worker, asked: threading.Event, load: Callable[[], Config]) -> None:
+    """Reload whenever it is asked for; not on the main thread, which is to hear SIGTERM."""
+    while asked.wait():
+        asked.clear()
+        worker.reload(load)

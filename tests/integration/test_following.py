@@ -35,9 +35,10 @@ from worker.model.finding import Change
 from worker.model.run import Outcome, Run
 from worker.scheduling.execute import execute
 from worker.scheduling.scheduler import Scheduler
+from worker.scheduling.triggers import Intervals
 from worker.sources import Sources
 from worker.state import State
-from worker.state.read_scope import Windows
+from worker.state.read_scope import ReadScope
 
 DAY = timedelta(days=1)
 CURSOR = {"place": {"offset": 7}, "tally": {}, "routes": []}
@@ -99,7 +100,9 @@ def test_no_run_that_reads_everything_is_planned(tmp_path: Path) -> None:
     """The complete schedule has a job of each check but of those that follow something."""
     orders = '[[checks]]\nname = "orders"\nkind = "row_count"\ntable = "orders"\n'
     current = load(tmp_path, f'{SOURCES}{CHECK}source = "app"\n{orders}')
-    planned = Scheduler(current, lambda *_: 0.0, lambda _: None, lambda *_: None)
+    planned = Scheduler(
+        current, Intervals.of(current), lambda *_: 0.0, lambda _: None, lambda *_: None
+    )
     jobs = {job.id for job in planned._scheduler.get_jobs()}
     assert {"app.conflict_rate", "orders", "orders#complete"} <= jobs
     assert "app.conflict_rate#complete" not in jobs
@@ -113,7 +116,7 @@ def test_its_place_is_given_whatever_is_asked_for(
     """Neither a complete run that is asked for nor one that is overdue begins at the beginning."""
     settings = load(tmp_path, f'{SOURCES}{CHECK}source = "app"\n').settings
     intervals = {each.name: timedelta(minutes=1) for each in (FOLLOWING, ORDERS)}
-    windows = Windows(settings, state, intervals, DAY)
+    windows = ReadScope(settings, state, intervals, DAY)
     for check in (FOLLOWING, ORDERS):
         state.record(run_of(1, check=check, cursor=CURSOR, later=-ago))
     assert windows.of(FOLLOWING, complete=complete).cursor == CURSOR
@@ -126,7 +129,7 @@ def test_its_place_is_given_whatever_is_asked_for(
 
 def cursor_of(state: State, check: Check) -> Cursor | None:
     """Where the next run of a check would go on."""
-    windows = Windows(_SETTINGS, state, {check.name: timedelta(minutes=1)}, DAY)
+    windows = ReadScope(_SETTINGS, state, {check.name: timedelta(minutes=1)}, DAY)
     return windows.of(check, complete=False).cursor
 
 
@@ -224,7 +227,7 @@ class Audit:
             closing(State(current.settings.state)) as state,
             closing(Sources.of(current.settings)) as sources,
         ):
-            windows = Windows(current.settings, state, intervals, DAY)
+            windows = ReadScope(current.settings, state, intervals, DAY)
             run = execute(check, sources, windows.of(check, complete=self.complete))
             state.record(run)
         assert run.result

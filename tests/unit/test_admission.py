@@ -13,14 +13,14 @@ from checks.kinds.row_count import RowCount
 from tests.support.patience import wait_until
 from worker.config import BackOff, Config, Origin, PlannedCheck, Settings, Timetable
 from worker.model.server import Load
-from worker.scheduling import backpressure as calm_module
-from worker.scheduling import scheduler
-from worker.scheduling.admission import Gate, Held
-from worker.scheduling.backpressure import Calm
+from worker.scheduling import backpressure, scheduler
+from worker.scheduling.admission import Admission, Deferral
+from worker.scheduling.backpressure import Backpressure
 from worker.scheduling.scheduler import Scheduler
+from worker.scheduling.triggers import Intervals
 
 
-class Switch(Gate):
+class Switch(Admission):
     """A gate that a test opens and closes."""
 
     def __init__(self) -> None:
@@ -29,19 +29,19 @@ class Switch(Gate):
         self.busy_source = ""
         self.asked: Counter[str] = Counter()
 
-    def holds(self, check: Check) -> Held | None:
-        """See `Gate.holds`."""
+    def deferral(self, check: Check) -> Deferral | None:
+        """See `Admission.deferral`."""
         self.asked[check.name] += 1
         if self.paused:
-            return Held.PAUSED
-        return Held.BUSY if check.source_name == self.busy_source else None
+            return Deferral.PAUSED
+        return Deferral.BUSY if check.source_name == self.busy_source else None
 
     def is_paused(self) -> bool:
-        """See `Gate.is_paused`."""
+        """See `Admission.is_paused`."""
         return self.paused
 
     def is_busy(self, source: str) -> bool:
-        """See `Gate.is_busy`."""
+        """See `Admission.is_busy`."""
         return source == self.busy_source
 
 
@@ -64,8 +64,10 @@ class Runs:
         )
         databases = {name: {"url": f"sqlite:///{name}.db"} for name in "ab"}
         settings = Settings.model_validate({"databases": databases})
+        config = Config(settings, plan)
         self.scheduler = Scheduler(
-            Config(settings, plan), self._run, lambda _: None, self._miss, gate=self.gate
+            *(config, Intervals.of(config), self._run, lambda _: None, self._miss),
+            admission=self.gate,
         )
 
     def _run(self, check: Check, complete: bool) -> float:  # noqa: FBT001 - a callback
@@ -135,7 +137,7 @@ def test_a_busy_database_holds_up_no_other(runs: Runs) -> None:
 
 def test_what_is_known_of_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """A value at its limit is calm, one over it is busy; a server that fails is not busy."""
-    monkeypatch.setattr(calm_module, "LOOK_AGAIN", 0.0)
+    monkeypatch.setattr(backpressure, "ASK_AGAIN", 0.0)
     told: dict[str, bool | None] = {}
     answers = iter([64.0, 65.0, 66.0, None, 65.0, 3.0])
 
@@ -145,9 +147,11 @@ def test_what_is_known_of_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
             raise CheckError("away")
         return Load({"threads_running": value}, {"history_list": "no privilege"})
 
-    database = Calm("ledger", BackOff(), load, lambda _, reason, busy: told.update({reason: busy}))
+    database = Backpressure(
+        "ledger", BackOff(), load, lambda _, reason, busy: told.update({reason: busy})
+    )
     with capture_logs() as lines:
-        looked = [(database.look(), told["threads_running"]) for _ in range(6)]
+        looked = [(database.is_calm(), told["threads_running"]) for _ in range(6)]
     assert looked == [
         *((True, False), (False, True), (False, True)),
         *((True, None), (False, True), (True, False)),
@@ -158,14 +162,14 @@ def test_what_is_known_of_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_server_is_asked_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was seen holds for some seconds, for all checks of the database."""
-    monkeypatch.setattr(calm_module, "LOOK_AGAIN", 3600.0)
+    """What was seen deferral for some seconds, for all checks of the database."""
+    monkeypatch.setattr(backpressure, "ASK_AGAIN", 3600.0)
     asked: list[None] = []
 
     def load() -> Load:
         asked.append(None)
         return Load({"threads_running": 1.0}, {})
 
-    database = Calm("ledger", BackOff(), load, lambda *_: None)
-    assert [database.look() for _ in range(50)] == [True] * 50
+    database = Backpressure("ledger", BackOff(), load, lambda *_: None)
+    assert [database.is_calm() for _ in range(50)] == [True] * 50
     assert len(asked) == 1

@@ -16,7 +16,7 @@ from tests.support.snapshots import Text
 from worker import config
 from worker.cli.main import app
 from worker.explain import describe
-from worker.explain.query_plan import steps_of_mysql, steps_of_sqlite
+from worker.explain.query_plan import rows_joined, steps_of_mysql, steps_of_sqlite
 
 
 def reconciler(*arguments: str) -> Result:
@@ -161,6 +161,14 @@ def test_the_answer_of_a_server_in_words(
     """Tables by their own names, which index, how many rows, and whether all of them are read."""
     (step,) = steps_of_mysql(STATEMENT, [answer])
     assert (step.words, step.scanned_rows) == (words, scanned)
+
+
+def test_joined_rows_are_multiplied() -> None:
+    """Rows that are looked up for each row before them count so many times; other ids do not."""
+    near, far = row(table="near", rows=100), row(table="far", rows=30)
+    assert rows_joined([near, far, row(id=2, table="t", rows=9)]) == 100 + 100 * 30
+    assert rows_joined([near]) is None
+    assert rows_joined([{"id": 1, "detail": "SCAN t"}]) is None
 
 
 def test_what_has_no_table_says_nothing() -> None:

@@ -125,14 +125,14 @@ def test_each_reason_is_told_when_it_begins_and_ends(tmp_path: Path) -> None:
     assert told == dict.fromkeys(Reason, False)
     with capture_logs() as lines:
         path.write_text("upgrade\n", encoding="utf-8")
-        assert pauses.look()
-        assert pauses.look()
+        assert pauses.refresh()
+        assert pauses.refresh()
         pauses.signal(pause=True)
         path.unlink()
-        assert pauses.look()
+        assert pauses.refresh()
         assert told == {Reason.FILE: False, Reason.SIGNAL: True, Reason.MAINTENANCE: False}
         pauses.signal(pause=False)
-        assert not pauses.look()
+        assert not pauses.refresh()
     assert [(each["event"], each["reason"]) for each in lines] == [
         ("worker_paused", "file"),
         ("worker_paused", "signal"),

@@ -13,7 +13,7 @@ from checks.contract import Window
 from tests.support.states import CHECK, failed_run, run_of
 from worker.config import Settings
 from worker.state import State, read_scope
-from worker.state.read_scope import Windows, everything
+from worker.state.read_scope import ReadScope, everything
 
 DAY = timedelta(days=1)
 CURSOR = {"id": 7}
@@ -34,9 +34,9 @@ def state(tmp_path: Path) -> Iterator[State]:
     state.close()
 
 
-def windows_of(state: State) -> Windows:
-    """Windows of a check that runs every minute, and completely once a day."""
-    return Windows(SETTINGS, state, {CHECK.name: timedelta(minutes=1)}, DAY)
+def windows_of(state: State) -> ReadScope:
+    """ReadScope of a check that runs every minute, and completely once a day."""
+    return ReadScope(SETTINGS, state, {CHECK.name: timedelta(minutes=1)}, DAY)
 
 
 def ago(span: timedelta, **fields: Any) -> Any:

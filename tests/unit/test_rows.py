@@ -18,16 +18,21 @@ from worker.model.finding import (
     StoredAcknowledgement,
     StoredFinding,
 )
+from worker.model.run import Outcome, Scope, StoredRun
 from worker.state import schema
 from worker.state.rows import (
     add_events,
+    add_run,
     put_alerts,
+    put_cursor,
     put_findings,
     read_alerts,
+    read_cursors,
     read_events,
     read_findings,
+    read_runs,
 )
-from worker.state.schema import alerts, events, findings
+from worker.state.schema import alerts, cursors, events, findings, runs
 from worker.text.encode import dump
 
 ENGINE: Engine = create_engine("sqlite://", poolclass=StaticPool)
@@ -105,6 +110,25 @@ def test_no_column_of_an_alert_is_left_out(connection: Connection) -> None:
     connection.execute(insert(alerts), row)
     put_alerts(connection, list(read_alerts(connection, select(alerts))))
     assert [dict(each) for each in connection.execute(select(alerts)).mappings()] == [row]
+
+
+def test_no_column_of_a_cursor_is_left_out(connection: Connection) -> None:
+    """One that is read and written again is the same row, in every column."""
+    row = filled("cursors") | {"cursor": '{"id": 7}', "unlisted": "[0, 3]"}
+    connection.execute(insert(cursors), row)
+    (cursor,) = read_cursors(connection, select(cursors))
+    assert (cursor.cursor, cursor.unlisted, len(cursor.completed_at)) == ({"id": 7}, (0, 3), 2)
+    put_cursor(connection, cursor)
+    assert [dict(each) for each in connection.execute(select(cursors)).mappings()] == [row]
+
+
+def test_a_run_comes_back_as_it_was(connection: Connection) -> None:
+    """Every field, of one that completed and of one that could not tell."""
+    seen = StoredRun("orders.key", Outcome.FAIL, Scope.INCREMENTAL, 1.5, 0.25, 9, 2, None)
+    failed = StoredRun("orders.key", Outcome.ERROR, Scope.COMPLETE, 2.5, 0.5, None, None, "away")
+    for run in (seen, failed):
+        add_run(connection, run)
+    assert list(read_runs(connection, select(runs).order_by(runs.c.id))) == [seen, failed]
 
 
 def test_an_event_comes_back_as_it_was(connection: Connection) -> None:

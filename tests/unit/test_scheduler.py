@@ -17,6 +17,7 @@ from tests.support.patience import patience, stretched, wait_until
 from worker.config import Config, Origin, PlannedCheck, Settings, Timetable
 from worker.scheduling import scheduler as scheduling
 from worker.scheduling.scheduler import Scheduler
+from worker.scheduling.triggers import Intervals
 
 SECOND = timedelta(seconds=1)
 FAST = timedelta(seconds=0.2)
@@ -88,7 +89,9 @@ def scheduler(runs: Runs) -> Iterator[Callable[..., Scheduler]]:
             {"timezone": zone, "databases": databases, "schedule": {"complete": complete}}
         )
         config = Config(settings, planned)
-        made.append(Scheduler(config, runs.run, lambda _: None, runs.note_missed))
+        made.append(
+            Scheduler(config, Intervals.of(config), runs.run, lambda _: None, runs.note_missed)
+        )
         return made[-1]
 
     yield make
@@ -205,12 +208,6 @@ def test_a_complete_run_is_not_lost_over_an_overlap(scheduler: Plan, runs: Runs)
     assert runs.complete[:3] == [False, True, False]
 
 
-def test_the_gap_between_complete_runs(scheduler: Plan) -> None:
-    """The longest time between two complete runs is known, for an interval as for a cron line."""
-    assert scheduler(complete="6h", a=SECOND).complete_gap == timedelta(hours=6)
-    assert scheduler(complete="0 3 * * mon-fri", a=SECOND).complete_gap == timedelta(days=3)
-
-
 def test_pause_is_one_run_and_counted(scheduler: Plan, runs: Runs) -> None:
     """After a pause a check runs once, and the runs that were left out are counted."""
     planned = scheduler(a=FAST)
@@ -261,12 +258,6 @@ def test_complaint_when_a_job_is_lost(scheduler: Plan, monkeypatch: pytest.Monke
     wait_until(lambda: len(planned._due) == 2, 5, "both have run")
     planned._scheduler.remove_job("a")
     wait_until(lambda: "check a is late" in str(planned.complaint()), 10, "it complains")
-
-
-def test_week_end_is_no_delay(scheduler: Plan) -> None:
-    """A check of working days is not late on Sunday: its interval is its longest gap."""
-    planned = scheduler(a="0 9 * * mon-fri")
-    assert planned.intervals["a"] == timedelta(days=3)
 
 
 def test_cron_is_meant_in_the_configured_zone(scheduler: Plan) -> None:

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checks.kinds.row_count import RowCount
+from worker.config import Config, Origin, PlannedCheck, Settings, Timetable
 from worker.config.cron import CronLine
-from worker.scheduling.triggers import Cron, Every
+from worker.scheduling.triggers import Cron, Every, Intervals
 
 intervals = st.timedeltas(min_value=timedelta(milliseconds=10), max_value=timedelta(days=7))
 moments = st.datetimes(
@@ -59,3 +61,20 @@ def test_interval_of_a_cron_line(line: str, gap: timedelta) -> None:
     """The interval of a cron line is the longest time between two of its runs in sight."""
     now = datetime(2026, 1, 31, 12, tzinfo=UTC)
     assert Cron(CronLine(line), ZoneInfo("UTC")).longest_gap(now) == gap
+
+
+@pytest.mark.parametrize(
+    ("complete", "gap"), [("6h", timedelta(hours=6)), ("0 3 * * mon-fri", timedelta(days=3))]
+)
+def test_intervals_of_a_configuration(complete: str, gap: timedelta) -> None:
+    """Of each check and of complete runs, the longest time between two: a week-end is no delay."""
+    settings = Settings.model_validate(
+        {
+            "databases": {"ledger": {"url": "sqlite:///ledger.db"}},
+            "schedule": {"complete": complete},
+        }
+    )
+    check = RowCount(name="a", table="t", database="ledger")
+    every = Timetable.model_validate({"every": "0 9 * * mon-fri"})
+    intervals = Intervals.of(Config(settings, (PlannedCheck(check, every, Origin("tables", "t")),)))
+    assert (intervals.checks, intervals.complete) == ({"a": timedelta(days=3)}, gap)

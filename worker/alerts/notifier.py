@@ -1,5 +1,7 @@
 """The alerts of a configuration: which ones there are to be, and whoever sends them."""
 
+import threading
+
 from worker.alerts.alertmanager import Push
 from worker.alerts.payload import Drafts
 from worker.config import Config
@@ -8,24 +10,33 @@ from worker.telemetry.metrics import Metrics
 from worker.text.redact import Mask
 
 
-class Paging:
-    """Tells every configured Alertmanager, and the metrics what is still to be told."""
+class Notifier:
+    """Sends the alerts of one configuration, and exports how many still wait."""
 
-    def __init__(self, state: State, metrics: Metrics) -> None:
-        self.mask = Mask(secret=state.masking_secret.encode())
+    def __init__(self, config: Config, page: str, state: State, metrics: Metrics) -> None:
+        """`page` is where people reach the status page."""
+        settings = config.settings
+        self.mask = Mask(settings.privacy.personal, state.masking_secret.encode())
+        self._config = config
+        self._page = page
         self._state = state
         self._metrics = metrics
-        self._pushes: tuple[Push, ...] = ()
-
-    def adopt(self, current: Config, page: str) -> None:
-        """Write alerts by this configuration from now on. `page` is where people reach us."""
-        settings = current.settings
-        self.mask = Mask(settings.privacy.personal, self._state.masking_secret.encode())
-        self._state.adopt_policy(Drafts(settings, page, self.mask), current.checks)
+        self._exporting = threading.Lock()
+        self._stopped = False
         self._pushes = tuple(
-            Push(name, each, settings.alerts, self._state, self._said)
+            Push(name, each, settings.alerts, state, self._sent)
             for name, each in settings.alertmanagers.items()
         )
+
+    def adopt(self) -> None:
+        """Have the state write alerts by this configuration. Raises LeaseLostError."""
+        policy = Drafts(self._config.settings, self._page, self.mask)
+        self._state.adopt_policy(policy, self._config.checks)
+
+    def export(self) -> None:
+        """Export where the pages are, and which alerts are sent directly and to whom."""
+        settings = self._config.settings
+        self._metrics.tell_paging(self._page, settings.alerts.push, settings.alertmanagers)
 
     def start(self) -> None:
         """Send, on threads."""
@@ -37,17 +48,23 @@ class Paging:
         """Send no more; what waits is kept."""
         for push in self._pushes:
             push.stop()
-        self._pushes = ()
+        with self._exporting:  # an answer that is still awaited is another session's affair
+            self._stopped = True
 
     def changed(self) -> None:
-        """Look at what is to be sent: a run may have changed it."""
+        """Send what a run may have changed."""
         for push in self._pushes:
             self._count(push.name)
             push.wake()
 
-    def _said(self, alertmanager: str, outcome: str, number: int) -> None:
-        self._metrics.sent.labels(alertmanager, outcome).inc(number)
+    def _sent(self, alertmanager: str, outcome: str, number: int) -> None:
+        with self._exporting:
+            if not self._stopped:
+                self._metrics.sent.labels(alertmanager, outcome).inc(number)
         self._count(alertmanager)
 
     def _count(self, alertmanager: str) -> None:
-        self._metrics.outbox.pending[alertmanager] = self._state.pending_alerts(alertmanager)
+        with self._exporting:
+            if not self._stopped:
+                pending = self._state.pending_alerts(alertmanager)
+                self._metrics.outbox.pending[alertmanager] = pending

@@ -1,4 +1,4 @@
-"""The commands `reconciler config …`: look at the configuration."""
+"""The commands `reconciler config …`: check the configuration."""
 
 import sys
 from typing import Annotated
@@ -15,17 +15,17 @@ app = typer.Typer(name="config", no_args_is_help=True, add_completion=False)
 
 @app.callback()
 def options() -> None:
-    """Look at the configuration."""
+    """Check the configuration."""
 
 
 @app.command(name="check")
 def config_check(
     config_path: ConfigPath = None,
     connect: Annotated[
-        bool, typer.Option("--connect", help="Compare it with the real schema, too.")
+        bool, typer.Option("--connect", help="Compare it with the real schema as well.")
     ] = False,
 ) -> None:
-    """Read the configuration and report every mistake. Exit code 2 when there is one."""
+    """Validate the configuration and report every error. Exit code 2 if there is one."""
     current = load(config_path)
     if connect:
         with opened(current) as sources:

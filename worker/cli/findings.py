@@ -1,4 +1,4 @@
-"""The commands `reconciler findings …`: look findings up, acknowledge them."""
+"""The commands `reconciler findings …`: list, show and acknowledge findings."""
 
 import getpass
 import os
@@ -32,7 +32,7 @@ from worker.text.encode import dump
 
 app = typer.Typer(
     name="findings",
-    help="Look findings up, and acknowledge them.",
+    help="List, show and acknowledge findings.",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -46,7 +46,7 @@ Ids = Annotated[
     list[str] | None, typer.Argument(help="Ids, or at least 4 digits of each.", metavar="ID")
 ]
 Author = Annotated[
-    str | None, typer.Option("--author", help="Who decides it. Default: $USER.", show_default=False)
+    str | None, typer.Option("--author", help="Who decides. Default: $USER.", show_default=False)
 ]
 
 
@@ -66,7 +66,7 @@ def show_list(
     output: OutputFormat = Format.TABLE,
     config_path: ConfigPath = None,
 ) -> None:
-    """List what is known to be wrong. Every option narrows; one that is repeated widens."""
+    """List findings. Further options narrow the list; repeating an option widens it."""
     current = load(config_path)
     _refuse_unknown("table", table, (each.table for each in current.checks))
     _refuse_unknown("kind", kind, (each.kind for each in current.checks))
@@ -97,7 +97,7 @@ def show_one(
     output: OutputFormat = Format.TABLE,
     config_path: ConfigPath = None,
 ) -> None:
-    """Print everything that is known of one finding, with its history."""
+    """Print everything known about one finding, with its history."""
     current = load(config_path)
     with _state(current) as state:
         stored = acknowledgements.find(state, identity)
@@ -118,15 +118,17 @@ def ack(
         list[str] | None,
         typer.Option("--check", help="All unresolved findings of this check, or pattern."),
     ] = None,
-    reason: Annotated[str, typer.Option(help="Why it may stay so for a while.")] = "",
+    reason: Annotated[str, typer.Option(help="Why it can wait, such as a ticket.")] = "",
     author: Author = None,
-    duration: Annotated[str | None, typer.Option("--for", help="For so long. Default: 7d.")] = None,
+    duration: Annotated[
+        str | None, typer.Option("--for", help="For how long. Default: 7d.")
+    ] = None,
     until: Annotated[
-        str | None, typer.Option(help="Until this time; without offset, of the configured zone.")
+        str | None, typer.Option(help="Until when; without an offset, in the configured zone.")
     ] = None,
     config_path: ConfigPath = None,
 ) -> None:
-    """Acknowledge findings: they page no more until the time is up or they get worse."""
+    """Acknowledge findings: they stop paging until the time is up or they get worse."""
     current, now = load(config_path), datetime.now(UTC)
     made = Acknowledgement(
         author=_author(author),
@@ -147,7 +149,7 @@ def ack(
 
 @app.command()
 def unack(ids: Ids = None, author: Author = None, config_path: ConfigPath = None) -> None:
-    """Take acknowledgements back."""
+    """Withdraw acknowledgements."""
     current = load(config_path)
     if not ids:
         fail(Exit.USAGE, "which? give ids of findings")

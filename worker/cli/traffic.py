@@ -29,7 +29,7 @@ WIDTH = 400
 @app.command()
 def traffic(
     files: Annotated[
-        list[Path], typer.Argument(help="Log files, compressed ones (gzip) too.", metavar="FILE")
+        list[Path], typer.Argument(help="Log files, plain or compressed by gzip.", metavar="FILE")
     ],
     check: Annotated[
         str | None,

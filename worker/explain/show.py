@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from worker.explain.description import Description, Timetable
+from worker.explain.query_plan import rows_joined
 from worker.explain.recording import Recording, Scan, Statement
 from worker.model.run import Scope
 from worker.scheduling.pacing import REST
@@ -53,6 +54,7 @@ def _statement_as_json(each: Statement) -> dict[str, Any]:
         "reads_rows": each.reads_rows,
         "seconds": None if each.seconds is None else round(each.seconds, 4),
         "plan": [step.words for step in each.plan],
+        "rows_joined": rows_joined(each.explained),
         "explain": [{name: _plain(v) for name, v in row.items()} for row in each.explained],
         "refusal": each.refusal,
     }
@@ -228,6 +230,8 @@ def _plan(each: Statement) -> Iterator[str]:
     if each.refusal:
         yield f"the server did not explain it ({each.refusal})"
     yield from (step.words for step in each.plan)
+    if (rows := rows_joined(each.explained)) is not None:
+        yield f"joined: about {rows:,} rows in all"
 
 
 def _table(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -1,11 +1,13 @@
 """One execution of a check, and what is remembered of them."""
 
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from checks.contract import Check, Result
+from checks.ports import Cursor
 
 
 class Outcome(StrEnum):
@@ -68,6 +70,29 @@ class StoredRun:
     violations: int | None
     """Both None where it could not tell."""
     error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCursor:
+    """How far a check has read, and what outlives its runs. Moments are Unix times."""
+
+    check: str
+    """The check's name."""
+    fingerprint: str | None = None
+    """Of the definition of the check that the cursor belongs to."""
+    encoded_cursor: str | None = None
+    completed_at: Mapping[Scope, float] = field(default_factory=dict)
+    """The end of the latest completed run of each scope."""
+    unlisted: tuple[int, ...] = ()
+    """Violations beyond the findings, of the latest runs, the latest last."""
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """Where to go on; decoded anew each time."""
+        if self.encoded_cursor is None:
+            return None
+        cursor: Cursor = json.loads(self.encoded_cursor)
+        return cursor
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,41 +4,41 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from checks.contract import Check
-from worker.scheduling.backpressure import Calm
+from worker.scheduling.backpressure import Backpressure
 from worker.scheduling.pauses import Pauses
 
 
-class Held(StrEnum):
-    """Why a run is put off."""
+class Deferral(StrEnum):
+    """Why a run is deferred."""
 
     PAUSED = "paused"
     BUSY = "busy"
 
 
-class Gate:
-    """Asked before each run. Without anything to ask, it is always open."""
+class Admission:
+    """Asked before each run; without pauses and servers to ask, it admits all."""
 
     def __init__(
-        self, pauses: Pauses | None = None, calm: Mapping[str, Calm] | None = None
+        self, pauses: Pauses | None = None, servers: Mapping[str, Backpressure] | None = None
     ) -> None:
         self._pauses = pauses
-        self._calm = calm or {}
+        self._servers = servers or {}
 
-    def holds(self, check: Check) -> Held | None:
+    def deferral(self, check: Check) -> Deferral | None:
         """Why a run of a check must not begin now; may ask its database."""
         if self.is_paused():
-            return Held.PAUSED
-        calm = self._calm.get(check.source_name)
-        return None if calm is None or calm.look() else Held.BUSY
+            return Deferral.PAUSED
+        server = self._servers.get(check.source_name)
+        return None if server is None or server.is_calm() else Deferral.BUSY
 
     def is_paused(self) -> bool:
         """Whether no run may begin at all; asks no database."""
-        return self._pauses is not None and self._pauses.look()
+        return self._pauses is not None and self._pauses.refresh()
 
     def is_busy(self, source: str) -> bool:
         """Whether a database was busy when it was last asked."""
-        return source in self._calm and bool(self._calm[source].busy)
+        return source in self._servers and bool(self._servers[source].busy)
 
     def busy(self, source: str) -> tuple[str, ...]:
-        """What was too much then, in words."""
-        return self._calm[source].busy if source in self._calm else ()
+        """What was over its limit then, in words."""
+        return self._servers[source].busy if source in self._servers else ()

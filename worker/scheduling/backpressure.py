@@ -10,13 +10,13 @@ from checks.contract import CheckError
 from worker.config import BackOff
 from worker.model.server import Load
 
-LOOK_AGAIN = 3.0
-"""Seconds for which what was seen of a server holds."""
+ASK_AGAIN = 3.0
+"""Seconds for which an answer of a server holds."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
-class Calm:
+class Backpressure:
     """How busy one database is; says when it becomes too busy, and when that is over."""
 
     def __init__(
@@ -24,28 +24,28 @@ class Calm:
         database: str,
         limits: BackOff,
         load: Callable[[], Load],
-        tell: Callable[[str, str, bool | None], None],
+        report: Callable[[str, str, bool | None], None],
     ) -> None:
-        """`tell` is told of a database and a reason whether it is busy; None: nobody knows."""
+        """`report` is given a database, a reason, and whether it is busy; None: nobody knows."""
         self._database = database
         self._limits = limits.limits
         self._load = load
-        self._tell = tell
+        self._report = report
         self._lock = threading.Lock()
-        self._looked_at: float | None = None
+        self._asked_at: float | None = None
         self._noted: set[str] = set()
         self._busy: Mapping[str, tuple[float, float]] = {}
         """By reason: since when (monotonic seconds), and the latest value."""
 
     @property
     def busy(self) -> tuple[str, ...]:
-        """What was over its limit at the latest look, in words."""
+        """What was over its limit when the server was last asked, in words."""
         return tuple(
             f"{reason} {value:,.0f} is over {self._limits[reason]:,.0f}"
             for reason, (_, value) in self._busy.items()
         )
 
-    def look(self) -> bool:
+    def is_calm(self) -> bool:
         """Whether a run may begin. Asks the server, unless it was asked a moment ago.
 
         A server that does not answer is not busy: the run that begins says so.
@@ -53,12 +53,12 @@ class Calm:
         if not self._limits:
             return True
         with self._lock:
-            if self._looked_at is None or time.monotonic() - self._looked_at >= LOOK_AGAIN:
+            if self._asked_at is None or time.monotonic() - self._asked_at >= ASK_AGAIN:
                 try:
                     self._see(self._load())
                 except CheckError:
                     self._see(Load({}, {}))
-                self._looked_at = time.monotonic()
+                self._asked_at = time.monotonic()
             return not self._busy
 
     def _see(self, load: Load) -> None:
@@ -67,7 +67,7 @@ class Calm:
         self._busy = {n: (before[n][0] if n in before else now, v) for n, v in over.items()}
         for reason, limit in self._limits.items():
             known = reason in load.values
-            self._tell(self._database, reason, reason in over if known else None)
+            self._report(self._database, reason, reason in over if known else None)
             if reason in over and reason not in before:
                 self._say_busy(reason, over[reason], limit)
             elif reason in before and known and reason not in over:

@@ -21,7 +21,7 @@ MOST_READ = 1024
 LONGEST_REASON = 200
 """Characters of its first line that are shown."""
 
-LOOK_AGAIN = 1.0
+CHECK_AGAIN = 1.0
 """Seconds for which what is known of maintenance windows holds."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -30,9 +30,9 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class Pauses:
     """Every reason that holds at present; says when one begins and ends."""
 
-    def __init__(self, tell: Callable[[Reason, bool], None]) -> None:
-        """`tell` is told of each reason whether it holds."""
-        self._tell = tell
+    def __init__(self, report: Callable[[Reason, bool], None]) -> None:
+        """`report` is given each reason, and whether it holds."""
+        self._report = report
         self._lock = threading.Lock()
         self._file: Path | None = None
         self._windows: tuple[Window, ...] = ()
@@ -40,7 +40,7 @@ class Pauses:
         self._maintenance: tuple[float, str | None] = (0.0, None)
         self._now: Mapping[Reason, Pause] = {}
         for reason in Reason:
-            tell(reason, False)  # noqa: FBT003 - zero is said
+            report(reason, False)  # noqa: FBT003 - zero is said
 
     def adopt(self, settings: Settings) -> None:
         """Take over a configuration; what a signal paused stays so."""
@@ -49,20 +49,20 @@ class Pauses:
             self._file = settings.schedule.pause_file
             self._windows = tuple(Window(each, zone) for each in settings.maintenance)
             self._maintenance = (0.0, None)
-        self.look()
+        self.refresh()
 
     def signal(self, *, pause: bool) -> None:
         """Pause, or go on, because somebody sent a signal."""
         self._signalled = pause
-        self.look()
+        self.refresh()
 
     @property
     def now(self) -> tuple[Pause, ...]:
-        """What held at the latest look."""
+        """What held at the latest refresh."""
         return tuple(self._now.values())
 
-    def look(self) -> bool:
-        """Whether no run may begin; says what has changed since the latest look."""
+    def refresh(self) -> bool:
+        """Whether no run may begin; logs what has changed since the latest refresh."""
         with self._lock:
             holding = dict(self._holding())
             before = self._now
@@ -78,10 +78,10 @@ class Pauses:
 
     def _say(self, before: Pause | None, now: Pause | None) -> None:
         if now and not before:
-            self._tell(now.reason, True)  # noqa: FBT003 - it holds
+            self._report(now.reason, True)  # noqa: FBT003 - it holds
             _log.warning("worker_paused", reason=now.reason, why=now.why)
         elif before and not now:
-            self._tell(before.reason, False)  # noqa: FBT003 - it is over
+            self._report(before.reason, False)  # noqa: FBT003 - it is over
             _log.info("worker_resumed", reason=before.reason, seconds=round(before.seconds, 3))
 
     def _holding(self) -> Iterator[tuple[Reason, str]]:
@@ -94,7 +94,7 @@ class Pauses:
 
     def _in_maintenance(self) -> str | None:
         known_at, why = self._maintenance
-        if not known_at or time.monotonic() - known_at >= LOOK_AGAIN:
+        if not known_at or time.monotonic() - known_at >= CHECK_AGAIN:
             now = datetime.now(UTC)
             why = next((each.why for each in self._windows if each.holds(now)), None)
             self._maintenance = (time.monotonic(), why)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,9 +12,9 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from checks.contract import Check
 from worker.config import Config, PlannedCheck, ScheduleSettings
-from worker.scheduling.admission import Gate, Held
+from worker.scheduling.admission import Admission, Deferral
 from worker.scheduling.pacing import Pace, soonest
-from worker.scheduling.triggers import Every, Trigger, trigger
+from worker.scheduling.triggers import Every, Intervals, Trigger, trigger
 
 HEARTBEAT = 2.0
 """Seconds between two signs of life of the scheduler."""
@@ -34,29 +34,31 @@ class Scheduler:
     def __init__(
         self,
         config: Config,
+        intervals: Intervals,
         run: Callable[[Check, bool], float],
         identify: Callable[[str], None],
         missed: Callable[[Check, str, int], None],
         *,
         all_ran: Callable[[], None] = lambda: None,
-        gate: Gate | None = None,
+        admission: Admission | None = None,
     ) -> None:
         """`run` is told whether to read everything, and tells the seconds that it took.
 
-        `gate` may put a run off.
+        `admission` may defer a run.
 
         `all_ran` is called once, when every check with an interval has run.
         """
         self._run = run
         self._missed = missed
         self._all_ran = all_ran
-        self._gate = gate or Gate()
+        self._admission = admission or Admission()
+        self._intervals = intervals.checks
         self._zone = ZoneInfo(config.settings.timezone)
         self._checks = {check.name: check for check in config.checks}
         self._running = {name: threading.Lock() for name in self._checks}
         self._owed_complete: set[str] = set()
         """Checks whose complete run fell due while another run of them was going on."""
-        self._put_off: dict[str, str] = {}
+        self._deferred: dict[str, str] = {}
         """Checks that wait for the gate to open, and what they read."""
         self._retried: set[str] = set()
         """Of these, checks of which a run is on its way that the schedule did not ask for."""
@@ -94,16 +96,6 @@ class Scheduler:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
-    @property
-    def intervals(self) -> Mapping[str, timedelta]:
-        """The time between two runs of each check; of a cron line, the longest such time."""
-        return self._intervals
-
-    @property
-    def complete_gap(self) -> timedelta:
-        """The longest time between two complete runs of a check, as configured."""
-        return self._complete_gap
-
     def complaint(self) -> str | None:
         """Why the process should be restarted, or None. Does not depend on any database."""
         now = time.monotonic()
@@ -130,8 +122,6 @@ class Scheduler:
 
     def _plan(self, config: Config, identify: Callable[[str], None]) -> None:
         now, schedule = datetime.now(UTC), config.settings.schedule
-        self._complete_gap = trigger(schedule.complete, "", self._zone).longest_gap(now)
-        self._intervals: dict[str, timedelta] = {}
         self._triggers: dict[str, Trigger] = {}
         self._paces: dict[str, Pace] = {}
         self._scheduler.add_job(self._on_beat, Every(timedelta(seconds=HEARTBEAT), "heartbeat"))
@@ -155,7 +145,6 @@ class Scheduler:
     def _plan_check(self, planned: PlannedCheck, schedule: ScheduleSettings, now: datetime) -> None:
         check, every = planned.check, planned.timetable.every
         fires = trigger(every, check.name, self._zone)
-        self._intervals[check.name] = fires.longest_gap(now)
         if isinstance(every, timedelta):
             pace = Pace(every, soonest(check, every, schedule.critical))
             self._paces[check.name], fires = pace, Every(pace.step, check.name)
@@ -184,7 +173,7 @@ class Scheduler:
         asked_for = check.name not in self._retried
         self._retried.discard(check.name)
         if not lock.acquire(blocking=False):
-            if complete:  # the next run of the check makes up for it
+            if complete:  # the next run of the check is a complete one
                 self._owed_complete.add(check.name)
             else:
                 self._on_busy(check)
@@ -193,14 +182,14 @@ class Scheduler:
             owed = check.name in self._owed_complete
             if pace and not (complete or owed or pace.is_time()):
                 return
-            if held := self._gate.holds(check):
-                self._put_off[check.name] = check.source_name
-                if complete:  # one run makes up for all that are put off
+            if deferral := self._admission.deferral(check):
+                self._deferred[check.name] = check.source_name
+                if complete:  # one run stands for all that are deferred
                     self._owed_complete.add(check.name)
-                if held is Held.BUSY and asked_for:
-                    self._missed(check, held, 1)
+                if deferral is Deferral.BUSY and asked_for:
+                    self._missed(check, deferral, 1)
                 return
-            self._put_off.pop(check.name, None)
+            self._deferred.pop(check.name, None)
             self._owed_complete.discard(check.name)
             self._run_now(check, complete or owed, pace)
         finally:
@@ -216,15 +205,15 @@ class Scheduler:
         finally:
             self._note_first_run(check)
 
-    def _retry_put_off(self) -> None:
-        """Let those run that were put off; of a busy database only one, which asks it again."""
-        if self._gate.is_paused():
+    def _retry_deferred(self) -> None:
+        """Let those run that were deferred; of a busy database only one, which asks it again."""
+        if self._admission.is_paused():
             return
         asked: set[str] = set()
-        for name, source in list(self._put_off.items()):
+        for name, source in list(self._deferred.items()):
             if source in asked:
                 continue
-            if self._gate.is_busy(source):
+            if self._admission.is_busy(source):
                 asked.add(source)
             if name in self._retried:
                 continue
@@ -242,14 +231,14 @@ class Scheduler:
 
     def _on_beat(self) -> None:
         self._beat = time.monotonic()
-        self._retry_put_off()
+        self._retry_deferred()
 
     def _on_submitted(self, event: JobSubmissionEvent) -> None:
         if (check := self._checks.get(event.job_id)) is None:
             return
         late = time.monotonic() - self._due.get(check.name, time.monotonic())
         self._note_due(check)
-        # One run makes up for all that a pause left out.
+        # One run stands for all that a pause left out.
         if left_out := int(max(0.0, late) / self._intervals[check.name].total_seconds()):
             self._missed(check, "pause", left_out)
 

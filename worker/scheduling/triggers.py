@@ -2,6 +2,8 @@
 
 import zlib
 from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import islice, pairwise
@@ -9,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.base import BaseTrigger
 
-from worker.config import Schedule
+from worker.config import Config, Schedule
 from worker.config.cron import CronLine
 
 LOOK_AHEAD = timedelta(days=8)
@@ -83,6 +85,27 @@ def _longest_gap(line: CronLine, zone: ZoneInfo, now: datetime) -> timedelta:
         if later > now + LOOK_AHEAD:
             break
     return max(gaps, default=LOOK_AHEAD)
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """The longest time between two runs, as the configuration plans them."""
+
+    checks: Mapping[str, timedelta]
+    """Of each check, by its name."""
+    complete: timedelta
+    """Of complete runs of a check."""
+
+    @classmethod
+    def of(cls, config: Config) -> "Intervals":
+        """Those of a configuration, looking ahead from now."""
+        now, zone = datetime.now(UTC), ZoneInfo(config.settings.timezone)
+
+        def longest(schedule: Schedule) -> timedelta:
+            return trigger(schedule, "", zone).longest_gap(now)
+
+        checks = {each.check.name: longest(each.timetable.every) for each in config.plan}
+        return cls(checks, longest(config.settings.schedule.complete))
 
 
 def trigger(schedule: Schedule, name: str, zone: ZoneInfo) -> Trigger:

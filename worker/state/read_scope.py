@@ -27,7 +27,7 @@ def everything(settings: Settings) -> Window:
     )
 
 
-class Windows:
+class ReadScope:
     """The window of each run of the worker."""
 
     def __init__(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Select, insert
+from sqlalchemy import Column, Connection, Executable, Select, insert
 
 from worker.model.alert import StoredAlert
 from worker.model.finding import (
@@ -14,8 +14,8 @@ from worker.model.finding import (
     StoredAcknowledgement,
     StoredFinding,
 )
-from worker.model.run import Outcome, Scope, StoredRun
-from worker.state.schema import alerts, events, findings, put
+from worker.model.run import Outcome, Scope, StoredCursor, StoredRun
+from worker.state.schema import alerts, cursors, events, findings, put, runs
 
 Stored = Mapping[Any, Any]
 """A row of a table, by its columns' names."""
@@ -84,6 +84,16 @@ def read_alerts(connection: Connection, statement: Executable) -> Iterator[Store
     return map(alert_of, connection.execute(statement).mappings())
 
 
+def read_cursors(connection: Connection, statement: Executable) -> Iterator[StoredCursor]:
+    """The cursors that a SELECT of whole rows gives."""
+    return map(_cursor_of, connection.execute(statement).mappings())
+
+
+def put_cursor(connection: Connection, cursor: StoredCursor) -> None:
+    """Write the cursor of a check, in place of the one before."""
+    put(connection, cursors, [_row_of_cursor(cursor)])
+
+
 def put_findings(connection: Connection, written: Iterable[StoredFinding]) -> None:
     """Write findings, in place of those with the same ids."""
     put(connection, findings, map(_row_of_finding, written))
@@ -92,6 +102,11 @@ def put_findings(connection: Connection, written: Iterable[StoredFinding]) -> No
 def put_alerts(connection: Connection, written: Iterable[StoredAlert]) -> None:
     """Write alerts, in place of those with the same ids."""
     put(connection, alerts, map(_row_of_alert, written))
+
+
+def add_run(connection: Connection, run: StoredRun) -> None:
+    """Write a run after all others."""
+    connection.execute(insert(runs), _row_of_run(run))
 
 
 def add_events(connection: Connection, new: Iterable[Event]) -> None:
@@ -122,6 +137,27 @@ def _run_of(row: Stored) -> StoredRun:
         violations=row["violations"],
         error=row["error"],
     )
+
+
+def _cursor_of(row: Stored) -> StoredCursor:
+    moments = {scope: row[completed_at(scope).name] for scope in Scope}
+    return StoredCursor(
+        check=row["check_name"],
+        fingerprint=row["fingerprint"],
+        encoded_cursor=row["cursor"],
+        completed_at={scope: at for scope, at in moments.items() if at is not None},
+        unlisted=unlisted_of(row["unlisted"]),
+    )
+
+
+def completed_at(scope: Scope) -> Column[float]:
+    """The column of `cursors` with the end of a scope's latest completed run."""
+    return cursors.c[f"{scope}_at"]
+
+
+def unlisted_of(encoded: str | None) -> tuple[int, ...]:
+    """What the column of its name in `cursors` holds."""
+    return tuple(json.loads(encoded)) if encoded else ()
 
 
 def _event_of(row: Stored) -> Event:
@@ -159,6 +195,29 @@ def _row_of_finding(finding: StoredFinding) -> Stored:
         "acked_aspects": known and known.aspects,
         "decided_at": finding.decided_at,
         "untold": finding.untold,
+    }
+
+
+def _row_of_run(run: StoredRun) -> Stored:
+    return {
+        "check_name": run.check,
+        "outcome": run.outcome,
+        "scope": run.scope,
+        "started_at": run.started_at,
+        "seconds": run.seconds,
+        "examined": run.examined,
+        "violations": run.violations,
+        "error": run.error,
+    }
+
+
+def _row_of_cursor(cursor: StoredCursor) -> Stored:
+    return {
+        "check_name": cursor.check,
+        "fingerprint": cursor.fingerprint,
+        "cursor": cursor.encoded_cursor,
+        "unlisted": json.dumps(cursor.unlisted) if cursor.unlisted else None,
+        **{completed_at(scope).name: cursor.completed_at.get(scope) for scope in Scope},
     }
 
 

@@ -1,21 +1,27 @@
 """What a run changes in the state, and what is read back from it."""
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from checks.contract import Check, Result, Window
 from worker.model.finding import Change, Counts, FindingState, Transition
-from worker.model.run import LastRun, Outcome, Run, Scope
+from worker.model.run import LastRun, Outcome, Run, Scope, StoredCursor, StoredRun
 from worker.state import lifecycle
-from worker.state.rows import read_findings, read_keys
-from worker.state.schema import Row, cursors, findings, put, runs, unresolved
+from worker.state.rows import (
+    add_run,
+    completed_at,
+    put_cursor,
+    read_cursors,
+    read_findings,
+    read_keys,
+    unlisted_of,
+)
+from worker.state.schema import cursors, findings, runs, unresolved
 from worker.text.encode import dump, encodable
 
 RUNS_KEPT = 100
@@ -49,16 +55,15 @@ def window(connection: Connection, check: Check, fresh: Window) -> Window:
 
     A cursor of another definition of the check is none.
     """
-    row = _cursor_row(connection, check.name)
+    stored = _cursor(connection, check.name)
     known = (
         select(findings.c.key)
         .where(findings.c.check_name == check.name, unresolved)
         .order_by(findings.c.first_seen, findings.c.id)
     )
-    fits = row["cursor"] is not None and row["fingerprint"] == fingerprint(check)
     return replace(
         fresh,
-        cursor=json.loads(row["cursor"]) if fits else None,
+        cursor=stored.cursor if stored.fingerprint == fingerprint(check) else None,
         known=tuple(read_keys(connection, known)),
     )
 
@@ -110,7 +115,7 @@ def last_runs(connection: Connection) -> dict[str, LastRun]:
 def _completed(connection: Connection) -> dict[str, dict[Scope, datetime]]:
     """When a run of each scope last answered, by check. Cursors, which may be long, stay unread."""
     moments = connection.execute(
-        select(cursors.c.check_name, *(cursors.c[_at(scope)] for scope in Scope))
+        select(cursors.c.check_name, *(completed_at(scope) for scope in Scope))
     )
     return {
         name: {
@@ -122,14 +127,14 @@ def _completed(connection: Connection) -> dict[str, dict[Scope, datetime]]:
     }
 
 
-def _beyond(connection: Connection, check: str | None = None) -> dict[str, list[int]]:
+def _beyond(connection: Connection, check: str | None = None) -> dict[str, tuple[int, ...]]:
     """Violations that have no finding, in the latest runs of each check, the latest last."""
     statement = select(cursors.c.check_name, cursors.c.unlisted).where(
         cursors.c.unlisted.is_not(None)
     )
     if check is not None:
         statement = statement.where(cursors.c.check_name == check)
-    return {name: json.loads(numbers) for name, numbers in connection.execute(statement)}
+    return {name: unlisted_of(numbers) for name, numbers in connection.execute(statement)}
 
 
 def checks_except(connection: Connection, names: Iterable[str]) -> set[str]:
@@ -156,18 +161,17 @@ def _write_run(connection: Connection, run: Run) -> None:
     name, result = run.check.name, run.result
     if run.outcome is Outcome.PASS:
         _thin_out(connection, run)
-    connection.execute(
-        insert(runs).values(
-            check_name=name,
-            outcome=run.outcome,
-            scope=run.scope,
-            started_at=run.started_at.timestamp(),
-            seconds=run.seconds,
-            examined=result and result.examined,
-            violations=result and result.violations,
-            error=run.error and encodable(run.error),
-        )
+    stored = StoredRun(
+        check=name,
+        outcome=run.outcome,
+        scope=run.scope,
+        started_at=run.started_at.timestamp(),
+        seconds=run.seconds,
+        examined=result.examined if result else None,
+        violations=result.violations if result else None,
+        error=run.error and encodable(run.error),
     )
+    add_run(connection, stored)
     ids = select(runs.c.id).where(runs.c.check_name == name).order_by(runs.c.id.desc())
     oldest = connection.scalar(ids.limit(1).offset(RUNS_KEPT - 1))
     if oldest is not None:
@@ -199,32 +203,30 @@ def _write_cursor(connection: Connection, run: Run, result: Result) -> None:
     # A cursor along which everything is read once holds the counts, too: it is kept in any case.
     whole = run.check.follows or lifecycle.result_is_kept(result)
     kept = result.cursor is not None and whole
-    row = _cursor_row(connection, run.check.name) | {
-        "fingerprint": fingerprint(run.check),
-        "cursor": dump(result.cursor) if kept else None,
-        _at(run.scope): run.ended_at.timestamp(),
-    }
-    row["unlisted"] = _unlisted(connection, run, result, row["unlisted"])
-    put(connection, cursors, [row])
+    before = _cursor(connection, run.check.name)
+    now = StoredCursor(
+        check=run.check.name,
+        fingerprint=fingerprint(run.check),
+        encoded_cursor=dump(result.cursor) if kept else None,
+        completed_at={**before.completed_at, run.scope: run.ended_at.timestamp()},
+        unlisted=_unlisted(connection, run, result, before.unlisted),
+    )
+    put_cursor(connection, now)
 
 
-def _unlisted(connection: Connection, run: Run, result: Result, before: str | None) -> str:
+def _unlisted(
+    connection: Connection, run: Run, result: Result, before: tuple[int, ...]
+) -> tuple[int, ...]:
     """Violations without a finding, of as many runs as it takes to confirm them."""
     name, needed = run.check.name, run.check.confirmations
     listed = connection.scalar(
         select(func.count()).where(findings.c.check_name == name, unresolved)
     )
     more = max(0, result.violations - (listed or 0))
-    recent = [*[0] * needed, *json.loads(before or "[]"), more]
-    return json.dumps(recent[-needed:])
+    return (*[0] * needed, *before, more)[-needed:]
 
 
-def _cursor_row(connection: Connection, name: str) -> Row:
-    row = connection.execute(select(cursors).where(cursors.c.check_name == name)).mappings().first()
-    nothing: dict[str, Any] = dict.fromkeys(cursors.columns.keys())
-    return dict(row) if row else nothing | {"check_name": name}
-
-
-def _at(scope: Scope) -> str:
-    """The column of a scope's latest completed run."""
-    return f"{scope}_at"
+def _cursor(connection: Connection, name: str) -> StoredCursor:
+    """What is remembered of a check; an empty one where that is nothing."""
+    found = read_cursors(connection, select(cursors).where(cursors.c.check_name == name))
+    return next(found, StoredCursor(name))

@@ -1,5 +1,6 @@
 """What changes around the worker: told in the metrics always, and in the log on the edges."""
 
+import threading
 import time
 from collections import Counter
 
@@ -15,8 +16,8 @@ MISSED_SAID_EVERY = 60.0
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
-class Surroundings:
-    """Databases, the state's place, and the time that runs had: as they were last told."""
+class EdgeLog:
+    """Databases, the state's place, and missed runs: what was last said of them."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.identities: dict[str, Identity] = {}
@@ -26,6 +27,7 @@ class Surroundings:
         self._missed_unsaid: Counter[str] = Counter()
         self._say_missed_at = 0.0
         self._state_failure: str | None = None
+        self._telling_of_state = threading.Lock()
 
     def forget_databases(self) -> None:
         """Another configuration may mean others by the same names."""
@@ -71,10 +73,11 @@ class Surroundings:
 
     def state(self, failure: str | None) -> None:
         """The state can be written, or cannot, for a reason."""
-        if failure and not self._state_failure:
-            _log.error("state_unavailable", error=failure, effect="kept in memory only")
-        elif self._state_failure and not failure:
-            _log.info("state_recovered")
-        self._state_failure = failure
-        # Last: who sees the metric change finds the line that tells why.
-        self._metrics.state_up.set(failure is None)
+        with self._telling_of_state:
+            if failure and not self._state_failure:
+                _log.error("state_unavailable", error=failure, effect="kept in memory only")
+            elif self._state_failure and not failure:
+                _log.info("state_recovered")
+            self._state_failure = failure
+            # Last: who sees the metric change finds the line that tells why.
+            self._metrics.state_up.set(failure is None)

@@ -1,6 +1,6 @@
 """What `reference` and `posting` have in common: rows of one table that refer to rows of another.
 
-`plan.py` tells how such a check works.
+`plan.py` explains how such a check works.
 """
 
 from checks.kinds.pairing.check import Pairing

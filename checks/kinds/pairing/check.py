@@ -175,7 +175,7 @@ class Pairing(DatabaseCheck):
         )
         if plan.reverse:
             yield Question(
-                (plan.far.id,),
+                (plan.far.id_name,),
                 lambda known: [] if all_referenced else unreferenced(plan, snapshot, far, known),
                 lambda ids: far_findings(plan, snapshot, ids, self.far_problem),
             )

@@ -30,7 +30,7 @@ def far_rows(plan: Plan, *, outer: bool) -> FarRows:
 
 
 def far_rows_to_count(plan: Plan) -> FarRows:
-    """The far side, with joined tables only if they tell which rows are wanted."""
+    """The far side, with joined tables only if they decide which rows are wanted."""
     far = far_rows(plan, outer=True)
     source = far.source if plan.far.is_chosen_by_joins else far.rows
     return FarRows(far.rows, source, far.column, far.id)

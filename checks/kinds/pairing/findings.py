@@ -1,4 +1,4 @@
-"""What findings of near rows and far rows tell: the values of both sides that differ."""
+"""What findings of near rows and far rows show: the values of both sides that differ."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -180,7 +180,7 @@ def _near_finding(plan: Plan, seen: Seen, problem: Problem) -> Finding:
     evidence: dict[str, Evidence] = {"problem": problem.word, **_named_key(plan, seen.key)}
     is_there = seen.far_id is not None
     if is_there:
-        evidence[far.id] = seen.far_id
+        evidence[far.id_name] = seen.far_id
         if not seen.is_wanted and far.when:
             evidence[f"{far.role} not true"] = far.when.source
     for each in seen.different:
@@ -189,7 +189,7 @@ def _near_finding(plan: Plan, seen: Seen, problem: Problem) -> Finding:
             evidence[f"{far.role} {each.pair.far.source}"] = each.theirs
     id_ = dict(zip(plan.near.id, seen.id, strict=True))
     size = max(1, sum(each.difference for each in seen.different))
-    aspects = (f"{far.id} {seen.far_id}", *(each.aspect for each in seen.different))
+    aspects = (f"{far.id_name} {seen.far_id}", *(each.aspect for each in seen.different))
     return Finding(id_, problem.message, evidence, size, aspects)
 
 
@@ -203,7 +203,7 @@ def _far_finding(plan: Plan, row: RowMapping, problem: Problem) -> Finding:
     for pair, value in zip(plan.pairs, values, strict=True):
         evidence[f"{far.role} {pair.far.source}"] = value
         size += 0 if pair.far.is_qualified else _distance(value, None)
-    return Finding({far.id: scalar(row["key_0"])}, problem.message, evidence, max(1, size))
+    return Finding({far.id_name: scalar(row["key_0"])}, problem.message, evidence, max(1, size))
 
 
 def _named_key(plan: Plan, key: Id) -> dict[str, Scalar]:

@@ -50,12 +50,12 @@ def inspection_query(plan: Plan, ids: Keys) -> str:
 def _builds(plan: Plan) -> Iterator[tuple[Iterable[str], Build]]:
     """The names in the ids of findings of each question, and what shows some of these."""
     yield plan.near.id, _of_near
-    if plan.one_to_one and plan.reverse and set(plan.shared_id) == {plan.far.id}:
+    if plan.one_to_one and plan.reverse and set(plan.shared_id) == {plan.far.id_name}:
         yield plan.shared_id, _of_several_or_none
     elif plan.one_to_one:
         yield plan.shared_id, _of_several
     if plan.reverse:
-        yield (plan.far.id,), _of_far
+        yield (plan.far.id_name,), _of_far
 
 
 def _of_near(plan: Plan, ids: Keys) -> Select[Any]:
@@ -101,7 +101,7 @@ def _far(plan: Plan) -> FromClause:
 
 
 def _far_id(plan: Plan, far: FromClause) -> dict[str, Built]:
-    return {plan.far.id: far.c[plan.far.primary_key]}
+    return {plan.far.id_name: far.c[plan.far.primary_key]}
 
 
 def _far_of_near(plan: Plan, near: FromClause, far: FromClause) -> FromClause:

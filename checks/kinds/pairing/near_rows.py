@@ -27,12 +27,12 @@ from sqlalchemy import (
 )
 
 from checks.kinds.pairing.near_key import Built
-from checks.kinds.pairing.plan import Condition, Id, Plan, Side
+from checks.kinds.pairing.plan import Id, Plan, Predicate, Side
 from checks.snapshot import Context, Snapshot
 from checks.sql.statements import among, labelled, numbered
 from checks.watermark import Reading
 
-Part = Callable[[FromClause], Condition]
+Part = Callable[[FromClause], Predicate]
 """Which rows of a table are read."""
 
 
@@ -41,13 +41,13 @@ class Listed:
     """The near side as an inspection query lists it."""
 
     rows: FromClause
-    conditions: tuple[Condition, ...]
+    conditions: tuple[Predicate, ...]
     """Which of the rows must have a far row."""
     values: tuple[tuple[Built, ...], ...]
     """The near values of each pair; several where rows are grouped."""
 
 
-def everything(_rows: FromClause) -> Condition:
+def everything(_rows: FromClause) -> Predicate:
     """The part that is the whole table."""
     return true()
 
@@ -58,10 +58,10 @@ def parts_of(side: Side, reading: Reading, known: Sequence[Id]) -> list[Part]:
     if reading.begin is None or cursor is None:
         return [everything]
 
-    def new(rows: FromClause) -> Condition:
+    def new(rows: FromClause) -> Predicate:
         return reading.covers(rows.c[cursor])
 
-    def known_and_old(rows: FromClause) -> Condition:
+    def known_and_old(rows: FromClause) -> Predicate:
         return and_(not_(new(rows)), among([rows.c[side.primary_key]], known))
 
     return [new, known_and_old] if known else [new]
@@ -109,7 +109,7 @@ class NearRows:
             *labelled("value", [pair.near.over(rows.c.__getitem__) for pair in self.plan.equal]),
         )
 
-    def _is_judged(self, snapshot: Snapshot, rows: FromClause) -> Condition:
+    def _is_judged(self, snapshot: Snapshot, rows: FromClause) -> Predicate:
         near = self.plan.near
         return and_(near.required(rows), self.plan.scope.judged(snapshot, near, rows))
 
@@ -136,15 +136,15 @@ class NearGroups(NearRows):
         whole = [each for each in known if None not in each]
         with_null = [each for each in known if None in each]
 
-        def is_new(rows: FromClause) -> Condition:
+        def is_new(rows: FromClause) -> Predicate:
             return tuple_(*near.ids(rows)).in_(new)
 
-        def is_new_with_null(rows: FromClause) -> Condition:
+        def is_new_with_null(rows: FromClause) -> Predicate:
             has_null = or_(*(column.is_(None) for column in near.ids(rows)))
             is_new = and_(has_null, reading.covers(rows.c[cursor]))
             return or_(is_new, among(near.ids(rows), with_null)) if with_null else is_new
 
-        def known_and_old(rows: FromClause) -> Condition:
+        def known_and_old(rows: FromClause) -> Predicate:
             return and_(among(near.ids(rows), whole), not_(is_new(rows)))
 
         return [is_new, is_new_with_null, *([known_and_old] if whole else [])]
@@ -210,7 +210,7 @@ class NearGroups(NearRows):
         return least, greatest, sums
 
 
-def _holds_for_all(condition: Condition) -> ColumnElement[int]:
+def _holds_for_all(condition: Predicate) -> ColumnElement[int]:
     """1 where a condition holds for every row of a group, else 0."""
     return func.min(case((condition, 1), else_=0))
 

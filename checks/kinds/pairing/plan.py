@@ -43,7 +43,7 @@ from checks.sql.expression import Expression, FarExpression
 from checks.sql.joins import Lookup, Through, needed
 from checks.sql.statements import rows_of
 
-Condition = ColumnElement[bool]
+Predicate = ColumnElement[bool]
 Id = tuple[Scalar, ...]
 """What names a row or a group in findings, without the names of the columns."""
 
@@ -74,11 +74,12 @@ class Near(Side):
     allowed_when: Expression | None = None
     """Which rows may have a far row besides; none, unless stated."""
     key_is_optional: bool = False
-    """Whether a row must have a far row as soon as its key has no NULL, but not without one."""
+    """Whether only a row whose key has no NULL must have a far row, or one for which
+    `required_when` holds."""
     key_repeats: bool = False
     """Whether many rows have the same key, so that it pays to pair equal ones once."""
 
-    def required(self, rows: FromClause) -> Condition:
+    def required(self, rows: FromClause) -> Predicate:
         """Whether a row must have a far row."""
         stated = self.required_when.over(rows.c.__getitem__) if self.required_when else None
         if not self.key_is_optional:
@@ -86,7 +87,7 @@ class Near(Side):
         refers = and_(*(rows.c[name].is_not(None) for name in self.key.columns))
         return refers if stated is None else or_(refers, stated)
 
-    def allowed(self, rows: FromClause) -> Condition:
+    def allowed(self, rows: FromClause) -> Predicate:
         """Whether a row may have a far row."""
         required = self.required(rows)
         if not self.allowed_when or not self.required_when:
@@ -108,8 +109,8 @@ class Far(Side):
     """Which rows may be referred to, and must be where the plan is `reverse`."""
 
     @property
-    def id(self) -> str:
-        """What names a row in findings."""
+    def id_name(self) -> str:
+        """The name of the primary key in findings; together with its value it is the id."""
         return f"{self.table}.{self.primary_key}"
 
     @property
@@ -117,7 +118,7 @@ class Far(Side):
         """Whether `when` needs the joined tables."""
         return self.when is not None and self.when.is_qualified
 
-    def wanted(self, column: Lookup) -> Condition:
+    def wanted(self, column: Lookup) -> Predicate:
         """Whether a row may be referred to; not so where this is NULL."""
         return self.when.over(column) if self.when else true()
 
@@ -153,16 +154,16 @@ class Scope:
 
     @property
     def needs_times(self) -> bool:
-        """Whether it can only be told by a time."""
+        """Whether it depends on when rows were written."""
         return bool(self.settle or self.since)
 
-    def judged(self, context: Context, side: Side, rows: FromClause) -> Condition:
+    def judged(self, context: Context, side: Side, rows: FromClause) -> Predicate:
         """Whether a row is old enough, and not too old, to be judged."""
         return context.in_scope(
             rows, side.table, side.written_at, settle=self.settle, since=self.since
         )
 
-    def begun(self, context: Context, side: Side, rows: FromClause) -> Condition:
+    def begun(self, context: Context, side: Side, rows: FromClause) -> Predicate:
         """Whether a row is not too old to be judged; it may be too young."""
         return Scope(timedelta(), self.since).judged(context, side, rows)
 
@@ -228,7 +229,7 @@ class Plan:
         """The table of a side, with the columns that statements need."""
         return rows_of(side.table, self.needs[side.table])
 
-    def refers(self, near: FromClause, far: FromClause) -> Condition:
+    def refers(self, near: FromClause, far: FromClause) -> Predicate:
         """Whether a near row refers to a far row."""
         keys = zip(self.far.key, self.near.key.of(near), strict=True)
         return and_(*(far.c[name] == value for name, value in keys))

@@ -7,7 +7,7 @@ from sqlalchemy import FromClause, RowMapping, Select, and_, func, select, true,
 
 from checks.contract import Evidence, Finding
 from checks.kinds.pairing.near_key import Built
-from checks.kinds.pairing.plan import Condition, Id, Plan
+from checks.kinds.pairing.plan import Id, Plan, Predicate
 from checks.kinds.pairing.question import Question
 from checks.snapshot import Snapshot
 from checks.sql.statements import ALL_ROWS, among
@@ -53,14 +53,14 @@ def _read(plan: Plan, reading: Reading, known: Sequence[Id]) -> tuple[FromClause
     return near, touched.join(near, _same_key(plan, touched, near))
 
 
-def _same_key(plan: Plan, keys: FromClause, rows: FromClause) -> Condition:
+def _same_key(plan: Plan, keys: FromClause, rows: FromClause) -> Predicate:
     return and_(*(keys.c[name] == rows.c[name] for name in plan.near.key.columns))
 
 
 def _judged(plan: Plan, snapshot: Snapshot, repeated: Select[Any]) -> Select[Any]:
     """Of keys that repeat, those that do so among the rows that are judged.
 
-    To look at the time of every row first would read the table beside its index.
+    To compare the time of every row first would read the table beside its index.
     """
     # MariaDB would group by a temporary table, not along the index, in a statement around it.
     ordered = repeated.order_by(*repeated.selected_columns).limit(ALL_ROWS)

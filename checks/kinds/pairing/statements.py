@@ -7,7 +7,7 @@ from sqlalchemy import FromClause, Select, and_, case, distinct, func, select
 
 from checks.kinds.pairing.far_rows import far_rows, far_rows_to_count
 from checks.kinds.pairing.near_rows import Part, near_side, parts_of
-from checks.kinds.pairing.plan import Condition, Id, Plan
+from checks.kinds.pairing.plan import Id, Plan, Predicate
 from checks.snapshot import Snapshot
 from checks.sql.joins import Lookup
 from checks.sql.statements import numbered
@@ -80,25 +80,25 @@ def _without_near(plan: Plan, snapshot: Snapshot, part: Part) -> Select[Any]:
     )
 
 
-def _is_right(plan: Plan, near: FromClause, column: Lookup) -> Condition:
+def _is_right(plan: Plan, near: FromClause, column: Lookup) -> Predicate:
     """Whether a far row is the one that a near row must have."""
     return and_(refers(plan, near, column), *same(plan, near, column), plan.far.wanted(column))
 
 
-def refers(plan: Plan, near: FromClause, column: Lookup) -> Condition:
+def refers(plan: Plan, near: FromClause, column: Lookup) -> Predicate:
     """Whether a row of `near` refers to a far row."""
     keys = zip(plan.far.key, numbered(near, "name"), strict=True)
     return and_(*(column(name) == value for name, value in keys))
 
 
-def refers_by_index(plan: Plan, snapshot: Snapshot, near: FromClause, far: FromClause) -> Condition:
+def refers_by_index(plan: Plan, snapshot: Snapshot, near: FromClause, far: FromClause) -> Predicate:
     """Whether a row of the near table refers to a far row, so put that an index of it serves."""
     far_key = [far.c[name] for name in plan.far.key]
     parts = plan.near.key.read_out_of(far_key, near, snapshot.columns[plan.near.table])
     return and_(*parts, plan.refers(near, far))
 
 
-def same(plan: Plan, near: FromClause, column: Lookup) -> list[Condition]:
+def same(plan: Plan, near: FromClause, column: Lookup) -> list[Predicate]:
     """For each pair, whether its two values are the same, NULL being one value."""
     found = []
     for number, pair in enumerate(plan.pairs):
