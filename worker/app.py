@@ -70,9 +70,9 @@ class Worker:
         self.web.start()
         self._session.start()
         self._election.start()
-        _log.info(
-            "worker_started", address=self.web.address, checks=len(self._session.config.checks)
-        )
+        config = self._session.config
+        _log.info("worker_started", address=self.web.address, checks=len(config.checks))
+        _warn_of(config)
 
     def stop(self) -> None:
         """Stop scheduling, end what is running on the databases, close everything."""
@@ -109,6 +109,7 @@ class Worker:
             self.metrics.config_loaded.set(1)
             changed = _needs_restart(before.config, config)
             _log.info("config_reloaded", checks=len(config.checks), needs_restart=changed)
+            _warn_of(config)
 
     def _attempt(self, make: Callable[[], T]) -> T | None:
         """What a reload needs; None, and the reason logged, when it cannot be had."""
@@ -160,6 +161,11 @@ class Worker:
 def _state(settings: StateSettings) -> State:
     shared = settings.parsed.get_backend_name() != "sqlite"
     return State(settings, Lease(settings.lease.total_seconds(), shared=shared))
+
+
+def _warn_of(config: Config) -> None:
+    if warnings := [str(each) for each in config.warnings]:
+        _log.warning("config_ambiguous", warnings=warnings)
 
 
 def _needs_restart(before: Config, after: Config) -> list[str]:

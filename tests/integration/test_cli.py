@@ -208,6 +208,15 @@ def test_config_check_says_how_much_it_read() -> None:
         assert result.stdout == f"{counts}: no mistake found\n"
 
 
+@pytest.mark.usefixtures("ledger")
+def test_config_check_warns_of_what_is_ambiguous(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A valid line that easily means something else is named, and is no mistake."""
+    monkeypatch.setenv("RECONCILER_SCHEDULE__COMPLETE", "0 3 1 * mon")
+    result = reconciler("config", "check")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("warning: schedule.complete: 0 3 1 * mon is due on each")
+
+
 def test_a_renamed_column_is_found_with_its_new_name(
     ledger_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.support.patience import patience, wait_until
 from worker import config
 from worker.app import Worker
 from worker.config import Config, ConfigError
+from worker.config.cron import CronLine
 from worker.model.run import Run
 from worker.scheduling.execute import execute
 from worker.session import Session, runner
@@ -141,6 +143,16 @@ def test_nothing_of_an_old_session_comes_after_its_successor(site: Site, lines: 
     assert 'check="a"' not in site.page
     assert "a" not in site.worker._session.runner.latest
     assert site.worker._state.last_runs()["a"] == kept
+
+
+def test_what_is_ambiguous_is_logged_after_a_reload(site: Site, lines: Lines) -> None:
+    """A valid line that easily means something else than was meant is a warning in the log."""
+    plain = site.config("a")
+    schedule = plain.settings.schedule.model_copy(update={"complete": CronLine("0 3 1 * mon")})
+    settings = plain.settings.model_copy(update={"schedule": schedule})
+    site.worker.reload(lambda: replace(plain, settings=settings))
+    (logged,) = (line for line in lines if line["event"] == "config_ambiguous")
+    assert [each.split(": ")[0] for each in logged["warnings"]] == ["schedule.complete"]
 
 
 def test_callbacks_of_an_old_session_export_nothing(site: Site) -> None:

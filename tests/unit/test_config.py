@@ -526,3 +526,22 @@ def test_tls_is_set_by_the_environment_and_located(tmp_path: Path) -> None:
     assert told == "state: tls is for mysql:// and mariadb:// URLs"
     (told,) = mistakes(tmp_path, remote + "[http]\nweb_config_file = 'gone.yml'\n")
     assert told.startswith("http.web_config_file: file gone.yml cannot be read: ")
+
+
+def test_lines_that_restrict_both_days_are_named_once_each(tmp_path: Path) -> None:
+    """Whoever believes that both must match learns otherwise, with the place of the line."""
+    found = load(
+        tmp_path,
+        VALID
+        + '[schedule]\ncomplete = "0 3 1 * mon"\n'
+        + '[[maintenance]]\ncron = "0 2 */2 * sun"\nlasts = "1h"\nreason = "x"\n'
+        + '[[maintenance]]\ncron = "0 2 1-7 * sun"\nlasts = "1h"\nreason = "x"\n'
+        + '[[overrides]]\ncheck = "orders.*"\nevery = "5 5 13 * fri"\n',
+    ).warnings
+    places = {each.place: each.message.split(" is due")[0] for each in found}
+    assert places == {
+        "schedule.complete": "0 3 1 * mon",
+        "maintenance[1].cron": "0 2 1-7 * sun",
+        "schedule of orders.tables": "5 5 13 * fri",
+    }
+    assert config.load(SHIPPED, {}).warnings == ()

@@ -27,6 +27,8 @@ def config_check(
 ) -> None:
     """Validate the configuration and report every error. Exit code 2 if there is one."""
     current = load(config_path)
+    for warning in current.warnings:
+        errors.print(f"warning: {warning}", markup=False)
     if connect:
         with opened(current) as sources:
             try:

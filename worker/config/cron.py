@@ -39,6 +39,12 @@ class CronLine:
     def __str__(self) -> str:
         return self.text
 
+    @property
+    def restricts_both_days(self) -> bool:
+        """Whether it restricts the day of the month and the day of the week: one is enough."""
+        _, _, day, _, weekday = self.text.split()
+        return not day.startswith("*") and not weekday.startswith("*")
+
     def times(self, after: datetime, zone: tzinfo) -> Iterator[datetime]:
         """The times that it names on the clocks of a zone, later than `after`, in UTC.
 

@@ -16,12 +16,18 @@ from checks.declared.table import FILLED
 from checks.ports import SourceType
 from checks.registry import BY_NAME, any_check
 from checks.sql.catalog import nearest
+from worker.config.cron import CronLine
 from worker.config.settings import Override, Settings, Timetable
 from worker.config.types import Schedule
 
 PREFIX = "RECONCILER_"
 PATH_VARIABLE = "RECONCILER_CONFIG"
 DEFAULT_PATH = Path("config.toml")
+
+_EITHER_DAY = (
+    "is due on each of these days of the month and also on each of these days of the week,"
+    " as in crontab; the first Sunday of a month is sun#1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,20 @@ class Config:
     def checks(self) -> tuple[Check, ...]:
         """Every check, those that follow from facts of tables first."""
         return tuple(planned.check for planned in self.plan)
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What is valid, and easily means something else than who wrote it believes."""
+        written: dict[Schedule, str] = {self.settings.schedule.complete: "schedule.complete"}
+        for number, window in enumerate(self.settings.maintenance):
+            written.setdefault(window.cron, f"maintenance[{number}].cron")
+        for planned in self.plan:
+            written.setdefault(planned.timetable.every, f"schedule of {planned.check.name}")
+        return tuple(
+            Problem(place, f"{line} {_EITHER_DAY}")
+            for line, place in written.items()
+            if isinstance(line, CronLine) and line.restricts_both_days
+        )
 
 
 def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Config:
