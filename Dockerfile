@@ -1,4 +1,4 @@
-# The image of the worker. docs/image.md says how to build, run and verify it.
+# The image of the worker. docs/howto/image.md says how to build, run and verify it.
 #
 # The digest pins the base for good; it is that of your registry's image, so it has to be given:
 #   --build-arg BASE_DIGEST=sha256:…      Empty, it takes whatever BASE_TAG means on that day.

@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.run --rows 500000 --flavour mysql
 
 Needs about 1 KB of memory and 2 KB of disk a row. What it prints is the table of
-docs/performance.md, whose words it uses.
+docs/reference/performance.md, whose words it uses.
 """
 
 import argparse
@@ -53,7 +53,7 @@ NEWS_TURNS = 10
 
 MEMORY_MB = 150
 
-PAGE = CHECKOUT / "docs" / "performance.md"
+PAGE = CHECKOUT / "docs" / "reference" / "performance.md"
 HEAD = """\
 | question | usual SQL, s | ours, s | floor, s | ratio | goal | met |
 |---|---:|---:|---:|---:|---|---|"""

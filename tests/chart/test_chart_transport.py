@@ -104,7 +104,7 @@ def test_prometheus_logs_in_as_was_said() -> None:
     assert endpoint["scheme"] == "https"
 
 
-PAGE = (CHART.parent / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+PAGE = (CHART.parent / "docs" / "howto" / "kubernetes.md").read_text(encoding="utf-8")
 
 
 def _examples() -> list[str]:
@@ -118,7 +118,7 @@ def _examples() -> list[str]:
 @every_helm
 @pytest.mark.parametrize("number", range(3))
 def test_the_examples_on_the_page_work(major: str, number: int, tmp_path: Path) -> None:
-    """What docs/kubernetes.md shows of TLS and replicas can be installed beside the rest."""
+    """What docs/howto/kubernetes.md shows of TLS and replicas can be installed beside the rest."""
     examples = _examples()
     assert len(examples) == 3
     example = tmp_path / "values.yaml"

@@ -147,11 +147,11 @@ def test_the_chart_is_of_the_project_s_version() -> None:
     assert chart["appVersion"] == project["version"]
 
 
-DOCS = (CHECKOUT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+DOCS = (CHECKOUT / "docs" / "howto" / "kubernetes.md").read_text(encoding="utf-8")
 
 
 def test_every_value_on_the_page_exists() -> None:
-    """A value that docs/kubernetes.md names in code type is one of the chart's."""
+    """A value that docs/howto/kubernetes.md names in code type is one of the chart's."""
     known = set(_known(_schema()))
     sections = {each.partition(".")[0] for each in known}
     named = set(re.findall(r"`(\w+\.[\w.]+)[:`]", DOCS))
@@ -163,7 +163,7 @@ def test_every_value_on_the_page_exists() -> None:
 
 @every_helm
 def test_the_example_on_the_page_works(major: str, tmp_path: Path) -> None:
-    """The values that docs/kubernetes.md shows can be installed, and its commands name what is."""
+    """What docs/howto/kubernetes.md shows can be installed, and its commands name what is."""
     example = re.search(r"my-values.yaml`\.\*\*\n\n(.*?)\n\n4\.", DOCS, re.DOTALL)
     assert example
     values = tmp_path / "my-values.yaml"

@@ -187,10 +187,10 @@ def test_prometheus_accepts_its_configuration(tmp_path: Path) -> None:
 
 
 def test_alertmanager_accepts_its_configuration() -> None:
-    """The configuration passes amtool, and has the routes that docs/alerting.md explains."""
+    """The configuration passes amtool, and has the routes that docs/howto/alerting.md explains."""
     path = DEPLOY / "alertmanager.yml"
     run(program("amtool"), "check-config", path)
-    page = (CHECKOUT / "docs" / "alerting.md").read_text(encoding="utf-8")
+    page = (CHECKOUT / "docs" / "howto" / "alerting.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"^    route:\n(?:    .*\n)+", page, re.MULTILINE)
     given = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert {**yaml.safe_load(example), "receivers": given["receivers"]} == given
@@ -243,7 +243,7 @@ def test_mariadb_loads_the_ledger_and_the_audit_passes(
 ) -> None:
     """The init files give the demo's rows and an account that may only read; all checks pass.
 
-    What docs/production.md breaks is found.
+    What docs/howto/production.md breaks is found.
     """
     server = throwaway_server("mariadb", *SERVICES["ledger"]["command"])
     server._execute("CREATE DATABASE ledger")
@@ -290,7 +290,7 @@ def test_mariadb_loads_the_ledger_and_the_audit_passes(
     assert checked["outcome"] == "pass"
     assert len(checked["checks"]) > 100
 
-    page = (CHECKOUT / "docs" / "production.md").read_text(encoding="utf-8")
+    page = (CHECKOUT / "docs" / "howto" / "production.md").read_text(encoding="utf-8")
     (fault,) = re.findall(r'"(UPDATE .*)"', page)
     with closing(server.admin("ledger")) as connection:
         connection.query(fault)

@@ -21,7 +21,7 @@ from worker.scheduling.execute import execute
 from worker.sources import Sources
 from worker.state import Lease, State
 
-PAGE = (CHECKOUT / "docs" / "permissions.md").read_text(encoding="utf-8")
+PAGE = (CHECKOUT / "docs" / "howto" / "permissions.md").read_text(encoding="utf-8")
 PASSWORD = "choose a long one"
 
 

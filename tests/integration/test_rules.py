@@ -177,10 +177,10 @@ def test_alerts_and_runbooks_are_one_to_one(names: set[str]) -> None:
 
 def test_every_alert_is_explained(names: set[str]) -> None:
     """The page on alerting has a section for each alert, and the index a link to its runbook."""
-    alerting = CHECKOUT / "docs" / "alerting.md"
-    index = (CHECKOUT / "docs" / "runbooks.md").read_text(encoding="utf-8")
+    alerting = CHECKOUT / "docs" / "howto" / "alerting.md"
+    index = (CHECKOUT / "docs" / "reference" / "runbooks.md").read_text(encoding="utf-8")
     explained = set(re.findall(r"^### (Reconciler\w+)$", alerting.read_text("utf-8"), re.MULTILINE))
     assert explained == names
-    assert set(re.findall(r"\]\(\.\./worker/runbooks/(\w+)\.md\)", index)) == names
+    assert set(re.findall(r"\]\(\.\./\.\./worker/runbooks/(\w+)\.md\)", index)) == names
     for name in names:
         assert len(section(alerting, name).strip()) > 40, name

@@ -201,7 +201,7 @@ def test_each_query_asks_for_what_exists(where: str, expression: str) -> None:
 def test_every_metric_is_shown_or_said_not_to_be() -> None:
     """Whatever the worker exports has a panel, or the page says why it has none."""
     shown = set(re.findall(r"\breconciler_\w+", FILE.read_text(encoding="utf-8")))
-    page = (CHECKOUT / "docs" / "dashboard.md").read_text(encoding="utf-8")
+    page = (CHECKOUT / "docs" / "reference" / "dashboard.md").read_text(encoding="utf-8")
     told = set(re.findall(r"reconciler_\w+", page.partition("## What it does not show")[2]))
     assert set(SERIES) - shown == told
 

@@ -24,7 +24,7 @@ from tests.support.patience import wait_until
 from tests.support.workers import RECONCILER, Worker
 from worker.model.finding import Change
 
-PAGE = (CHECKOUT / "docs" / "logs.md").read_text(encoding="utf-8")
+PAGE = (CHECKOUT / "docs" / "howto" / "logs.md").read_text(encoding="utf-8")
 COMMON = {"timestamp", "level", "event"}
 OF_A_CHECK = {"check", "kind", "database", "source", "table", "severity"}
 PARTS = {"groups", "problem", "route", "method", "key", "client"}

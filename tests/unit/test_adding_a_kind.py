@@ -187,7 +187,9 @@ def test_a_kind_is_added_by_what_is_written_of_it(copy: Copy) -> None:
     assert said.endswith("exit 0"), said
     row = "| [at_most_one](checks/at_most_one.md) | warning | a table with several rows"
     assert row in (copy.folder / "docs" / "checks.md").read_text(encoding="utf-8")
-    assert "`at_most_one`" in (copy.folder / "docs" / "alerting.md").read_text(encoding="utf-8")
+    assert "`at_most_one`" in (copy.folder / "docs" / "howto" / "alerting.md").read_text(
+        encoding="utf-8"
+    )
     report = "from worker.report.phrases import CARDS; print(CARDS['at_most_one'].title.zh)"
     assert copy.run("-c", report) == "至多一行\nexit 0"
 

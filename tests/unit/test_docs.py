@@ -95,7 +95,7 @@ def test_every_metric_is_documented_with_its_labels() -> None:
     """The table of metrics holds exactly the metrics that exist, with their labels in order."""
     documented = {
         cells[0].strip("`"): cells[2]
-        for cells in _lines_of("operating.md")
+        for cells in _lines_of("howto/operating.md")
         if "reconciler_" in cells[0]
     }
     metrics = Metrics()
@@ -118,7 +118,7 @@ def test_every_event_is_documented() -> None:
     """The table of events holds exactly the names that the worker logs."""
     documented = {
         cells[0].strip("`")
-        for cells in _lines_of("logs.md")
+        for cells in _lines_of("howto/logs.md")
         if re.fullmatch(r"`[a-z_]+`", cells[0])
     }
     logged = {"library_message", *(change.value for change in Change)}
@@ -139,7 +139,7 @@ def _models() -> Iterator[type[BaseModel]]:
 @pytest.mark.parametrize("model", list(_models()), ids=lambda model: str(model.__name__))
 def test_every_setting_is_documented(model: type[BaseModel]) -> None:
     """Each key of the configuration file is on its page, in code type or as a section."""
-    page = text("configuration.md")
+    page = text("reference/configuration.md")
     for field in model.model_fields:
         assert re.search(rf"`[^`]*\b{field}\b[^`]*`", page), field
 
@@ -147,7 +147,7 @@ def test_every_setting_is_documented(model: type[BaseModel]) -> None:
 def test_every_default_is_told_right() -> None:
     """The defaults in the table of settings are those of the models."""
     defaults: dict[str, str] = {}
-    for cells in _lines_of("configuration.md"):
+    for cells in _lines_of("reference/configuration.md"):
         if len(cells) == 3:  # the databases' time_limit comes before those of other sources
             defaults.setdefault(cells[0].strip("`"), cells[1].strip('`"'))
     assert defaults["port"] == str(config.HttpSettings().port)
@@ -182,7 +182,9 @@ def test_every_dependency_has_its_reason() -> None:
     wanted = list(project["project"]["dependencies"])
     for group in project["dependency-groups"].values():
         wanted += [each for each in group if isinstance(each, str)]
-    table = "\n".join(line for line in text("decisions.md").splitlines() if line.startswith("| "))
+    table = "\n".join(
+        line for line in text("explanation/decisions.md").splitlines() if line.startswith("| ")
+    )
     for requirement in wanted:
         name = re.split(r"[\[<>=]", requirement)[0]
         assert re.search(rf"^\|[^|]*\b{re.escape(name)}\b", table, re.MULTILINE), name
@@ -216,7 +218,9 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 def test_the_paths_in_the_architecture_exist() -> None:
     """Each file or folder that the architecture page names is there."""
-    for path in re.findall(r"`((?:checks|worker|tests)/[\w/.]*)`", text("architecture.md")):
+    for path in re.findall(
+        r"`((?:checks|worker|tests)/[\w/.]*)`", text("explanation/architecture.md")
+    ):
         assert (CHECKOUT / path).exists(), path
 
 

@@ -103,7 +103,9 @@ class Api:
         return _answer(self._state.read(lambda memory: _page(memory, known, wanted)))
 
     def _unknown(self, _request: Request) -> Response:
-        return _refused(404, "nothing is at this address; the addresses are in docs/status-page.md")
+        return _refused(
+            404, "nothing is at this address; the addresses are in docs/reference/status-page.md"
+        )
 
 
 class _Wanted:

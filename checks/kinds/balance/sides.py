@@ -34,8 +34,8 @@ class Side:
     def groups(self, rows: FromClause, *, narrow: bool) -> list[Built]:
         """What rows are grouped by; `narrow` puts a number in the place of a text.
 
-        Servers sort numbers several times faster: `docs/performance.md`. `codes_are_unique` tells
-        whether the numbers stand for the texts.
+        Servers sort numbers several times faster: `docs/reference/performance.md`. Whether the
+        numbers stand for the texts is what `codes_are_unique` says.
         """
         return [
             code(rows.c[name]) if narrow and self.found[name].is_text else rows.c[name]

@@ -177,7 +177,7 @@ def test_only_reading(site: Site) -> None:
     assert api.USUAL <= api.MOST
 
 
-DOCS = CHECKOUT / "docs" / "status-page.md"
+DOCS = CHECKOUT / "docs" / "reference" / "status-page.md"
 FREE = {"key", "evidence", "fields", "measures", "codes", "not_listed"}
 """Fields below which names come from the configuration or the database."""
 
