@@ -291,6 +291,7 @@ def test_the_night_was_long_enough(log: list[Line]) -> None:
     rare |= {"alert_refused", "lease_waiting", "lease_lost"}
     rare |= {"state_unavailable", "state_recovered", "state_file_corrupt", "library_message"}
     rare |= {"database_account_may_write", "web_config_reloaded", "web_config_refused"}
+    rare |= {"config_ambiguous"}
     rare |= {"database_busy", "database_calm", "database_load_unseen"}
     demo = {name for name in FIELDS if name.startswith("demo_")}
     assert set(FIELDS) - {line["event"] for line in log} == rare | demo

@@ -134,11 +134,12 @@ class Copy:
 
     def run(self, *command: str) -> str:
         """What a Python program of the copy says, with `exit 0` where it says no more."""
-        without = {name: os.environ[name] for name in os.environ if not name.startswith("PYTEST_")}
+        ours = ("PYTEST_", "CI", "PYTHONDONTWRITEBYTECODE")
+        without = {name: os.environ[name] for name in os.environ if not name.startswith(ours)}
         done = subprocess.run(
             [sys.executable, *command],
             cwd=self.folder,
-            env=without | {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"},
+            env=without | {"PYTHONPATH": str(self.folder)},
             capture_output=True,
             text=True,
             check=False,
