@@ -97,6 +97,16 @@ def test_requests_are_counted_by_status(requests: Requests) -> None:
     }
 
 
+def test_a_status_may_be_called_other(requests: Requests) -> None:
+    """A declared status of that name is counted together with what is no declared one."""
+    requests.add("completed", times=2)
+    requests.add("other", times=3)
+    requests.add("lost")
+    statuses = ["processing", "completed", "failed", "other"]
+    measures = run(requests, statuses=statuses).measures
+    assert (measures["status.completed"], measures["status.other"]) == (2, 4)
+
+
 def test_an_empty_table_says_zero(requests: Requests) -> None:
     """Each status is told as 0; nothing has an age."""
     result = run(requests, statuses=["open", "bad"], processing="open", failed="bad")

@@ -181,7 +181,7 @@ class IdempotencyRequests(DatabaseCheck):
         if self.retries:
             seen.measures["retries"] = int(counts.pop())
         named = dict(zip(self.statuses, map(int, counts), strict=True))
-        named["other"] = int(total) - sum(named.values())
+        named["other"] = named.get("other", 0) + int(total) - sum(named.values())
         seen.measures |= {f"status.{status}": count for status, count in named.items()}
         seen.samples = [Sample(REQUESTS, (status,), count) for status, count in named.items()]
         return int(total)
