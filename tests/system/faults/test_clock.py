@@ -111,7 +111,12 @@ def worker(clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
 
 def runs(worker: Worker) -> Counter[str]:
     """How often each check has run."""
-    return Counter(each["check"] for each in worker.events("check_run"))
+    counted = Counter[str]()
+    for labels, number in worker.samples(
+        "check_runs_total"
+    ):  # the log leaves out what passes again
+        counted[labels["check"]] += int(number)
+    return counted
 
 
 def goes_on(worker: Worker, what: Callable[[], None]) -> None:
@@ -155,6 +160,8 @@ def test_daylight_saving(worker: Worker, clock: Clock, before: tuple[str, str], 
 
     In spring there is no 02:30, in autumn there are two.
     """
+    # What is overdue after a step of months runs first; that is another test's subject.
+    goes_on(worker, lambda: clock.set(f"@{before[0][:8]}{int(before[0][8:10]) - 1} 22:00:00"))
     nights = runs(worker)["nightly"]
     for moment in before:
         goes_on(worker, lambda moment=moment: clock.set(f"@{moment}"))  # type: ignore[misc]

@@ -154,7 +154,8 @@ def test_health_tells_when_it_does_not_work(start: Callable[..., Container]) -> 
     engine("kill", "--signal=STOP", worker.id)
     hung = worker.healthy()
     engine("kill", "--signal=CONT", worker.id)
-    assert (hung.returncode, hung.stderr.strip()) == (1, "livez: no answer: timed out")
+    said = hung.stderr.strip().splitlines()[-1]  # the engine may warn of the machine before that
+    assert (hung.returncode, said) == (1, "livez: no answer: timed out")
     program, *arguments = health_command()
     alone = (f"--entrypoint={program}", "--env=RECONCILER_HTTP__PORT=1")
     absent = once(*arguments, options=alone)
