@@ -285,6 +285,7 @@ def test_a_restarted_alertmanager_pages_nobody_anew(
     desk.send_to({"main": own.url})
     desk.see(1)
     assert_told(person, CHECK.name, "firing")
+    own.wait_until_settled(rounds=1)  # it notes whom it told only after it has told them
     own.stop()
     own.start()
     own.wait_for_alert(CHECK.name)

@@ -21,7 +21,7 @@ from tests.conftest import _require
 from tests.support.patience import no_hang, patience, stretched, wait_until
 from tests.support.proxy import FETCHED, Fault, proxy
 from tests.support.servers import Database as OwnDatabase
-from tests.support.servers import Farm, Flavour, Server
+from tests.support.servers import Farm, Flavour, Server, kill_thread
 from tests.support.statements import ATTEMPT
 from worker.config import DatabaseSettings
 from worker.sources import Database
@@ -521,7 +521,7 @@ def test_frozen_server_during_a_query(victim: OwnDatabase, audit: Audit, clock: 
             with pytest.raises(CheckError, match="does not answer"):
                 database.identify()
         wait_until(lambda: clock.reaches(database), 5, "it works again without a restart")
-    do(victim, *kill_all(victim))
+    kill_all(victim)
 
 
 def test_frozen_server_in_the_middle_of_a_result(
@@ -578,7 +578,7 @@ def test_close_does_not_wait_for_a_frozen_server(victim: OwnDatabase, audit: Aud
                 connecting.close()
                 assert isinstance(run.exception(patience(1)), RunStopped)
                 assert isinstance(attempt.exception(patience(1)), RunStopped)
-    do(victim, *kill_all(victim))
+    kill_all(victim)
 
 
 def test_killed_and_restarted_server(victim: OwnDatabase, audit: Audit) -> None:
@@ -596,10 +596,11 @@ def works(database: Database) -> bool:
     return False
 
 
-def kill_all(database: OwnDatabase) -> list[str]:
-    """Statements that end the queries that a frozen server could not be asked to stop."""
-    running = threads(database, condition="command = 'Query'")
-    return [f"KILL {thread}" for thread in running] or ["SELECT 1"]
+def kill_all(database: OwnDatabase) -> None:
+    """End the queries that a frozen server could not be asked to stop."""
+    with closing(database.connect()) as connection, connection.cursor() as cursor:
+        for thread in threads(database, condition="command = 'Query'"):
+            kill_thread(cursor, thread)
 
 
 @pytest.fixture

@@ -189,7 +189,7 @@ class Server(Program):
             # SHOW PROCESSLIST may cut a statement in the midst of a character.
             cursor.execute("SELECT id, db FROM information_schema.processlist")
             for thread in [row[0] for row in cursor.fetchall() if row[1] == name]:
-                _kill_thread(cursor, thread)
+                kill_thread(cursor, thread)
             cursor.execute(f"DROP DATABASE IF EXISTS {name}")
 
     def start(self) -> Self:
@@ -396,7 +396,8 @@ def _free_port() -> int:
         return port
 
 
-def _kill_thread(cursor: pymysql.cursors.Cursor, thread: int) -> None:
+def kill_thread(cursor: pymysql.cursors.Cursor, thread: int) -> None:
+    """End a connection that may have ended by itself meanwhile."""
     try:
         cursor.execute(f"KILL {thread}")
     except pymysql.MySQLError as error:
