@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func,
 
 from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Scalar, Window
 from checks.ports import Sources
-from checks.relations import Relations, rows_of
+from checks.relations import Relations, followed, rows_of
 from checks.sql import catalog, statements, timestamps
 
 Catalog = Mapping[str, Mapping[str, catalog.Column]]
@@ -134,6 +134,10 @@ class Snapshot(Context):
     def rows_of(self, name: str, columns: Iterable[str]) -> FromClause:
         """The rows that a name stands for, with the columns that a statement needs."""
         return rows_of(self.relations, name, columns)
+
+    def followed(self, name: str, *columns: str) -> list[FromClause]:
+        """The rows under a name among which new ones are looked for; see `Relation.followed`."""
+        return followed(self.relations, name, columns)
 
     def total(self, name: str) -> int:
         """Exact rows under a name."""
