@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, TableClause, func, select, true
+from sqlalchemy import ColumnElement, Connection, FromClause, func, select, true
 
 from checks.ports import Cursor
 from checks.snapshot import Snapshot
 from checks.sql import catalog
 from checks.sql.expression import Expression
-from checks.sql.statements import rows_of
 from checks.sql.values import scalar
 
 MARKS = 10
@@ -62,7 +61,7 @@ class Followed:
         if complaint := next(self._complaints(snapshot.connection), None):
             return Reading(None, None, f"{self.table} is read as a whole: {complaint}")
         more = self.pending.columns if self.pending else ()
-        rows = rows_of(self.table, (self.cursor, *filter(None, (self.written_at,)), *more))
+        rows = snapshot.rows_of(self.table, (self.cursor, *filter(None, (self.written_at,)), *more))
         end = self._end(rows, snapshot)
         before = (snapshot.window.cursor or {}).get(role)
         if not snapshot.finds_known:
@@ -84,7 +83,7 @@ class Followed:
             if name in found and found[name].is_elusive:
                 yield f"{name} is {found[name].type}, and no row is found again by how it is shown"
 
-    def _end(self, rows: TableClause, snapshot: Snapshot) -> Place | None:
+    def _end(self, rows: FromClause, snapshot: Snapshot) -> Place | None:
         name = self.cursor or ""
         end = _place(snapshot.connection.scalar(select(func.max(rows.c[name]))))
         if not isinstance(end, str):
@@ -92,7 +91,7 @@ class Followed:
         # A row dated years ahead must not hide those that come; it is read in every run.
         return min(end, snapshot.written(snapshot.now, self.table, name))
 
-    def _begin(self, rows: TableClause, snapshot: Snapshot, before: Cursor) -> Place | None:
+    def _begin(self, rows: FromClause, snapshot: Snapshot, before: Cursor) -> Place | None:
         column, window = rows.c[self.cursor or ""], snapshot.window
         last_rows = select(column).order_by(column.desc()).limit(1).offset(window.overlap_rows)
         previous_run = before["marks"][-1][0]
@@ -103,7 +102,7 @@ class Followed:
             places.append(before["pending"])
         return None if None in places else min(each for each in places if each is not None)
 
-    def _first_marks(self, rows: TableClause, snapshot: Snapshot) -> list[list[Any]]:
+    def _first_marks(self, rows: FromClause, snapshot: Snapshot) -> list[list[Any]]:
         """Where the table ended `overlap` ago, by what its rows say of themselves."""
         if self.written_at is None:
             return []
@@ -115,7 +114,7 @@ class Followed:
         return [] if place is None else [[long_ago.timestamp(), place]]
 
     def _first_pending(
-        self, rows: TableClause, snapshot: Snapshot, begin: Place | None
+        self, rows: FromClause, snapshot: Snapshot, begin: Place | None
     ) -> Place | None:
         if self.pending is None:
             return None

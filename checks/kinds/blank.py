@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
-from sqlalchemy import ColumnElement, TableClause, and_, false, func, literal_column, or_, true
+from sqlalchemy import ColumnElement, FromClause, and_, false, func, literal_column, or_, true
 
 from checks.card import Card, Phrase, Section, Words
 from checks.contract import Result, Scalar
@@ -11,7 +11,6 @@ from checks.kinds.row_check import RowCheck
 from checks.snapshot import Context, Snapshot
 from checks.sql.catalog import Column
 from checks.sql.functions import WHITE_SPACE, as_unicode, only_white_space
-from checks.sql.statements import row_estimate
 from checks.sql.values import Hexadecimal
 from checks.types import Identifier
 
@@ -75,7 +74,7 @@ class Blank(RowCheck):
         """The column."""
         return (self.column,)
 
-    def violates(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
+    def violates(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
         """NULL, empty or white space."""
         # Bytes that are no text are NULL once MySQL has converted them.
         is_null = rows.c[self.column].is_(None)
@@ -87,7 +86,7 @@ class Blank(RowCheck):
         return or_(is_null, self._is_empty(rows, context), is_space)
 
     def counted_apart(
-        self, rows: TableClause, context: Context
+        self, rows: FromClause, context: Context
     ) -> Mapping[str, ColumnElement[bool]]:
         """NULL, empty and white-space values."""
         value, is_text = self._comparable(rows, context), self._is_text(rows, context)
@@ -96,7 +95,7 @@ class Blank(RowCheck):
         is_empty = self._is_empty(rows, context)
         return {"null": is_null, "empty": is_empty, "white_space": is_space}
 
-    def candidates(self, rows: TableClause, context: Context) -> tuple[ColumnElement[bool], ...]:
+    def candidates(self, rows: FromClause, context: Context) -> tuple[ColumnElement[bool], ...]:
         """A few ranges of an index on the column instead of a look at every row."""
         value = self._comparable(rows, context)
         if context.columns and not self._described(context).is_text:
@@ -113,7 +112,7 @@ class Blank(RowCheck):
 
     def examined(self, snapshot: Snapshot) -> int:
         """The rows, roughly where they are many."""
-        return row_estimate(snapshot.connection, self.table)
+        return snapshot.estimate(self.table)
 
     def describe(self, seen: dict[str, Scalar], snapshot: Snapshot) -> str:
         """Which of the three it is."""
@@ -122,13 +121,13 @@ class Blank(RowCheck):
         what = {"null": "NULL", "empty": "empty", "white_space": "only white space"}
         return f"{self.table}.{self.column} is {what[_way(value)]}"
 
-    def _comparable(self, rows: TableClause, context: Context) -> Built:
+    def _comparable(self, rows: FromClause, context: Context) -> Built:
         """The column itself where it can hold every white space; no index serves another."""
         value: Built = rows.c[self.column]
         is_unicode = self._described(context).charset in ("utf8mb4", "utf8mb3", "utf8")
         return value if context.columns and is_unicode else as_unicode(value)
 
-    def _is_empty(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
+    def _is_empty(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
         """Whether it is a text without characters, or no bytes; nothing else has no length."""
         described = self._described(context)
         if context.columns and not (described.is_text or described.is_binary):
@@ -136,7 +135,7 @@ class Blank(RowCheck):
         # `value = ''` would be true for spaces too: most collations pad them.
         return func.length(rows.c[self.column]) == 0
 
-    def _is_text(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
+    def _is_text(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
         if context.columns:
             return true() if self._described(context).is_text else false()
         return func.charset(rows.c[self.column]) != "binary"

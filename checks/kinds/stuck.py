@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
-from sqlalchemy import ColumnElement, Connection, Select, TableClause, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, func, or_, select
 
 from checks.card import Alert, Card, Words
 from checks.contract import EVERYTHING, Finding, Result, Scalar, Window
@@ -73,7 +73,7 @@ class Stuck(RowCheck):
         if not described.is_moment:
             yield f"entered_at {self.entered_at} is {described.type}, and no time"
 
-    def violates(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
+    def violates(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
         """The row is in the state; where a database is asked, for too long."""
         passing = self.when.on(rows)
         return and_(passing, self._late(rows, context)) if context.columns else passing
@@ -92,13 +92,13 @@ class Stuck(RowCheck):
         told = tuple(map(self._with_limit, findings))
         return Result(int(examined), int(violations), told, measures)
 
-    def counts(self, rows: TableClause, context: Context) -> Select[Any]:
+    def counts(self, rows: FromClause, context: Context) -> Select[Any]:
         """The rows in the state, those of them that are late, and since when the oldest is."""
         oldest: ColumnElement[Any] = func.min(rows.c[self.entered_at])
         numbers = (func.count(), counted(self._late(rows, context), "late"), oldest)
         return select(*numbers).where(self.when.on(rows))
 
-    def _late(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
+    def _late(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
         """Whether a row is in the state for too long, or nobody can tell since when.
 
         A time that lies further ahead than a row may wait tells nothing, and to wait until it has

@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import (
     Boolean,
     ColumnElement,
-    Connection,
     FromClause,
     Select,
     TableClause,
@@ -22,7 +21,6 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import Grouping
 
 from checks.contract import Scalar
-from checks.sql.catalog import estimated_rows
 from checks.sql.values import exact
 
 ALL_ROWS = 2**63 - 1
@@ -79,20 +77,6 @@ def counted(condition: ColumnElement[bool], label: str) -> ColumnElement[int]:
     return func.coalesce(func.sum(case((condition, 1), else_=0)), 0).label(label)
 
 
-def row_total(connection: Connection, name: str) -> int:
-    """Exact rows of a table."""
-    return int(connection.scalar(rows_in(name)) or 0)
-
-
-def rows_in(name: str) -> Select[Any]:
-    """The statement that counts the rows of a table."""
-    return select(func.count().label("number")).select_from(table(name))
-
-
-def row_estimate(connection: Connection, name: str) -> int:
-    """Rows of a table: exact up to `COUNTED_ROWS`, beyond that the catalog's estimate.
-
-    To count a large table takes longer than the questions that an index answers.
-    """
-    estimate = estimated_rows(connection, name)
-    return estimate if estimate and estimate > COUNTED_ROWS else row_total(connection, name)
+def number_of(rows: FromClause) -> Select[Any]:
+    """The statement that counts rows."""
+    return select(func.count().label("number")).select_from(rows)
