@@ -13,7 +13,7 @@ from checks.sql.catalog import nearest
 from checks.sql.expression import Expression
 from checks.sql.named_select import NamedSelect
 from checks.sql.timestamps import Since
-from checks.types import Columns, Identifier, Slug
+from checks.types import Columns, Identifier, Slug, check_name
 
 _TEXT = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext")
 
@@ -84,7 +84,7 @@ class RowFacts(BaseModel):
     def checks(self, name: str, database: str) -> Iterator[Check]:
         """The checks that follow: `{name}.{kind}`, and the columns where there are several."""
         for kind, columns, fields in self._declarations():
-            called = ".".join((name, kind, *columns))
+            called = check_name(name, kind, *columns)
             common = {"name": called, "kind": kind, "database": database, "table": name}
             yield any_check.validate_python(common | fields)
 
