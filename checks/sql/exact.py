@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Context, Decimal, localcontext
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Numeric
+from sqlalchemy import ColumnElement
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import Grouping
@@ -82,35 +82,30 @@ class added(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """The sum of two numbers, one of them a DECIMAL."""
 
     inherit_cache = True
-    type = Numeric()
 
 
 class subtracted(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """The difference of two numbers, one of them a DECIMAL."""
 
     inherit_cache = True
-    type = Numeric()
 
 
 class multiplied(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """The product of two numbers, one of them a DECIMAL."""
 
     inherit_cache = True
-    type = Numeric()
 
 
 class negated(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """A DECIMAL with the other sign."""
 
     inherit_cache = True
-    type = Numeric()
 
 
 class decimal(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """A number as a DECIMAL, or what it is if that is a DECIMAL or DOUBLE."""
 
     inherit_cache = True
-    type = Numeric()
 
 
 class parsed(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
@@ -120,28 +115,24 @@ class parsed(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """
 
     inherit_cache = True
-    type = Numeric()
 
 
 class guarded(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """A DECIMAL, and its bound: an error if it reaches this."""
 
     inherit_cache = True
-    type = Numeric()
 
 
 class absolute(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """A DECIMAL without its sign."""
 
     inherit_cache = True
-    type = Numeric()
 
 
 class least(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """The least of some numbers; NULL if one of them is."""
 
     inherit_cache = True
-    type = Numeric()
     name = "least"
 
 
@@ -149,7 +140,6 @@ class greatest(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """The greatest of some numbers; NULL if one of them is."""
 
     inherit_cache = True
-    type = Numeric()
     name = "greatest"
 
 
@@ -157,14 +147,12 @@ class total(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """The sum of a number over rows; NULL, without a number."""
 
     inherit_cache = True
-    type = Numeric()
 
 
 class number(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """A number of the configuration, given as `literal_column`."""
 
     inherit_cache = True
-    type = Numeric()
 
 
 class comparable(FunctionElement[Any]):  # noqa: N801 - reads as SQL
@@ -286,21 +274,22 @@ _NUMBER = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?)", 
 
 
 def read(value: Any) -> Decimal:
-    """A number of a database, exact; 0 for NULL."""
-    if isinstance(value, Decimal):
-        return value
-    return Decimal(0) if value is None else _read(value)
+    """A number of a database, exact, without zeros at its end; 0 for NULL."""
+    if value is None:
+        return Decimal(0)
+    number = value if isinstance(value, Decimal) else _read(value)
+    return _CONTEXT.normalize(number)
 
 
 def plus(*values: Decimal) -> Decimal:
     """The exact sum of some numbers."""
     with localcontext(_CONTEXT):
-        return sum(values, Decimal(0))
+        return sum(values, Decimal(0)).normalize()
 
 
 def apart(one: Decimal, other: Decimal) -> Decimal:
     """How far two numbers are apart, exactly."""
-    return _CONTEXT.subtract(one, other).copy_abs()
+    return _CONTEXT.normalize(_CONTEXT.subtract(one, other).copy_abs())
 
 
 def _read(value: Number | bytes) -> Decimal:

@@ -21,7 +21,7 @@ from checks.sql import catalog
 if TYPE_CHECKING:
     from sqlglot import exp
 
-    from checks.sql import syntax
+    from checks.sql import exact, syntax
 else:  # many configurations hold no condition
     exp, syntax = Later("sqlglot.expressions"), Later("checks.sql.syntax")
 
@@ -98,6 +98,9 @@ class Expression:
         """Let a model field of this type be written as a string."""
         return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
 
+    def size(self, types: "syntax.Types") -> "exact.Size | None":
+        """The most digits of its value, if that is an exact number."""
+        return syntax.size(self._tree, types)
 
     def unfit_amount(self, types: "syntax.Types") -> str | None:
         """Why its value is no exact number; None where it is one."""

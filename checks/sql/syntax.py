@@ -1,5 +1,6 @@
 """The syntax of conditions: texts parsed, and what is allowed of them built as expressions."""
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,9 @@ from checks.sql import exact, functions
 from checks.sql.catalog import Column
 from checks.sql.exact import MOST_DIGITS, MOST_PLACES, Size
 from checks.sql.functions import non_empty_array
+
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
+"""It would write of syntax that it does not know, and an error says the same."""
 
 Built = ColumnElement[Any]
 Lookup = Callable[[str], Built]
@@ -147,14 +151,19 @@ def build(node: exp.Expr, column: Lookup, types: Types | None = None) -> Built:
     return _whole(_Builder(column, types).value(node))
 
 
+def size(node: exp.Expr, types: Types) -> Size | None:
+    """The most digits of a value; None where it is no exact number. Raises CheckError."""
+    value = _Builder(lambda _: null(), types).value(node)
+    return value.size if value.numeric else None
+
+
 def unfit_amount(node: exp.Expr, types: Types) -> str | None:
     """Why a value is no exact number; None where it is one."""
     try:
-        value = _Builder(lambda _: null(), types).value(node)
+        if size(node, types):
+            return None
     except CheckError as error:
         return str(error)
-    if value.numeric and value.size:
-        return None
     described = types(name(node)).type if isinstance(node, exp.Column) else "no exact number"
     return f"is {described}: an amount is a whole number or a decimal"
 
