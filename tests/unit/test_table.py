@@ -120,3 +120,22 @@ def test_facts_that_make_no_sense_are_refused(facts: dict[str, object], message:
     with pytest.raises(ValidationError) as caught:
         TableFacts.model_validate(facts)
     assert message in str(caught.value)
+
+
+def test_key_of_some_rows_gives_its_condition_to_its_checks() -> None:
+    """What says which rows share no key is a field of both checks, and its columns are known."""
+    key = {"columns": ["seat"], "index": "u", "when": "gone IS NULL"}
+    facts = TableFacts.model_validate({"primary_key": "id", "keys": [key]})
+    asked = {check.kind: check.model_dump() for check in facts.checks("t", "ledger")}
+    for kind in ("unique_index", "duplicates"):
+        assert asked[kind]["when"].source == "gone IS NULL"
+    assert facts.names == {"id", "seat", "gone"}
+
+
+def test_no_index_is_asked_for() -> None:
+    """`index = false` leaves the index of a key aside, `true` is no name."""
+    assert names(keys=[{"columns": ["k"], "index": False}]) == [
+        *("t.tables", "t.duplicates.k", "t.row_count")
+    ]
+    with pytest.raises(ValidationError, match="True is no name"):
+        names(keys=[{"columns": ["k"], "index": True}])
