@@ -21,7 +21,8 @@ def _nothing(value: object) -> tuple[int | str, ...]:
     values = value if isinstance(value, list | tuple) else (value,)
     for each in values:
         if isinstance(each, bool) or not isinstance(each, int | str):
-            raise ValueError(f"what names nothing is a whole number or a text: {each!r} is neither")
+            message = f"what names nothing is a whole number or a text: {each!r} is neither"
+            raise ValueError(message)  # noqa: TRY004 - what pydantic catches
     return tuple(values)
 
 
