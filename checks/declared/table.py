@@ -81,6 +81,11 @@ class RowFacts(BaseModel):
         return True
 
     @property
+    def is_counted(self) -> bool:
+        """Whether the rows are counted, whatever else is asked of them."""
+        return True
+
+    @property
     def names(self) -> frozenset[str]:
         """Every column that these facts say exists."""
         single = (self.primary_key, self.cursor, self.written_at)
@@ -107,7 +112,8 @@ class RowFacts(BaseModel):
             yield "blank", (column,), row | {"column": column}
         if self.non_negative:
             yield "non_negative", (), row | {"columns": self.non_negative}
-        yield "row_count", (), self.rows.model_dump()
+        if self.is_counted:
+            yield "row_count", (), self.rows.model_dump()
 
     def _of_key(
         self, key: Key, row: dict[str, Any]
@@ -138,6 +144,11 @@ class RelationFacts(RowFacts):
         if indexed := next((key for key in self.keys if key.index), None):
             raise ValueError(f"a relation has no index, and so not {indexed.index}")
         return self
+
+    @property
+    def is_counted(self) -> bool:
+        """Where bounds are stated: to count it is to work it out."""
+        return "rows" in self.model_fields_set
 
 
 class TableFacts(RowFacts):
