@@ -632,7 +632,7 @@ def test_some_rows_share_no_key_of_several_columns(ledger: Ledger) -> None:
     assert keys(run(ledger, "k", "s", when="gone IS NOT NULL")) == [{"k": "a", "s": 0}]
 
 
-def test_condition_keeps_cursors_and_plans_of_others(ledger: Ledger) -> None:
+def test_condition_keeps_cursors_and_plans_of_others() -> None:
     """Without a condition nothing of a check is other than before."""
     plain = check("duplicates", "t", columns=["k"], primary_key="id")
     assert "when" not in plain.cursor_owner
