@@ -6,24 +6,26 @@ handed out by then was committed when that run looked, or never will be. It neve
 row that may still change (`pending`), and always reads the last `overlap_rows` rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, TableClause, func, select, true
+from sqlalchemy import ColumnElement, Connection, TableClause, func, not_, select, true
 
 from checks.ports import Cursor
 from checks.snapshot import Snapshot
 from checks.sql import catalog
 from checks.sql.expression import Expression
 from checks.sql.statements import rows_of
+from checks.sql.timestamps import Notation, TimeColumn
 from checks.sql.values import is_abridged, scalar
 
 MARKS = 10
 """Steps in which the overlap is remembered."""
 
 Place = int | str
-"""A cursor's value: an integer, or a time as text."""
+"""A cursor's value: a whole number, or a time as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,8 @@ class Followed:
     """A table and the column along which its new rows are read."""
 
     table: str
-    cursor: str | None
-    written_at: str | None = None
+    cursor: TimeColumn | None
+    written_at: TimeColumn | None = None
     pending: Expression | None = None
     """Rows for which it holds may still change."""
     key: tuple[str, ...] = ()
@@ -68,7 +70,7 @@ class Followed:
         if any(is_abridged(value) for key in snapshot.window.known for value in key.values()):
             before = None  # such a finding cannot be looked at again by its key alone
         # An end that went back is another copy of the table.
-        if not before or end is None or not before["marks"] or end < before["marks"][-1][1]:
+        if not before or end is None or not before["marks"] or _went_back(before, end):
             begin, marks = None, self._first_marks(rows, snapshot)
         else:
             begin, marks = self._begin(rows, snapshot, before), before["marks"]
@@ -85,23 +87,37 @@ class Followed:
                 yield f"{name} is {found[name].type}, and no row is found again by how it is shown"
 
     def _end(self, rows: TableClause, snapshot: Snapshot) -> Place | None:
-        name = self.cursor or ""
-        end = _place(snapshot.connection.scalar(select(func.max(rows.c[name]))))
-        if not isinstance(end, str):
+        end = _place(snapshot.connection.scalar(select(func.max(rows.c[self.cursor or ""]))))
+        notation = self._cursor_notation(snapshot)
+        if end is None or notation is None:
             return end
         # A row dated years ahead must not hide those that come; it is read in every run.
-        return min(end, snapshot.written(snapshot.now, self.table, name))
+        return _least((end, notation.written(snapshot.now)))
+
+    def _cursor_notation(self, snapshot: Snapshot) -> Notation | None:
+        """How the cursor writes a moment; None where it is a number that counts anything else."""
+        if self.cursor is None:
+            return None
+        time = self.cursor
+        if time.unit is None and time == self.written_at:
+            time = self.written_at
+        is_time = time.unit or not snapshot.described(self.table, time).is_integer
+        return snapshot.notation(self.table, time) if is_time else None
 
     def _begin(self, rows: TableClause, snapshot: Snapshot, before: Cursor) -> Place | None:
         column, window = rows.c[self.cursor or ""], snapshot.window
         last_rows = select(column).order_by(column.desc()).limit(1).offset(window.overlap_rows)
         previous_run = before["marks"][-1][0]
         settled = previous_run - window.overlap.total_seconds()
-        old = [place for moment, place in before["marks"] if moment <= settled]
-        places = [_place(snapshot.connection.scalar(last_rows)), old[-1] if old else None]
-        if before["pending"] is not None:
-            places.append(before["pending"])
-        return None if None in places else min(each for each in places if each is not None)
+        old = [mark for mark in before["marks"] if mark[0] <= settled]
+        places = [_place(snapshot.connection.scalar(last_rows)), old[-1][1] if old else None]
+        if None in places:
+            return None
+        if notation := self._cursor_notation(snapshot):
+            # Clocks that were set back since show times that come before the mark's.
+            marked = datetime.fromtimestamp(old[-1][0], UTC)
+            places.append(notation.earliest(marked, snapshot.now))
+        return _least((*places, before["pending"]))
 
     def _first_marks(self, rows: TableClause, snapshot: Snapshot) -> list[list[Any]]:
         """Where the table ended `overlap` ago, by what its rows say of themselves."""
@@ -109,8 +125,10 @@ class Followed:
             return []
         column, time = rows.c[self.cursor or ""], rows.c[self.written_at]
         long_ago = snapshot.now - snapshot.window.overlap
-        old = time <= snapshot.written(long_ago, self.table, self.written_at)
-        last = select(column).where(old).order_by(column.desc()).limit(1)
+        notation = snapshot.notation(self.table, self.written_at)
+        old = notation.is_before(time, long_ago, snapshot.now)
+        timed = not_(notation.is_timeless(time))
+        last = select(column).where(old, timed).order_by(column.desc()).limit(1)
         place = _place(snapshot.connection.scalar(last))
         return [] if place is None else [[long_ago.timestamp(), place]]
 
@@ -130,7 +148,7 @@ def cursor_complaints(connection: Connection, table: str, cursor: str) -> Iterat
     described = catalog.columns(connection, table).get(cursor)
     if described is None:
         return  # a missing column is told elsewhere
-    if not (described.is_integer or described.is_moment):
+    if not (described.is_integer or described.is_moment or described.is_date):
         yield f"cursor {cursor} is {described.type}: only a whole number or a time grows"
     elif described.nullable:
         yield f"cursor {cursor} may be NULL: such rows would never be read"
@@ -139,6 +157,18 @@ def cursor_complaints(connection: Connection, table: str, cursor: str) -> Iterat
         for index in catalog.indexes(connection, table)
     ):
         yield f"cursor {cursor} leads no index: to find what is new would read every row"
+
+
+def _went_back(before: Cursor, end: Place) -> bool:
+    last = before["marks"][-1][1]
+    return type(end) is not type(last) or _least((end, last)) != last
+
+
+def _least(places: Iterable[Place | None]) -> Place:
+    """The lowest of some places, which are all numbers or all texts."""
+    found: Any = [place for place in places if place is not None]
+    least: Place = min(found)
+    return least
 
 
 def _marked(marks: list[list[Any]], end: Place, snapshot: Snapshot) -> list[list[Any]]:

@@ -10,7 +10,7 @@ from checks.kinds.columns import Declaration, is_declared_not_null
 from checks.kinds.row_count import RowBounds
 from checks.registry import any_check
 from checks.sql.expression import Expression
-from checks.sql.timestamps import Since
+from checks.sql.timestamps import Since, TimeColumn
 from checks.types import Columns, Identifier, Slug
 
 _TEXT = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext")
@@ -45,9 +45,9 @@ class TableFacts(BaseModel):
     database: Slug | None = None
     retired: bool = False
     primary_key: Identifier | None = None
-    cursor: Identifier | None = None
+    cursor: TimeColumn | None = None
     """The growing column along which new rows are read."""
-    written_at: Identifier | None = None
+    written_at: TimeColumn | None = None
     """The column that says when a row was written."""
     pending: Expression | None = None
     """Rows for which it holds may still change: an incremental run never moves past them."""

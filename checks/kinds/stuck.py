@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
-from sqlalchemy import ColumnElement, Connection, Select, TableClause, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, TableClause, and_, func, select
 
 from checks.card import Alert, Card, Words
 from checks.contract import EVERYTHING, Finding, Result, Scalar, Window
@@ -13,7 +13,8 @@ from checks.ports import Sources
 from checks.snapshot import Context, Snapshot
 from checks.sql.expression import Expression
 from checks.sql.statements import counted
-from checks.types import Duration, Identifier, duration_text
+from checks.sql.timestamps import TimeColumn
+from checks.types import Duration, duration_text
 
 
 class Stuck(RowCheck):
@@ -35,7 +36,7 @@ class Stuck(RowCheck):
     kind: Literal["stuck"] = "stuck"
     when: Expression
     """The passing state, so put that an index serves it: `status = 'processing'`."""
-    entered_at: Identifier
+    entered_at: TimeColumn
     """The column that says when the row entered that state."""
     longer_than: Duration
 
@@ -69,9 +70,8 @@ class Stuck(RowCheck):
 
     def doubts(self, snapshot: Snapshot) -> Iterator[str]:
         """A column that holds no time."""
-        described = snapshot.described(self.table, self.entered_at)
-        if not described.is_moment:
-            yield f"entered_at {self.entered_at} is {described.type}, and no time"
+        if complaint := snapshot.time_complaint(self.table, self.entered_at):
+            yield f"entered_at: {complaint}"
 
     def violates(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
         """The row is in the state; where a database is asked, for too long."""
@@ -99,21 +99,17 @@ class Stuck(RowCheck):
         return select(*numbers).where(self.when.on(rows))
 
     def _late(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
-        """Whether a row is in the state for too long, or nobody can tell since when.
-
-        A time that lies further ahead than a row may wait tells nothing, and to wait until it has
-        passed could take for ever.
-        """
-        late = context.longer_ago(rows, self.table, self.entered_at, self.longer_than)
-        ahead = context.written(context.now + self.longer_than, self.table, self.entered_at)
-        return or_(late, rows.c[self.entered_at] > ahead)
+        """Whether a row is in the state for too long, or nobody can tell since when."""
+        return context.is_settled(rows, self.table, self.entered_at, self.longer_than)
 
     def describe(self, seen: dict[str, Scalar], snapshot: Snapshot) -> str:
         """Since when."""
         entered, limit = seen[self.entered_at], int(self.longer_than.total_seconds())
         seconds = snapshot.seconds_since(entered, self.table, self.entered_at)
-        how_long = f"over {limit} s" if seconds is None or seconds >= 0 else "in the future"
-        since = "an unknown time" if entered is None else f"{entered} ({how_long})"
+        if seconds is None:
+            since = "an unknown time"
+        else:
+            since = f"{entered} ({f'over {limit} s' if seconds >= 0 else 'in the future'})"
         return f"{self.table}: {self.when.source} since {since}"
 
     def _with_limit(self, finding: Finding) -> Finding:
