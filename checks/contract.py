@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
@@ -120,6 +120,8 @@ class Check(BaseModel, ABC):
     """What people and programs are shown of the kind."""
     reads: ClassVar[str] = "database"
     """The field that names the source."""
+    reads_rows: ClassVar[bool] = True
+    """Whether it reads rows, and so takes a relation in place of a table; else the catalog."""
     follows: ClassVar[bool] = False
     """Whether each run goes on where the one before ended, so that none reads everything."""
     beside: ClassVar[Mapping[str, str]] = {}
@@ -202,8 +204,33 @@ class Check(BaseModel, ABC):
 
     @property
     def cursor_owner(self) -> str:
-        """What a cursor belongs to: one that a check with another owner left is of no use."""
-        return repr(self)
+        """What a cursor belongs to: one that a check with another owner left is of no use.
+
+        A field that was added later is declared with `repr=False`: it counts only where it is
+        stated, so that cursors of configurations without it stay valid.
+        """
+        later = {
+            name: getattr(self, name)
+            for name, field in type(self).model_fields.items()
+            if not field.repr
+        }
+        stated = [f"{n}={v!r}" for n, v in later.items() if v != self.field_default(n)]
+        return " ".join((repr(self), *stated))
+
+    @classmethod
+    def field_default(cls, name: str) -> Any:
+        """What a field is unless it is stated."""
+        return cls.model_fields[name].get_default(call_default_factory=True)
+
+    def reading(self, relations: Mapping[str, Any]) -> Self:
+        """The same check, of what these names stand for; itself where it reads no such rows."""
+        _ = relations
+        return self
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """Which rows do not count, by what is said of tables: no verdict covers them either."""
+        return ()
 
     @property
     def rule(self) -> str | None:

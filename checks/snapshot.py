@@ -3,10 +3,11 @@
 from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Self
 
+from pydantic import PrivateAttr
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -24,8 +25,10 @@ from sqlalchemy import (
 
 from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Scalar, Window
 from checks.ports import Sources
-from checks.sql import catalog, timestamps
+from checks.relations import Relations, rows_of
+from checks.sql import catalog, statements, timestamps
 from checks.sql.timestamps import TimeColumn
+from checks.sql.values import Hexadecimal, is_abridged
 
 Catalog = Mapping[str, Mapping[str, catalog.Column]]
 """Columns by table and name."""
@@ -146,6 +149,8 @@ class Snapshot(Context):
     columns: Catalog
     """What the catalog says of all columns of the tables that the check needs."""
     window: Window = EVERYTHING
+    relations: Relations = field(default_factory=dict)
+    """What names stand for that are not those of whole tables."""
 
     @classmethod
     def of(
@@ -153,13 +158,39 @@ class Snapshot(Context):
         connection: Connection,
         needs: Mapping[str, Iterable[str]],
         window: Window = EVERYTHING,
+        relations: Relations | None = None,
     ) -> Self:
         """A snapshot with tables and columns of these names.
 
         Raises a permanent CheckError that says which of them is missing.
         """
-        columns = {t: catalog.require(connection, t, names) for t, names in needs.items()}
-        return cls(connection=connection, columns=columns, window=window, zone=window.zone)
+        relations = relations or {}
+        for relation in relations.values():
+            relation.describe(connection)
+        return cls(
+            connection=connection,
+            columns={t: catalog.require(connection, t, names) for t, names in needs.items()},
+            window=window,
+            zone=window.zone,
+            relations=relations,
+        )
+
+    def rows_of(self, name: str, columns: Iterable[str]) -> FromClause:
+        """The rows that a name stands for, with the columns that a statement needs."""
+        return rows_of(self.relations, name, columns)
+
+    def total(self, name: str) -> int:
+        """Exact rows under a name."""
+        return self.number(statements.number_of(self.rows_of(name, ())))
+
+    def estimate(self, name: str) -> int:
+        """Rows under a name: of a large table the catalog's estimate, else exact.
+
+        To count a large table takes longer than the questions that an index answers.
+        """
+        estimate = catalog.estimated_rows(self.connection, name)
+        is_large = name not in self.relations and (estimate or 0) > statements.COUNTED_ROWS
+        return estimate if estimate and is_large else self.total(name)
 
     @property
     def is_sqlite(self) -> bool:
@@ -188,9 +219,59 @@ class Snapshot(Context):
         keys = (key for key in self.window.known if set(key) == set(names))
         return [tuple(key[name] for name in names) for key in keys]
 
+    @property
+    def finds_known(self) -> bool:
+        """Whether the row or group of each known finding is found by the finding's key alone."""
+        return not any(
+            is_abridged(value) or self._is_misspelled(name, value)
+            for key in self.window.known
+            for name, value in key.items()
+        )
+
+    def _is_misspelled(self, name: str, value: Scalar) -> bool:
+        """Whether it names bytes, and in the way in which they were once named."""
+        if not isinstance(value, str) or isinstance(value, Hexadecimal):
+            return False
+        same_name = [found[name] for found in self.columns.values() if name in found]
+        return bool(same_name) and all(each.is_binary for each in same_name)
+
 
 class DatabaseCheck(Check, ABC):
     """A check that reads a database."""
+
+    _relations: Relations = PrivateAttr(default_factory=dict)
+
+    @property
+    def relations(self) -> Relations:
+        """What names stand for that are not those of whole tables."""
+        return self._relations
+
+    def reading(self, relations: Relations) -> Self:
+        """The same check, of what these names stand for."""
+        used = {name: relations[name] for name in self.needs if name in relations}
+        if not used or not self.reads_rows:
+            return self
+        copy = self.model_copy()
+        copy._relations = used  # noqa: SLF001 - our own
+        return copy
+
+    @property
+    def cursor_owner(self) -> str:
+        """Also what the names stand for: other rows are to be read anew."""
+        return (
+            f"{super().cursor_owner} {self._relations!r}"
+            if self._relations
+            else super().cursor_owner
+        )
+
+    def rows_of(self, name: str, columns: Iterable[str]) -> FromClause:
+        """The rows that a name stands for, with the columns that a statement needs."""
+        return rows_of(self.relations, name, columns)
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """Rows that do not count."""
+        return tuple(filter(None, (each.leaves_out for each in self.relations.values())))
 
     def doubts(self, snapshot: Snapshot) -> Iterator[str]:
         """What in the schema would make an answer wrong, so that a run cannot tell."""
@@ -199,7 +280,7 @@ class DatabaseCheck(Check, ABC):
 
     def complaints(self, connection: Connection) -> Iterator[str]:
         """What would make an answer wrong, and what else does not fit."""
-        yield from self.doubts(Snapshot.of(connection, self.needs))
+        yield from self.doubts(Snapshot.of(connection, self.needs, relations=self.relations))
 
     @contextmanager
     def snapshot(self, sources: Sources, window: Window = EVERYTHING) -> Iterator[Snapshot]:
@@ -209,7 +290,7 @@ class DatabaseCheck(Check, ABC):
         doubts.
         """
         with sources.snapshot(self.database) as connection:
-            snapshot = Snapshot.of(connection, self.needs, window)
+            snapshot = Snapshot.of(connection, self.needs, window, self.relations)
             if doubt := next(iter(self.doubts(snapshot)), None):
                 raise CheckError(doubt, permanent=True)
             yield snapshot

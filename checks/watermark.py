@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, TableClause, func, not_, select, true
+from sqlalchemy import ColumnElement, Connection, FromClause, func, not_, select, true
 
 from checks.ports import Cursor
 from checks.snapshot import Snapshot
 from checks.sql import catalog
 from checks.sql.expression import Expression
-from checks.sql.statements import rows_of
 from checks.sql.timestamps import Notation, TimeColumn
-from checks.sql.values import is_abridged, scalar
+from checks.sql.values import scalar
 
 MARKS = 10
 """Steps in which the overlap is remembered."""
@@ -64,11 +63,11 @@ class Followed:
         if complaint := next(self._complaints(snapshot.connection), None):
             return Reading(None, None, f"{self.table} is read as a whole: {complaint}")
         more = self.pending.columns if self.pending else ()
-        rows = rows_of(self.table, (self.cursor, *filter(None, (self.written_at,)), *more))
+        rows = snapshot.rows_of(self.table, (self.cursor, *filter(None, (self.written_at,)), *more))
         end = self._end(rows, snapshot)
         before = (snapshot.window.cursor or {}).get(role)
-        if any(is_abridged(value) for key in snapshot.window.known for value in key.values()):
-            before = None  # such a finding cannot be looked at again by its key alone
+        if not snapshot.finds_known:
+            before = None
         # An end that went back is another copy of the table.
         if not before or end is None or not before["marks"] or _went_back(before, end):
             begin, marks = None, self._first_marks(rows, snapshot)
@@ -83,10 +82,10 @@ class Followed:
         yield from cursor_complaints(connection, self.table, self.cursor or "")
         found = catalog.columns(connection, self.table)
         for name in self.key:
-            if name in found and (found[name].is_binary or found[name].is_elusive):
+            if name in found and found[name].is_elusive:
                 yield f"{name} is {found[name].type}, and no row is found again by how it is shown"
 
-    def _end(self, rows: TableClause, snapshot: Snapshot) -> Place | None:
+    def _end(self, rows: FromClause, snapshot: Snapshot) -> Place | None:
         end = _place(snapshot.connection.scalar(select(func.max(rows.c[self.cursor or ""]))))
         notation = self._cursor_notation(snapshot)
         if end is None or notation is None:
@@ -104,7 +103,7 @@ class Followed:
         is_time = time.unit or not snapshot.described(self.table, time).is_integer
         return snapshot.notation(self.table, time) if is_time else None
 
-    def _begin(self, rows: TableClause, snapshot: Snapshot, before: Cursor) -> Place | None:
+    def _begin(self, rows: FromClause, snapshot: Snapshot, before: Cursor) -> Place | None:
         column, window = rows.c[self.cursor or ""], snapshot.window
         last_rows = select(column).order_by(column.desc()).limit(1).offset(window.overlap_rows)
         previous_run = before["marks"][-1][0]
@@ -119,7 +118,7 @@ class Followed:
             places.append(notation.earliest(marked, snapshot.now))
         return _least((*places, before["pending"]))
 
-    def _first_marks(self, rows: TableClause, snapshot: Snapshot) -> list[list[Any]]:
+    def _first_marks(self, rows: FromClause, snapshot: Snapshot) -> list[list[Any]]:
         """Where the table ended `overlap` ago, by what its rows say of themselves."""
         if self.written_at is None:
             return []
@@ -133,7 +132,7 @@ class Followed:
         return [] if place is None else [[long_ago.timestamp(), place]]
 
     def _first_pending(
-        self, rows: TableClause, snapshot: Snapshot, begin: Place | None
+        self, rows: FromClause, snapshot: Snapshot, begin: Place | None
     ) -> Place | None:
         if self.pending is None:
             return None

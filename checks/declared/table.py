@@ -9,7 +9,9 @@ from checks.contract import Check
 from checks.kinds.columns import Declaration, is_declared_not_null
 from checks.kinds.row_count import RowBounds
 from checks.registry import any_check
+from checks.sql.catalog import nearest
 from checks.sql.expression import Expression
+from checks.sql.named_select import NamedSelect
 from checks.sql.timestamps import Since, TimeColumn
 from checks.types import Columns, Identifier, Slug
 
@@ -37,13 +39,12 @@ FILLED = {
 """Fields of checks, each with the fact of the check's table that fills it in."""
 
 
-class TableFacts(BaseModel):
-    """What must be true of one table."""
+class RowFacts(BaseModel):
+    """What is true of the rows under a name, and what must be."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     database: Slug | None = None
-    retired: bool = False
     primary_key: Identifier | None = None
     cursor: TimeColumn | None = None
     """The growing column along which new rows are read."""
@@ -53,18 +54,13 @@ class TableFacts(BaseModel):
     """Rows for which it holds may still change: an incremental run never moves past them."""
     since: Since | None = None
     """Rows written before follow older rules."""
-    columns: Mapping[Identifier, Declaration] = {}
-    retired_columns: tuple[Identifier, ...] = ()
     keys: tuple[Key, ...] = ()
     non_negative: tuple[Identifier, ...] = ()
     rows: RowBounds = RowBounds()
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        stated = self.model_fields_set - {"database", "retired"}
-        if self.retired and stated:
-            raise ValueError(f"a retired table has no other facts, but states {sorted(stated)}")
-        if not self.retired and self.primary_key is None:
+        if self.is_read and self.primary_key is None:
             raise ValueError("primary_key is missing: findings name rows by it")
         if self.pending and not self.cursor:
             raise ValueError("pending needs cursor: only along it rows are left behind")
@@ -73,39 +69,101 @@ class TableFacts(BaseModel):
         return self
 
     @property
+    def is_read(self) -> bool:
+        """Whether rows are read under the name."""
+        return True
+
+    @property
     def names(self) -> frozenset[str]:
         """Every column that these facts say exists."""
         single = (self.primary_key, self.cursor, self.written_at)
         keys = (column for key in self.keys for column in key.columns)
         pending = self.pending.columns if self.pending else ()
-        return frozenset(
-            (*filter(None, single), *pending, *self.columns, *self.non_negative, *keys)
-        )
+        return frozenset((*filter(None, single), *pending, *self.non_negative, *keys))
 
-    def checks(self, table: str, database: str) -> Iterator[Check]:
-        """The checks that follow: `{table}.{kind}`, and the columns where a table has several."""
+    def checks(self, name: str, database: str) -> Iterator[Check]:
+        """The checks that follow: `{name}.{kind}`, and the columns where there are several."""
         for kind, columns, fields in self._declarations():
-            name = ".".join((table, kind, *columns))
-            common = {"name": name, "kind": kind, "database": database, "table": table}
+            called = ".".join((name, kind, *columns))
+            common = {"name": called, "kind": kind, "database": database, "table": name}
             yield any_check.validate_python(common | fields)
 
     def _declarations(self) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
-        yield "tables", (), {"retired": self.retired}
-        if self.retired:
-            return
         row = {"primary_key": self.primary_key}
-        if self.columns or self.retired_columns:
-            declared = {"columns": self.columns, "retired_columns": self.retired_columns}
-            yield "columns", (), declared
         for key in self.keys:
-            of_key = {"columns": key.columns}
-            yield "unique_index", key.columns, of_key | {"index": key.index}
-            yield "duplicates", key.columns, row | of_key | {"nulls": key.nulls}
+            yield from self._of_key(key, row)
         for column in self._filled_key_columns():
             yield "blank", (column,), row | {"column": column}
         if self.non_negative:
             yield "non_negative", (), row | {"columns": self.non_negative}
         yield "row_count", (), self.rows.model_dump()
+
+    def _of_key(
+        self, key: Key, row: dict[str, Any]
+    ) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
+        yield "duplicates", key.columns, row | {"columns": key.columns, "nulls": key.nulls}
+
+    def _filled_key_columns(self) -> list[str]:
+        """Key columns that hold text and are never NULL, as far as these facts say."""
+        return []
+
+
+class RelationFacts(RowFacts):
+    """A named SELECT, and what must be true of its result."""
+
+    select: NamedSelect
+
+    @model_validator(mode="after")
+    def _is_complete_in_itself(self) -> Self:
+        for name in sorted(self.names):
+            if name not in self.select.columns:
+                known = nearest(name, self.select.columns)
+                raise ValueError(f"the SELECT gives no column {name}{known}")
+        if indexed := next((key for key in self.keys if key.index), None):
+            raise ValueError(f"a relation has no index, and so not {indexed.index}")
+        return self
+
+
+class TableFacts(RowFacts):
+    """What must be true of one table."""
+
+    retired: bool = False
+    when: Expression | None = None
+    """Which rows count, for every check of the table and on either side of a comparison."""
+    columns: Mapping[Identifier, Declaration] = {}
+    retired_columns: tuple[Identifier, ...] = ()
+
+    @model_validator(mode="after")
+    def _retired_alone(self) -> Self:
+        stated = self.model_fields_set - {"database", "retired"}
+        if self.retired and stated:
+            raise ValueError(f"a retired table has no other facts, but states {sorted(stated)}")
+        return self
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it is in use."""
+        return not self.retired
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Also those that are declared, and those that say which rows count."""
+        return super().names | {*self.columns, *(self.when.columns if self.when else ())}
+
+    def _declarations(self) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
+        yield "tables", (), {"retired": self.retired}
+        if self.retired:
+            return
+        if self.columns or self.retired_columns:
+            declared = {"columns": self.columns, "retired_columns": self.retired_columns}
+            yield "columns", (), declared
+        yield from super()._declarations()
+
+    def _of_key(
+        self, key: Key, row: dict[str, Any]
+    ) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
+        yield "unique_index", key.columns, {"columns": key.columns, "index": key.index}
+        yield from super()._of_key(key, row)
 
     def _filled_key_columns(self) -> list[str]:
         """Key columns that hold text and are declared NOT NULL, each once."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, model_validator
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Select,
     Subquery,
     and_,
@@ -28,10 +29,10 @@ from checks.ports import Sources
 from checks.snapshot import Catalog, DatabaseCheck, Snapshot
 from checks.sql import catalog, joins
 from checks.sql.expression import Expression, FarExpression
-from checks.sql.functions import as_bytes, shown
+from checks.sql.functions import one_of, shown
 from checks.sql.inspection import LONGEST_NAME, MOST_ROWS, Keys, chosen, fitting, having
 from checks.sql.render import render
-from checks.sql.statements import labelled, numbered, rows_of
+from checks.sql.statements import labelled, numbered
 from checks.sql.values import scalar
 from checks.types import Columns, Identifier, Severity
 
@@ -218,9 +219,12 @@ class Backing(DatabaseCheck):
         names = (part.source for part in self.by)
         return (chosen(dict(zip(names, owner, strict=True)), keys),) if keys else ()
 
+    def _read(self, table: str) -> FromClause:
+        return self.rows_of(table, self.needs[table])
+
     def _own(self, keys: Keys) -> Select[Any]:
-        rows = rows_of(self.table, self.needs[self.table]).alias("own")
-        source, column = joins.join(rows, self.through, self.needs, outer=True)
+        rows = self._read(self.table).alias("own")
+        source, column = joins.join(rows, self.through, self._read, outer=True)
         owner = [part.over(column) for part in self.by]
         amount, names = rows.c[self.amount], self.joined_by
         return (
@@ -230,7 +234,7 @@ class Backing(DatabaseCheck):
         )
 
     def _held(self, holder: Holder, keys: Keys) -> Select[Any]:
-        rows = rows_of(holder.table, self.needs[holder.table])
+        rows = self._read(holder.table)
         owner, side = [rows.c[name] for name in holder.by], self.sides.index(holder.table)
         joined = [null() for _ in self.joined_by]
         entry = self._entry(owner, side, rows.c[holder.amount], joined)
@@ -275,9 +279,9 @@ class Backing(DatabaseCheck):
     def _spelled(self, column: Built, part: FarExpression, found: Catalog) -> Built:
         """One of the spellings that the collation takes for equal, always the same."""
         described = self._plain(part, found)
-        if described is None or not described.is_text:
+        if described is None:
             return func.min(column)
-        return shown(func.min(as_bytes(column)), described)
+        return shown(one_of(column, described), described)
 
     def _finding(self, group: Mapping[str, Any]) -> Finding:
         own, *held = (group[f"sum_{side}"] for side in range(len(self.sides)))

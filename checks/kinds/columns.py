@@ -47,6 +47,7 @@ class Columns(DatabaseCheck):
         section=Section.COLUMNS,
     )
 
+    reads_rows: ClassVar[bool] = False
     kind: Literal["columns"] = "columns"
     columns: Mapping[Identifier, Declaration] = {}
     retired_columns: tuple[Identifier, ...] = ()

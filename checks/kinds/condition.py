@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
-from sqlalchemy import ColumnElement, Connection, TableClause, func, not_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, func, not_, select
 
 from checks.card import Card, Section, Words
 from checks.contract import Result, Scalar
@@ -65,7 +65,7 @@ class Condition(RowCheck):
         """The columns of the expression, and the one that is tallied."""
         return (*self.expression.columns, *((self.tally,) if self.tally else ()))
 
-    def violates(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
+    def violates(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
         """The expression is false or unknown."""
         _ = context
         return not_(self.expression.holds_for(rows))
@@ -75,7 +75,7 @@ class Condition(RowCheck):
         _ = seen, snapshot
         return f"{self.table}: not true: {self.expression.source}"
 
-    def measures(self, rows: TableClause, snapshot: Snapshot) -> Mapping[str, int]:
+    def measures(self, rows: FromClause, snapshot: Snapshot) -> Mapping[str, int]:
         """The rows of each value of the tallied column, the most frequent first."""
         if not self.tally:
             return {}

@@ -9,8 +9,8 @@ from pydantic import model_validator
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Select,
-    TableClause,
     and_,
     false,
     func,
@@ -27,7 +27,7 @@ from checks.ports import Sources
 from checks.snapshot import Context, Snapshot
 from checks.sql import catalog
 from checks.sql.expression import Expression
-from checks.sql.statements import among, row_estimate
+from checks.sql.statements import among
 from checks.sql.timestamps import Since, TimeColumn
 from checks.types import Identifier
 from checks.watermark import Followed, Reading, cursor_complaints
@@ -127,18 +127,18 @@ class KeyFormat(RowCheck):
             cursor={"near": reading.left} if goes_on else None,
         )
 
-    def counts(self, rows: TableClause, context: Context) -> Select[Any]:
+    def counts(self, rows: FromClause, context: Context) -> Select[Any]:
         """The statement that counts them in a complete run."""
         return self._number(rows, context)
 
     def _number(
-        self, rows: TableClause, context: Context, *read: ColumnElement[bool]
+        self, rows: FromClause, context: Context, *read: ColumnElement[bool]
     ) -> Select[Any]:
         wrong = self.violates(rows, context)
         return select(func.count()).select_from(rows).where(*read, wrong)
 
     def _read(
-        self, rows: TableClause, reading: Reading, snapshot: Snapshot
+        self, rows: FromClause, reading: Reading, snapshot: Snapshot
     ) -> tuple[ColumnElement[bool], ...]:
         """The rows of the window, and those known to be wrong."""
         if reading.begin is None or self.cursor is None:
@@ -147,7 +147,7 @@ class KeyFormat(RowCheck):
         again = among([rows.c[self.primary_key]], known) if known else false()
         return (or_(reading.covers(rows.c[self.cursor]), again),)
 
-    def violates(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
+    def violates(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
         """The key is more than white space and obeys none of the rules, and is to obey one."""
         key: Built = rows.c[self.column]
         wrong = [key.is_not(None), not_(obeys(key, self.patterns)), not_(is_blank(key))]
@@ -157,14 +157,14 @@ class KeyFormat(RowCheck):
             wrong.append(self._in_scope(rows, context))
         return and_(*wrong)
 
-    def _in_scope(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
+    def _in_scope(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
         return context.in_scope(
             rows, self.table, self.written_at, settle=timedelta(), since=self.since
         )
 
-    def _examined(self, rows: TableClause, reading: Reading, snapshot: Snapshot) -> int:
+    def _examined(self, rows: FromClause, reading: Reading, snapshot: Snapshot) -> int:
         if reading.begin is None or self.cursor is None:
-            return row_estimate(snapshot.connection, self.table)
+            return snapshot.estimate(self.table)
         return snapshot.number(select(func.count()).where(reading.covers(rows.c[self.cursor])))
 
     def _with_key_only(self, finding: Finding) -> Finding:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
-from sqlalchemy import ColumnElement, TableClause, or_
+from sqlalchemy import ColumnElement, FromClause, or_
 
 from checks.card import Alert, Card, Section, Words
 from checks.contract import Result, Scalar
@@ -53,12 +53,12 @@ class NonNegative(RowCheck):
         """The amounts."""
         return self.columns
 
-    def violates(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
+    def violates(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
         """One of the amounts is negative."""
         return or_(*self.counted_apart(rows, context).values())
 
     def counted_apart(
-        self, rows: TableClause, context: Context
+        self, rows: FromClause, context: Context
     ) -> Mapping[str, ColumnElement[bool]]:
         """The negative amounts of each column."""
         _ = context

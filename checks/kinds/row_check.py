@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Select, TableClause, literal_column, select
+from sqlalchemy import ColumnElement, FromClause, Select, literal_column, select
 
 from checks.contract import EVERYTHING, SAMPLE, Check, Finding, Result, Scalar, Window
 from checks.ports import Sources
@@ -16,7 +16,7 @@ from checks.snapshot import Context, DatabaseCheck, Snapshot
 from checks.sql.functions import shown
 from checks.sql.inspection import MOST_ROWS, Keys, chosen, fitting, having
 from checks.sql.render import render
-from checks.sql.statements import counted, row_total, rows_of
+from checks.sql.statements import counted
 from checks.sql.values import scalar
 from checks.types import Identifier
 
@@ -38,7 +38,7 @@ class RowCheck(DatabaseCheck):
         """The columns that the predicate and the findings need beside the primary key."""
 
     @abstractmethod
-    def violates(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
+    def violates(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
         """Whether a row is a violation; NULL means no.
 
         Where no database is asked, in a form that is right for whatever type the columns may have.
@@ -53,26 +53,26 @@ class RowCheck(DatabaseCheck):
         _ = seen
         return 1
 
-    def candidates(self, rows: TableClause, context: Context) -> tuple[ColumnElement[bool], ...]:
+    def candidates(self, rows: FromClause, context: Context) -> tuple[ColumnElement[bool], ...]:
         """What is true for every violation, and so put that an index serves."""
         _ = rows, context
         return ()
 
     def counted_apart(
-        self, rows: TableClause, context: Context
+        self, rows: FromClause, context: Context
     ) -> Mapping[str, ColumnElement[bool]]:
         """Sorts of violations that are counted, by the name of the measure."""
         _ = rows, context
         return {}
 
-    def measures(self, rows: TableClause, snapshot: Snapshot) -> Mapping[str, int]:
+    def measures(self, rows: FromClause, snapshot: Snapshot) -> Mapping[str, int]:
         """Further counts, each by a statement of its own."""
         _ = rows, snapshot
         return {}
 
     def examined(self, snapshot: Snapshot) -> int:
         """The rows that the answer covers."""
-        return row_total(snapshot.connection, self.table)
+        return snapshot.total(self.table)
 
     @property
     def first_shown(self) -> str | None:
@@ -84,9 +84,9 @@ class RowCheck(DatabaseCheck):
         """The primary key by which findings name rows, and what the predicate reads."""
         return {self.table: tuple(dict.fromkeys((self.primary_key, *self.reads_columns)))}
 
-    def rows(self) -> TableClause:
+    def rows(self) -> FromClause:
         """The table's rows, with the columns that are needed."""
-        return rows_of(self.table, self.needs[self.table])
+        return self.rows_of(self.table, self.needs[self.table])
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Count the violations, and sample them in the order of the primary key."""
@@ -100,11 +100,11 @@ class RowCheck(DatabaseCheck):
             examined = self.examined(snapshot)
         return Result(examined, violations, findings, measures)
 
-    def _numbers(self, rows: TableClause, snapshot: Snapshot) -> list[int]:
+    def _numbers(self, rows: FromClause, snapshot: Snapshot) -> list[int]:
         found = snapshot.connection.execute(self.counts(rows, snapshot)).one()
         return [int(each) for each in found]
 
-    def counts(self, rows: TableClause, context: Context) -> Select[Any]:
+    def counts(self, rows: FromClause, context: Context) -> Select[Any]:
         """The statement that counts the violations, unless their sorts add up, and each sort."""
         apart = self.counted_apart(rows, context)
         numbers: list[Built] = [counted(each, f"in_{name}") for name, each in apart.items()]
@@ -112,9 +112,7 @@ class RowCheck(DatabaseCheck):
             numbers.insert(0, counted(self.violates(rows, context), "violations"))
         return select(*numbers).select_from(rows).where(*self.candidates(rows, context))
 
-    def sample(
-        self, rows: TableClause, context: Context, *read: ColumnElement[bool]
-    ) -> Select[Any]:
+    def sample(self, rows: FromClause, context: Context, *read: ColumnElement[bool]) -> Select[Any]:
         """The statement that reads the first of the violations, of the rows that are read."""
         where = (*read, *self.candidates(rows, context), self.violates(rows, context))
         # Values that may be long are cut before they are fetched.
@@ -122,7 +120,7 @@ class RowCheck(DatabaseCheck):
         return select(*values).where(*where).order_by(rows.c[self.primary_key]).limit(SAMPLE)
 
     def findings(
-        self, rows: TableClause, snapshot: Snapshot, violations: int, *read: ColumnElement[bool]
+        self, rows: FromClause, snapshot: Snapshot, violations: int, *read: ColumnElement[bool]
     ) -> tuple[Finding, ...]:
         """The findings of so many violations: those in the sample."""
         if violations == 0:

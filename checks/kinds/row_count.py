@@ -10,7 +10,7 @@ from checks.ports import Sources
 from checks.snapshot import DatabaseCheck
 from checks.sql.inspection import Keys
 from checks.sql.render import render
-from checks.sql.statements import row_total, rows_in
+from checks.sql.statements import number_of
 
 Rows = Annotated[int, Field(ge=0)]
 
@@ -67,12 +67,12 @@ class RowCount(RowBounds, DatabaseCheck):
     def look(self, keys: Keys = ()) -> str | None:
         """How many rows there are."""
         _ = keys
-        return render(rows_in(self.table))
+        return render(number_of(self.rows_of(self.table, ())))
 
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Count the rows. The catalog's own figure is an estimate and is not used."""
         with self.snapshot(sources) as snapshot:
-            rows = row_total(snapshot.connection, self.table)
+            rows = snapshot.total(self.table)
         measures, samples = {"rows": rows}, (Sample(TABLE_ROWS, (self.table,), rows),)
         if self.at_least <= rows and (self.at_most is None or rows <= self.at_most):
             return Result(rows, 0, measures=measures, samples=samples)

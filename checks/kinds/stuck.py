@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
-from sqlalchemy import ColumnElement, Connection, Select, TableClause, and_, func, select
+from pydantic import Field, model_validator
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, func, not_, select
 
 from checks.card import Alert, Card, Words
 from checks.contract import EVERYTHING, Finding, Result, Scalar, Window
@@ -38,20 +39,30 @@ class Stuck(RowCheck):
     """The passing state, so put that an index serves it: `status = 'processing'`."""
     entered_at: TimeColumn
     """The column that says when the row entered that state."""
+    due_at: TimeColumn | None = Field(default=None, repr=False)
+    """In place of `entered_at`: the column that says until when the row may be in that state."""
     longer_than: Duration
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_one_time(cls, given: Any) -> Any:
+        is_due = isinstance(given, dict) and given.get("due_at") is not None
+        return {**given, "entered_at": given["due_at"]} if is_due else given
 
     @property
     def rule(self) -> str | None:
         """The passing state, and how long it may last."""
-        return f"{self.when.source}: {self.longer_than.total_seconds():g} s at most"
+        after = f" after {self.due_at}" if self.due_at else ""
+        return f"{self.when.source}: {self.longer_than.total_seconds():g} s{after} at most"
 
     @property
     def leaves_out(self) -> tuple[str, ...]:
         """Rows that are not in the state, or not for long."""
-        return (
-            f"rows for which this is not true: {self.when.source}",
-            f"rows in that state for {duration_text(self.longer_than)} or less",
-        )
+        limit = duration_text(self.longer_than)
+        short = f"rows in that state for {limit} or less"
+        if self.due_at:
+            short = f"rows in that state until {limit} after {self.due_at}, or without that time"
+        return (f"rows for which this is not true: {self.when.source}", short)
 
     @property
     def reads_columns(self) -> tuple[str, ...]:
@@ -71,9 +82,9 @@ class Stuck(RowCheck):
     def doubts(self, snapshot: Snapshot) -> Iterator[str]:
         """A column that holds no time."""
         if complaint := snapshot.time_complaint(self.table, self.entered_at):
-            yield f"entered_at: {complaint}"
+            yield f"{'due_at' if self.due_at else 'entered_at'}: {complaint}"
 
-    def violates(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
+    def violates(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
         """The row is in the state; where a database is asked, for too long."""
         passing = self.when.on(rows)
         return and_(passing, self._late(rows, context)) if context.columns else passing
@@ -92,20 +103,32 @@ class Stuck(RowCheck):
         told = tuple(map(self._with_limit, findings))
         return Result(int(examined), int(violations), told, measures)
 
-    def counts(self, rows: TableClause, context: Context) -> Select[Any]:
+    def counts(self, rows: FromClause, context: Context) -> Select[Any]:
         """The rows in the state, those of them that are late, and since when the oldest is."""
         oldest: ColumnElement[Any] = func.min(rows.c[self.entered_at])
         numbers = (func.count(), counted(self._late(rows, context), "late"), oldest)
         return select(*numbers).where(self.when.on(rows))
 
-    def _late(self, rows: TableClause, context: Context) -> ColumnElement[bool]:
-        """Whether a row is in the state for too long, or nobody can tell since when."""
+    def _late(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
+        """Whether a row is in the state for too long, or nobody can tell since when.
+
+        A row that is due later, or at no time, is not late.
+        """
+        if self.due_at:
+            return self._overdue(rows, context)
         return context.is_settled(rows, self.table, self.entered_at, self.longer_than)
 
+    def _overdue(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
+        notation, due = context.notation(self.table, self.entered_at), rows.c[self.entered_at]
+        before = notation.is_before(due, context.now - self.longer_than, context.now)
+        return and_(before, not_(notation.is_timeless(due)))
+
     def describe(self, seen: dict[str, Scalar], snapshot: Snapshot) -> str:
-        """Since when."""
+        """Since when, or until when it was to last."""
         entered, limit = seen[self.entered_at], int(self.longer_than.total_seconds())
         seconds = snapshot.seconds_since(entered, self.table, self.entered_at)
+        if self.due_at:
+            return f"{self.table}: {self.when.source} until {entered} (over {limit} s ago)"
         if seconds is None:
             since = "an unknown time"
         else:

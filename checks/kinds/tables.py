@@ -23,6 +23,7 @@ class Tables(DatabaseCheck):
         section=Section.TABLES,
     )
 
+    reads_rows: ClassVar[bool] = False
     kind: Literal["tables"] = "tables"
     retired: bool = False
 

@@ -26,6 +26,7 @@ class UniqueIndex(DatabaseCheck):
         section=Section.INDEXES,
     )
 
+    reads_rows: ClassVar[bool] = False
     kind: Literal["unique_index"] = "unique_index"
     columns: Columns
     index: Identifier | None = None

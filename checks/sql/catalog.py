@@ -118,13 +118,13 @@ class Column:
 
     @property
     def is_binary(self) -> bool:
-        """Whether its values are bytes, which a finding cannot always spell."""
+        """Whether its values are bytes, which a finding spells in hexadecimal."""
         return self._type_name in ("binary", "varbinary") or self._type_name.endswith("blob")
 
     @property
     def is_elusive(self) -> bool:
         """Whether a row is not always found again by a value that was read from it."""
-        return self._type_name in ("float", "bit", "time", "json")
+        return self._type_name in ("float", "json")
 
     @property
     def is_integer(self) -> bool:
@@ -224,6 +224,10 @@ def objects(connection: Connection) -> dict[str, str]:
 
 def estimated_rows(connection: Connection, table: str) -> int | None:
     """Roughly the rows of a table, at no cost; None where no such figure is kept."""
+    return once(connection, "estimate", table, lambda: _estimated_rows(connection, table))
+
+
+def _estimated_rows(connection: Connection, table: str) -> int | None:
     if _is_sqlite(connection):
         return None
     estimate = connection.scalar(text(_MYSQL_ESTIMATE), {"table": table})
@@ -246,6 +250,19 @@ def once(connection: Connection, what: str, table: str, ask: Callable[[], T]) ->
         memory[what, table] = ask()
     found: T = memory[what, table]
     return found
+
+
+def note(
+    connection: Connection,
+    name: str,
+    columns: dict[str, Column],
+    indexes: list[Index],
+    estimate: int | None,
+) -> None:
+    """Answer so in this snapshot for what has a name and is no table of the database."""
+    memory = connection.info.setdefault(_MEMORY, {})
+    known = {"columns": columns, "indexes": indexes, "estimate": estimate}
+    memory.update({(what, name): answer for what, answer in known.items()})
 
 
 def columns(connection: Connection, table: str) -> dict[str, Column]:

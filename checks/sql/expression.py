@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
-from sqlalchemy import ColumnElement, Connection, TableClause, false, func, literal
+from sqlalchemy import ColumnElement, Connection, FromClause, false, func, literal
 
 from checks.lazy_import import Later
 from checks.sql import catalog
@@ -60,7 +60,7 @@ class Expression:
     def __repr__(self) -> str:
         return f"Expression({self.source!r})"
 
-    def on(self, table: TableClause) -> Built:
+    def on(self, table: FromClause) -> Built:
         """The condition on a table's columns; its value may be NULL."""
         return syntax.build(self._tree, table.c.__getitem__)
 
@@ -68,7 +68,7 @@ class Expression:
         """The same, with each column looked up by its name, `table.column` if it is qualified."""
         return syntax.build(self._tree, column)
 
-    def holds_for(self, table: TableClause) -> Built:
+    def holds_for(self, table: FromClause) -> Built:
         """Whether the condition is true; false where it is false or unknown, never NULL."""
         return func.coalesce(self.on(table), false())
 

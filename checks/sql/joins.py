@@ -1,13 +1,12 @@
 """Tables joined to the rows of a check, so that it can name their columns: `accounts.user_id`."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, and_
 
 from checks.sql import catalog
 from checks.sql.expression import FarExpression
-from checks.sql.statements import rows_of
 from checks.types import Identifier
 
 Through = Mapping[Identifier, Mapping[Identifier, Identifier]]
@@ -31,19 +30,20 @@ class Lookup:
 def join(
     rows: FromClause,
     through: Through,
-    needs: Mapping[str, Iterable[str]],
+    rows_of: Callable[[str], FromClause],
     *,
     outer: bool,
     source: FromClause | None = None,
 ) -> tuple[FromClause, Lookup]:
     """Rows with the tables joined to them, and how to name the columns of all.
 
-    `source` is what the tables are joined to where the rows are but a part of it.
+    `rows_of` gives the rows of a joined table, with the columns that are needed. `source` is what
+    the tables are joined to where the rows are but a part of it.
     """
     source = rows if source is None else source
     sides: dict[str, FromClause] = {"": rows}
     for table, on in through.items():
-        other = sides[table] = rows_of(table, needs[table]).alias(f"far_{table}")
+        other = sides[table] = rows_of(table).alias(f"far_{table}")
         match = and_(*(other.c[one] == rows.c[two] for one, two in on.items()))
         source = source.join(other, match, isouter=outer)
     return source, Lookup(sides)

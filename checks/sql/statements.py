@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import (
     Boolean,
     ColumnElement,
-    Connection,
     FromClause,
     Select,
     TableClause,
@@ -22,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import Grouping
 
 from checks.contract import Scalar
-from checks.sql.catalog import estimated_rows
+from checks.sql.values import exact
 
 ALL_ROWS = 2**63 - 1
 """A limit that limits nothing, and keeps a server from merging a statement into the one around."""
@@ -44,9 +43,9 @@ def among(
 ) -> ColumnElement[bool]:
     """Whether columns hold one of these keys; NULL is a value."""
     if len(columns) == 1 and all(value is not None for (value,) in keys):
-        return columns[0].in_([value for (value,) in keys])
+        return columns[0].in_([exact(value) for (value,) in keys])
     matches = [
-        and_(*(c.is_not_distinct_from(value) for c, value in zip(columns, key, strict=True)))
+        and_(*(c.is_not_distinct_from(exact(v)) for c, v in zip(columns, key, strict=True)))
         for key in keys
     ]
     blocks = [matches[n : n + ALTERNATIVES] for n in range(0, len(matches), ALTERNATIVES)]
@@ -78,20 +77,6 @@ def counted(condition: ColumnElement[bool], label: str) -> ColumnElement[int]:
     return func.coalesce(func.sum(case((condition, 1), else_=0)), 0).label(label)
 
 
-def row_total(connection: Connection, name: str) -> int:
-    """Exact rows of a table."""
-    return int(connection.scalar(rows_in(name)) or 0)
-
-
-def rows_in(name: str) -> Select[Any]:
-    """The statement that counts the rows of a table."""
-    return select(func.count().label("number")).select_from(table(name))
-
-
-def row_estimate(connection: Connection, name: str) -> int:
-    """Rows of a table: exact up to `COUNTED_ROWS`, beyond that the catalog's estimate.
-
-    To count a large table takes longer than the questions that an index answers.
-    """
-    estimate = estimated_rows(connection, name)
-    return estimate if estimate and estimate > COUNTED_ROWS else row_total(connection, name)
+def number_of(rows: FromClause) -> Select[Any]:
+    """The statement that counts rows."""
+    return select(func.count().label("number")).select_from(rows)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 import pymysql
@@ -15,7 +16,7 @@ from sqlalchemy import URL
 from checks.contract import Check, Result, Scalar
 from checks.registry import any_check
 from tests.support.servers import Database
-from worker.config import DatabaseSettings
+from worker.config import DatabaseSettings, load
 from worker.sources import Sources
 
 Backend = Literal["mariadb", "mysql", "sqlite"]
@@ -110,3 +111,10 @@ def ledger_on(database: Database) -> Ledger:
         connection=database.connect(),
         sources=sources_of(database.url),
     )
+
+
+def configured(document: str, folder: Path) -> dict[str, Check]:
+    """The checks of a configuration, by name, as the worker makes them; one database, `ledger`."""
+    path = folder / "config.toml"
+    path.write_text(f'[databases.ledger]\nurl = "mysql://reader@127.0.0.1/ledger"\n{document}')
+    return {each.name: each for each in load(path, {}).checks}

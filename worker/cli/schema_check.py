@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator
 
 from sqlalchemy import Connection
 
-from checks.contract import Check
-from checks.declared.table import TableFacts
+from checks.contract import Check, CheckError
+from checks.declared.relations import relations
+from checks.declared.table import RelationFacts, RowFacts
+from checks.relations import Relation
 from checks.sql import catalog, timestamps
 from checks.watermark import cursor_complaints
 from worker.config import Config, Problem
@@ -22,6 +24,7 @@ def compare(config: Config, sources: Sources) -> list[Problem]:
 
 def _compare(config: Config, database: Database) -> Iterator[Problem]:
     settings = config.settings
+    known = relations(settings.tables, settings.relations)
     with database.snapshot() as connection:
         schema = _Schema(connection)
         for name, facts in settings.tables.items():
@@ -30,6 +33,9 @@ def _compare(config: Config, database: Database) -> Iterator[Problem]:
             yield from schema.missing(f"tables.{name}", name, sorted(facts.names))
             for field, complaint in schema.complaints(name, facts):
                 yield Problem(f"tables.{name}.{field}", complaint)
+        for name, relation in settings.relations.items():
+            if (relation.database or settings.main_database) == database.name:
+                yield from schema.of_relation(name, relation, known[name])
         for place, check in _placed(config):
             if check.database == database.name:
                 yield from _problems_of(check, place, schema)
@@ -46,6 +52,8 @@ def _placed(config: Config) -> Iterator[tuple[str, Check]]:
 
 
 def _problems_of(check: Check, place: str, schema: "_Schema") -> Iterator[Problem]:
+    if schema.refused & check.needs.keys():
+        return
     missing = [
         problem
         for table, names in check.needs.items()
@@ -62,6 +70,20 @@ class _Schema:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._tables = catalog.objects(connection)
+        self.refused: set[str] = set()
+        """Relations that cannot be read, which is told of once."""
+
+    def of_relation(self, name: str, facts: RelationFacts, known: Relation) -> Iterator[Problem]:
+        """What keeps a relation from being read; else its rows are known from now on."""
+        try:
+            known.describe(self.connection)
+        except CheckError as error:
+            self.refused.add(name)
+            yield Problem(f"relations.{name}.select", str(error))
+            return
+        self._tables[name] = "RELATION"
+        for field, complaint in self.complaints(name, facts):
+            yield Problem(f"relations.{name}.{field}", complaint)
 
     def missing(self, place: str, table: str, names: Iterable[str]) -> Iterator[Problem]:
         """A problem for the table if it is not there, or for each column that is not."""
@@ -75,11 +97,11 @@ class _Schema:
                 suggestion = catalog.nearest(name, found)
                 yield Problem(place, f"table {table} has no column {name}{suggestion}")
 
-    def complaints(self, table: str, facts: TableFacts) -> Iterator[tuple[str, str]]:
+    def complaints(self, table: str, facts: RowFacts) -> Iterator[tuple[str, str]]:
         """What does not fit the facts of a table, each with the field that says it."""
         connection = self.connection
         found = catalog.columns(connection, table)
-        if facts.primary_key in found and self._tables[table] != "VIEW":
+        if facts.primary_key in found and self._tables[table] not in ("VIEW", "RELATION"):
             indexes = catalog.indexes(connection, table)
             if not any(each.proves_unique([facts.primary_key]) for each in indexes):
                 complaint = "has no unique index: one value may name several rows"

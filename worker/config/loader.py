@@ -11,10 +11,11 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from checks.contract import Check
-from checks.declared import key_standard
+from checks.declared import key_standard, relations
 from checks.declared.table import FILLED
 from checks.ports import SourceType
 from checks.registry import BY_NAME, any_check
+from checks.relations import Relations
 from checks.sql.catalog import nearest
 from worker.config.cron import CronLine
 from worker.config.settings import Override, Settings, Timetable
@@ -55,7 +56,7 @@ class ConfigError(Exception):
 class Origin:
     """What of the configuration a check follows from."""
 
-    section: Literal["tables", "interfaces", "checks"]
+    section: Literal["tables", "relations", "interfaces", "checks"]
     entry: str | int
     """The name of the table, or the place in the list."""
 
@@ -196,9 +197,14 @@ def _plan(
     sources: Mapping[SourceType, Mapping[str, Any]] = {
         each: getattr(settings, each) for each in SourceType
     }
-    for origin, check, every in _all_checks(document, settings, problems):
+    known = _relations(settings, problems)
+    for origin, stated, every in _all_checks(document, settings, problems):
+        check = stated.reading(known)
         if check.name in planned:
             problems.append(Problem(str(origin), f"a second check is named {check.name}"))
+        elif check.table in settings.relations and not check.reads_rows:
+            message = f"{check.table} is a relation, and {check.kind} asks of tables only"
+            problems.append(Problem(f"{origin}.table", message))
         elif check.source_name not in sources[check.source_type]:
             problems.append(Problem(str(origin), _no_source(check, sources)))
         elif check.follows and check.source_name in followed:
@@ -212,6 +218,13 @@ def _plan(
     yield from _overridden(planned, settings.overrides, problems)
 
 
+def _relations(settings: Settings, problems: list[Problem]) -> Relations:
+    """What names stand for; nothing where that is not clear."""
+    found = list(relations.mistakes(settings.tables, settings.relations, settings.main_database))
+    problems += [Problem(_place(("relations", m.name, *m.field)), m.message) for m in found]
+    return {} if found else relations.relations(settings.tables, settings.relations)
+
+
 def _no_source(check: Check, sources: Mapping[SourceType, Mapping[str, Any]]) -> str:
     name = check.source_name
     others = (check.unfit_source(each) for each, known in sources.items() if name in known)
@@ -222,9 +235,10 @@ def _no_source(check: Check, sources: Mapping[SourceType, Mapping[str, Any]]) ->
 def _all_checks(
     document: Mapping[str, Any], settings: Settings, problems: list[Problem]
 ) -> Iterator[tuple[Origin, Check, Schedule | None]]:
-    for name, facts in settings.tables.items():
+    for name, facts in settings.facts.items():
+        origin = Origin("tables" if name in settings.tables else "relations", name)
         for check in facts.checks(name, facts.database or settings.main_database):
-            yield Origin("tables", name), check, None
+            yield origin, check, None
     yield from _key_checks(settings, problems)
     yield from _declared_checks(document, settings, problems)
 
@@ -242,12 +256,19 @@ def _key_checks(
         yield from ((Origin("interfaces", number), check, None) for number, check in found)
 
 
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """What the file states of a table or a relation, not yet validated."""
+
+    place: str
+    facts: Mapping[str, Any]
+
+
 def _declared_checks(
     document: Mapping[str, Any], settings: Settings | None, problems: list[Problem]
 ) -> Iterator[tuple[Origin, Check, Schedule | None]]:
     """The checks of `[[checks]]`, also when the settings themselves hold mistakes."""
-    declared, tables = document.get("checks"), document.get("tables")
-    facts = tables if isinstance(tables, dict) else {}
+    declared, facts = document.get("checks"), _stated_facts(document)
     for number, raw in enumerate(declared if isinstance(declared, list) else ()):
         place = f"checks[{number}]"
         if not isinstance(raw, dict):
@@ -258,7 +279,7 @@ def _declared_checks(
         if kind and "interfaces" in kind.model_fields and settings:
             given.setdefault("interfaces", settings.interfaces)
         if settings and (kind is None or kind.reads == "database"):
-            own = settings.tables.get(str(raw.get("table")))
+            own = settings.facts.get(str(raw.get("table")))
             given.setdefault("database", (own and own.database) or settings.main_database)
         every = _own_schedule(raw, number, problems)
         filled = _filled(given, facts)
@@ -268,6 +289,17 @@ def _declared_checks(
             problems += _problems_of_check(error, number, given, filled, settings)
         else:
             yield Origin("checks", number), check, every
+
+
+def _stated_facts(document: Mapping[str, Any]) -> Mapping[str, _Stated]:
+    """What the file states of tables and relations, by name."""
+    sections = {each: document.get(each) for each in ("relations", "tables")}
+    return {
+        name: _Stated(f"{section}.{name}", facts)
+        for section, named in sections.items()
+        for name, facts in (named.items() if isinstance(named, dict) else ())
+        if isinstance(facts, dict)
+    }
 
 
 def _own_schedule(raw: Mapping[str, Any], number: int, problems: list[Problem]) -> Schedule | None:
@@ -289,7 +321,7 @@ class _Filled:
     """Each field that facts can fill in, with the fact: `tables.orders.primary_key`."""
 
 
-def _filled(given: Mapping[str, Any], facts: Mapping[str, Any]) -> _Filled:
+def _filled(given: Mapping[str, Any], facts: Mapping[str, _Stated]) -> _Filled:
     """Fill in a check. The facts are as the file states them: they are validated with the check."""
     kind = _kind(given)
     values, sources = {}, {}
@@ -299,9 +331,9 @@ def _filled(given: Mapping[str, Any], facts: Mapping[str, Any]) -> _Filled:
         for field, fact in FILLED.items():
             name = prefix + field
             if kind and name in kind.model_fields and name not in given:
-                sources[name] = f"tables.{table}.{fact}"
-                if isinstance(stated, dict) and fact in stated:
-                    values[name] = stated[fact]
+                sources[name] = f"{stated.place if stated else f'tables.{table}'}.{fact}"
+                if stated and fact in stated.facts:
+                    values[name] = stated.facts[fact]
     return _Filled(values, sources)
 
 

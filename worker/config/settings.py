@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from sqlalchemy import URL
 
-from checks.declared.table import TableFacts
+from checks.declared.table import RelationFacts, RowFacts, TableFacts
 from checks.keys.interfaces import Interface
 from checks.types import Duration, Identifier, Severity, Slug
 from worker.config.backoff import Maintenance
@@ -157,6 +157,8 @@ class Settings(Table):
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
     tables: Mapping[Identifier, TableFacts] = {}
+    relations: Mapping[Identifier, RelationFacts] = {}
+    """Named SELECTs, usable wherever a table is."""
     checks: tuple[Any, ...] = ()
     """Read by `worker.config`, check by check, so that one mistake does not hide another."""
     overrides: tuple[Override, ...] = ()
@@ -181,6 +183,11 @@ class Settings(Table):
             if _place(database.parsed) == _place(self.state.parsed):
                 raise ValueError(f"state.url is the audited database {name}, which is only read")
         return self
+
+    @property
+    def facts(self) -> Mapping[str, RowFacts]:
+        """What is stated of tables and relations, by name."""
+        return {**self.tables, **self.relations}
 
     @property
     def main_database(self) -> str:

@@ -101,7 +101,7 @@ def describe(config: Config, check: Check) -> Description:
         asks=_first_sentence(check),
         rule=check.rule,
         fields=dict(fields(check)),
-        leaves_out=check.leaves_out,
+        leaves_out=(*check.excluded, *check.leaves_out),
         severity=check.severity.value,
         confirmations=check.confirmations,
         alert=(alert := check.card.alert.name),

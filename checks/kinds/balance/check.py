@@ -168,11 +168,13 @@ class Balance(DatabaseCheck):
             *(self.ledger, self.ledger_primary_key, self.postings_by),
             tuple(self.sums.values()),
             columns.get(self.ledger, {}),
+            self.relations,
         )
         balances = Side(
             *(self.table, self.primary_key, self.by),
             tuple(self.sums),
             columns.get(self.table, {}),
+            self.relations,
         )
         return Ledger(postings, balances, self.chain, self.empty_allowed)
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, Subquery, and_, case, func, selec
 from checks.kinds.balance.sides import Part, Side
 from checks.kinds.balance.statements import Ledger
 from checks.ports import Cursor
-from checks.sql.statements import among, numbered, rows_of
+from checks.sql.statements import among, numbered
 from checks.sql.values import scalar
 
 Key = tuple[Any, ...]
@@ -166,7 +166,7 @@ def _afters(connection: Connection, ledger: Ledger, ids: Sequence[Any]) -> dict[
     found = [each for each in ids if each is not None]
     if chain is None or not found:
         return {}
-    rows = rows_of(side.table, (side.primary_key, chain.after))
+    rows = side.read((side.primary_key, chain.after))
     own = rows.c[side.primary_key]
     statement = select(own, rows.c[chain.after]).where(own.in_(found))
     return {row[0]: int(row[1]) for row in connection.execute(statement)}

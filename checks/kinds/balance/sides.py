@@ -1,14 +1,15 @@
 """The two tables of a `balance` check: their rows, and by what these are grouped."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, case, func, select, union
 
+from checks.relations import Relations, rows_of
 from checks.sql import catalog
-from checks.sql.functions import as_bytes, weights
-from checks.sql.statements import labelled, rows_of
+from checks.sql.functions import one_of, weights
+from checks.sql.statements import labelled
 
 Built = ColumnElement[Any]
 Part = Callable[[FromClause], tuple[FromClause, ColumnElement[bool]]]
@@ -25,11 +26,17 @@ class Side:
     amounts: tuple[str, ...]
     found: Mapping[str, catalog.Column]
     """What the catalog says of its columns; nothing where no database is asked."""
+    relations: Relations
+    """What names stand for that are not those of whole tables."""
 
     def rows(self, *more: str, name: str | None = None) -> FromClause:
         """The table's rows, with more columns, under a name of theirs."""
         names = (self.primary_key, *self.by, *self.amounts, *more)
-        return rows_of(self.table, names).alias(name or f"rows_{self.table}")
+        return self.read(names).alias(name or f"rows_{self.table}")
+
+    def read(self, names: Iterable[str]) -> FromClause:
+        """The table's rows with these columns."""
+        return rows_of(self.relations, self.table, names)
 
     def groups(self, rows: FromClause, *, narrow: bool) -> list[Built]:
         """What rows are grouped by; `narrow` puts a number in the place of a text.
@@ -45,7 +52,7 @@ class Side:
     def spellings(self, rows: FromClause) -> list[Built]:
         """What each group is called: of several spellings of a text the least."""
         return [
-            func.min(as_bytes(rows.c[name])) if self.found[name].is_text else rows.c[name]
+            one_of(rows.c[name], self.found[name]) if self.found[name].is_text else rows.c[name]
             for name in self.by
         ]
 
@@ -85,7 +92,7 @@ def codes_are_unique(connection: Connection, sides: Sequence[Side]) -> bool:
         if not all(has_codes(each) for each in found):
             return False  # UUID or ENUM beside CHAR, say: equal, but of another code
         texts = union(
-            *(select(rows_of(s.table, [s.by[number]]).c[0].label("text")).distinct() for s in sides)
+            *(select(s.read([s.by[number]]).c[0].label("text")).distinct() for s in sides)
         ).subquery("texts")
         numbers = select(func.count(), func.count(code(texts.c.text).distinct()))
         one, other = connection.execute(numbers.where(texts.c.text.is_not(None))).one()

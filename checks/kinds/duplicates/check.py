@@ -10,7 +10,6 @@ from sqlalchemy import (
     RowMapping,
     Select,
     Subquery,
-    TableClause,
     and_,
     case,
     false,
@@ -33,10 +32,9 @@ from checks.kinds.duplicates.prefilter import (
 from checks.ports import Sources
 from checks.snapshot import DatabaseCheck, Snapshot
 from checks.sql import catalog
-from checks.sql.functions import as_bytes, shown, without_index
+from checks.sql.functions import as_bytes, one_of, shown, without_index
 from checks.sql.inspection import MOST_ROWS, Keys, chosen, fitting, having
 from checks.sql.render import render
-from checks.sql.statements import row_estimate, rows_of
 from checks.sql.values import scalar
 from checks.types import Columns, Identifier, Severity
 
@@ -137,7 +135,7 @@ class Duplicates(DatabaseCheck):
         return [{self.primary_key: each} for each in evidence.get("row_ids", ())]
 
     def _look(self, keys: Keys) -> str:
-        rows = rows_of(self.table, self.needs[self.table])
+        rows = self.rows_of(self.table, self.needs[self.table])
         columns, own = {name: rows.c[name] for name in self.columns}, rows.c[self.primary_key]
         statement: Select[Any]
         if keys:
@@ -158,12 +156,12 @@ class Duplicates(DatabaseCheck):
 
         A unique index is no proof: with `unique_checks=0` InnoDB takes duplicates under one.
         """
-        rows = rows_of(self.table, self.needs[self.table])
+        rows = self.rows_of(self.table, self.needs[self.table])
         with self.snapshot(sources) as snapshot:
             grouping = self._grouping(rows, snapshot)
             worst = self._worst_groups(grouping, snapshot) if grouping else ()
             findings = self._findings(rows, snapshot, worst)
-            examined = row_estimate(snapshot.connection, self.table)
+            examined = snapshot.estimate(self.table)
         total = worst[0] if worst else {}
         measures = {
             "groups": int(total.get("all_groups", 0)),
@@ -172,7 +170,7 @@ class Duplicates(DatabaseCheck):
         }
         return Result(examined, measures["groups"], findings, measures)
 
-    def _grouping(self, rows: TableClause, snapshot: Snapshot) -> _Grouping | None:
+    def _grouping(self, rows: FromClause, snapshot: Snapshot) -> _Grouping | None:
         """How groups of several rows are found; None when there are none.
 
         Most runs end with this: to compute spellings takes eight times as long.
@@ -189,7 +187,7 @@ class Duplicates(DatabaseCheck):
         first = self._repeated(grouping.source, grouping.keys, literal(1)).limit(1)
         return None if connection.scalar(first) is None else grouping
 
-    def _shortened(self, rows: TableClause, snapshot: Snapshot) -> _Grouping:
+    def _shortened(self, rows: FromClause, snapshot: Snapshot) -> _Grouping:
         short = shortened(snapshot.connection, rows, self._texts(snapshot))
         codes = {f"code_{name}": name for name in self.columns}
         keys = [short.c[code if code in short.c else name] for code, name in codes.items()]
@@ -236,7 +234,7 @@ class Duplicates(DatabaseCheck):
         return [name for name in self.columns if snapshot.described(self.table, name).is_text]
 
     def _findings(
-        self, rows: TableClause, snapshot: Snapshot, worst: Sequence[RowMapping]
+        self, rows: FromClause, snapshot: Snapshot, worst: Sequence[RowMapping]
     ) -> tuple[Finding, ...]:
         if not worst:
             return ()
@@ -253,7 +251,7 @@ class Duplicates(DatabaseCheck):
         )
 
     def _first_rows(
-        self, rows: TableClause, snapshot: Snapshot, worst: Sequence[RowMapping]
+        self, rows: FromClause, snapshot: Snapshot, worst: Sequence[RowMapping]
     ) -> dict[Scalar, RowMapping]:
         """Each group's first row by its id; a group is called by the key as that row spells it.
 
@@ -267,7 +265,7 @@ class Duplicates(DatabaseCheck):
         return {row["first_id"]: row for row in snapshot.connection.execute(statement).mappings()}
 
     def _members(
-        self, rows: TableClause, snapshot: Snapshot, worst: Sequence[RowMapping]
+        self, rows: FromClause, snapshot: Snapshot, worst: Sequence[RowMapping]
     ) -> list[list[RowMapping]]:
         """Rows of each group, as the database sees them: keys are never compared in Python.
 
@@ -275,8 +273,7 @@ class Duplicates(DatabaseCheck):
         """
         texts = self._texts(snapshot)
         matches = [
-            and_(*(self._matches(rows, name, group, texts) for name in self.columns))
-            for group in worst
+            and_(*(self._matches(rows, name, group) for name in self.columns)) for group in worst
         ]
         number = case(*((match, n) for n, match in enumerate(matches))).label("number")
         own = [rows.c[name].label(f"row_{name}") for name in self.needs[self.table]]
@@ -298,14 +295,11 @@ class Duplicates(DatabaseCheck):
         )
         return select(turns, place.label("place")).subquery()
 
-    def _matches(
-        self, rows: TableClause, name: str, group: RowMapping, texts: list[str]
-    ) -> ColumnElement[bool]:
+    def _matches(self, rows: FromClause, name: str, group: RowMapping) -> ColumnElement[bool]:
         value = group[f"key_{name}"]
         if value is None:
             return rows.c[name].is_(None)
-        written = value.decode() if name in texts and isinstance(value, bytes) else value
-        return without_index(rows.c[name]).is_not_distinct_from(written)
+        return without_index(rows.c[name]).is_not_distinct_from(value)
 
     def _finding(
         self, group: RowMapping, first: RowMapping, members: Sequence[RowMapping]
@@ -328,6 +322,4 @@ class Duplicates(DatabaseCheck):
 
 def _one_of(value: Built, column: catalog.Column) -> Built:
     """A group's value of a column, the same at every run; cut on the server when it may be long."""
-    if not column.is_text:
-        return func.min(value)
-    return shown(func.min(as_bytes(value)), column)
+    return shown(one_of(value, column), column)

@@ -8,7 +8,6 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Subquery,
-    TableClause,
     and_,
     false,
     func,
@@ -44,7 +43,7 @@ def index_order(
     return next((each for each in leading if set(each) == set(columns)), None)
 
 
-def shortened(connection: Connection, rows: TableClause, texts: Collection[str]) -> Subquery:
+def shortened(connection: Connection, rows: FromClause, texts: Collection[str]) -> Subquery:
     """Rows of SQLite without long texts; a column `code_…` beside each is what tells them apart.
 
     Its sorter would hold whole keys, a dozen and more of them at once.
@@ -76,7 +75,7 @@ def goes_by_hash(
 
 def may_repeat(
     connection: Connection,
-    rows: TableClause,
+    rows: FromClause,
     columns: Sequence[str],
     primary_key: str,
     found: Mapping[str, catalog.Column],
@@ -109,7 +108,7 @@ def may_repeat(
 
 
 def _repeated_hashes(
-    rows: TableClause,
+    rows: FromClause,
     columns: Sequence[str],
     primary_key: str,
     found: Mapping[str, catalog.Column],
@@ -137,7 +136,7 @@ def _repeated_hashes(
 
 
 def candidates(
-    rows: TableClause, columns: Sequence[str], found: Mapping[str, catalog.Column]
+    rows: FromClause, columns: Sequence[str], found: Mapping[str, catalog.Column]
 ) -> FromClause:
     """The rows whose hash of the key repeats: duplicates, and a few by chance."""
     code = _code(rows, columns, found)
@@ -152,7 +151,7 @@ def candidates(
 
 
 def _code(
-    rows: TableClause, columns: Sequence[str], found: Mapping[str, catalog.Column]
+    rows: FromClause, columns: Sequence[str], found: Mapping[str, catalog.Column]
 ) -> ColumnElement[int]:
     parts = (weights(rows.c[n]) if found[n].is_text else rows.c[n] for n in columns)
     return func.crc32(func.concat(*(func.coalesce(p, "") for p in parts)))

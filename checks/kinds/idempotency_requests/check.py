@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
-from sqlalchemy import ColumnElement, Connection, TableClause, and_, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, func, select
 
 from checks.card import Card, Family, Sample, Words
 from checks.contract import EVERYTHING, SAMPLE, Finding, Result, Window
@@ -16,9 +16,9 @@ from checks.kinds.idempotency_requests.inspection import NO_PATH, SHOWN_DIGEST, 
 from checks.ports import Sources
 from checks.snapshot import DatabaseCheck, Snapshot
 from checks.sql import catalog
-from checks.sql.functions import as_bytes, shown
+from checks.sql.functions import one_of, shown
 from checks.sql.inspection import Keys
-from checks.sql.statements import counted, rows_of
+from checks.sql.statements import counted
 from checks.sql.timestamps import TimeColumn
 from checks.sql.values import scalar
 from checks.types import Duration, Identifier, Ratio, Slug, duration_text
@@ -42,7 +42,7 @@ class _Seen:
     """What a run reads, and what it has seen so far."""
 
     snapshot: Snapshot
-    rows: TableClause
+    rows: FromClause
     findings: list[Finding] = field(default_factory=list)
     measures: dict[str, int] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
@@ -151,13 +151,14 @@ class IdempotencyRequests(DatabaseCheck):
             written_at=self.written_at,
             failed=self.failed,
             processing=self.processing,
+            relations=self.relations,
         )
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Look at the whole table: it holds some days' requests."""
         with self.snapshot(sources, window) as snapshot:
             _ = snapshot.now  # before the rows are read
-            seen = _Seen(snapshot, rows_of(self.table, self.needs[self.table]))
+            seen = _Seen(snapshot, self.rows_of(self.table, self.needs[self.table]))
             examined = self._count(seen)
             self._judge_processing(seen)
             self._judge_window(seen)
@@ -269,7 +270,8 @@ class IdempotencyRequests(DatabaseCheck):
         if not snapshot.connection.execute(repeated.limit(1)).first():
             return 0
         # Of the spellings that the database takes for one key, always the same.
-        named = shown(func.min(as_bytes(columns[0])), self._described(self.key, seen)).label("key")
+        described = self._described(self.key, seen)
+        named = shown(one_of(columns[0], described), described).label("key")
         scope = (shown(rows.c[name], self._described(name, seen)) for name in self.scope)
         reused = repeated.having(self._requests.differ(rows)).with_only_columns(
             named, *scope, func.count().label("rows")

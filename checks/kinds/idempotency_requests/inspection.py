@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    FromClause,
     Select,
     String,
-    TableClause,
     and_,
     cast,
     func,
@@ -22,11 +22,11 @@ from sqlalchemy import (
 
 from checks.http_log.counts import OTHER
 from checks.http_log.routes import ID
+from checks.relations import Relations, rows_of
 from checks.sql import inspection
 from checks.sql.functions import as_unicode, without_index
 from checks.sql.inspection import MOST_ROWS, Keys, chosen
 from checks.sql.render import render
-from checks.sql.statements import rows_of
 
 Row = ColumnElement[Any]
 
@@ -53,13 +53,14 @@ class RequestTable:
     written_at: str
     failed: str
     processing: str
+    relations: Relations
 
-    def rows(self) -> TableClause:
+    def rows(self) -> FromClause:
         """Its rows."""
         own = (self.primary_key, self.key, self.path, self.hash, self.status, self.written_at)
-        return rows_of(self.table, (*own, *self.scope))
+        return rows_of(self.relations, self.table, (*own, *self.scope))
 
-    def differ(self, rows: TableClause) -> ColumnElement[bool]:
+    def differ(self, rows: FromClause) -> ColumnElement[bool]:
         """Whether the requests of one key are more than one request."""
         path, request = rows.c[self.path], rows.c[self.hash]
         return or_(func.min(path) != func.max(path), func.min(request) != func.max(request))

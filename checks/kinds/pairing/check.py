@@ -22,7 +22,6 @@ from checks.sql import catalog, joins
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.inspection import Keys
 from checks.sql.joins import Through
-from checks.sql.statements import row_estimate
 from checks.sql.timestamps import Settle, Since, TimeColumn
 from checks.types import Identifier, Severity, duration_text
 from checks.watermark import Followed, Reading, cursor_complaints
@@ -215,6 +214,6 @@ def _readings(plan: Plan, snapshot: Snapshot) -> tuple[Reading, Reading]:
 def _examined(plan: Plan, snapshot: Snapshot, reading: Reading) -> int:
     near = plan.near
     if reading.begin is None or near.cursor is None:
-        return row_estimate(snapshot.connection, near.table)
+        return snapshot.estimate(near.table)
     covered = reading.covers(plan.rows(near).c[near.cursor])
     return snapshot.number(select(func.count()).where(covered))

@@ -25,7 +25,7 @@ class FarRows:
 def far_rows(plan: Plan, *, outer: bool) -> FarRows:
     """The far side, with all that is joined to it."""
     rows = plan.rows(plan.far).alias("far")
-    source, column = join(rows, plan.joins, plan.needs, outer=outer)
+    source, column = join(rows, plan.joins, plan.read, outer=outer)
     return FarRows(rows, source, column, rows.c[plan.far.primary_key])
 
 

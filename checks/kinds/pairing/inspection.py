@@ -116,7 +116,7 @@ def _with_joins(
     plan: Plan, far: FromClause, source: FromClause
 ) -> tuple[FromClause, Sequence[Built]]:
     """Rows with the tables joined to the far ones, and the columns of these that are compared."""
-    source, column = join(far, plan.joins, plan.needs, outer=True, source=source)
+    source, column = join(far, plan.joins, plan.read, outer=True, source=source)
     named = (name for pair in plan.pairs for name in pair.far.columns if "." in name)
     return source, [column(name).label(name) for name in dict.fromkeys(named)]
 
@@ -146,7 +146,7 @@ def _by_id(problem: str, *columns: Built) -> tuple[Built, Built]:
 def _without_far(plan: Plan, *, by_id: bool = False) -> Select[Any]:
     """Near rows, or groups of them, without a far row that is right in everything."""
     near, far = near_side(plan).listed(), _far(plan)
-    source, column = join(far, plan.joins, plan.needs, outer=False)
+    source, column = join(far, plan.joins, plan.read, outer=False)
     same = (
         value.is_not_distinct_from(pair.far.over(column))
         for pair, values in zip(plan.pairs, near.values, strict=True)
@@ -163,7 +163,7 @@ def _without_far(plan: Plan, *, by_id: bool = False) -> Select[Any]:
 def _without_near(plan: Plan) -> Select[Any]:
     """Far rows to which no near row refers that may."""
     near, far = _near(plan), _far(plan)
-    source, column = join(far, plan.joins, plan.needs, outer=True)
+    source, column = join(far, plan.joins, plan.read, outer=True)
     referring = select(_ONE).select_from(near)
     referring = referring.where(plan.refers(near, far), plan.near.allowed(near))
     begun = plan.scope.judged(Context(), plan.far, far)

@@ -31,17 +31,17 @@ the check that it was made from.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, FromClause, TableClause, and_, or_, true
+from sqlalchemy import ColumnElement, FromClause, and_, or_, true
 
 from checks.contract import Scalar
 from checks.kinds.pairing.near_key import Built, NearKey
+from checks.relations import Relations, rows_of
 from checks.snapshot import Context
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.joins import Lookup, Through, needed
-from checks.sql.statements import rows_of
 from checks.sql.timestamps import TimeColumn
 
 Predicate = ColumnElement[bool]
@@ -186,6 +186,8 @@ class Plan:
     """Whether every far row that may be referred to must be."""
     one_to_one: bool = False
     """Whether no two near rows may refer to the same far row."""
+    relations: Relations = field(default_factory=dict)
+    """What names stand for that are not those of whole tables."""
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -226,9 +228,13 @@ class Plan:
         for each in (near.required_when, near.allowed_when, *compared, near.pending):
             yield from each.columns if each else ()
 
-    def rows(self, side: Side) -> TableClause:
-        """The table of a side, with the columns that statements need."""
-        return rows_of(side.table, self.needs[side.table])
+    def rows(self, side: Side) -> FromClause:
+        """The rows of a side, with the columns that statements need."""
+        return self.read(side.table)
+
+    def read(self, table: str) -> FromClause:
+        """The rows under a name, with the columns that statements need."""
+        return rows_of(self.relations, table, self.needs[table])
 
     def refers(self, near: FromClause, far: FromClause) -> Predicate:
         """Whether a near row refers to a far row."""

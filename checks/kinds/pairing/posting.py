@@ -99,6 +99,7 @@ class Posting(Pairing):
             joins=self.through,
             scope=Scope(self.settle, self.since),
             reverse=self.reverse,
+            relations=self.relations,
         )
 
     @property

@@ -96,6 +96,7 @@ class Reference(Pairing):
             joins=self.through,
             scope=Scope(self.settle, self.since),
             reverse=self.reverse,
+            relations=self.relations,
             one_to_one=self.one_to_one,
         )
 

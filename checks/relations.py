@@ -1,0 +1,246 @@
+"""What rows a table's name stands for: those of the table, those that count, or a named SELECT.
+
+Every kind reads rows through here, so that what the configuration says of a name holds for each of
+them and on either side of a comparison. A relation is read as a derived table: nothing is created
+on the audited server. A server merges it into the statement around it where it can.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pymysql.constants import ER
+from sqlalchemy import Connection, FromClause, TextClause, column, literal_column, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from checks.contract import CheckError
+from checks.sql import catalog, statements
+from checks.sql.catalog import Column, Index
+from checks.sql.expression import Expression
+from checks.sql.named_select import NamedSelect, Source
+from checks.sql.render import render
+from checks.sql.result_columns import result_columns
+
+_MEANINGLESS = frozenset(
+    {
+        *(ER.BAD_FIELD_ERROR, ER.PARSE_ERROR, ER.NON_UNIQ_ERROR, ER.SP_DOES_NOT_EXIST),
+        *(ER.WRONG_PARAMCOUNT_TO_PROCEDURE, ER.UNKNOWN_TABLE, ER.NONUNIQ_TABLE),
+        *(ER.CANT_AGGREGATE_2COLLATIONS, ER.CANT_AGGREGATE_3COLLATIONS, ER.DUP_FIELDNAME),
+        *(ER.INVALID_GROUP_FUNC_USE, ER.WRONG_FIELD_WITH_GROUP, ER.OPERAND_COLUMNS),
+        *(ER.WRONG_NUMBER_OF_COLUMNS_IN_SELECT, ER.CANT_AGGREGATE_NCOLLATIONS, 1582),
+    }
+)
+"""Numbers of errors that say that a SELECT has no meaning to the server; 1582 is that of a wrong
+number of arguments."""
+
+
+class Relation(ABC):
+    """Rows under a name, in place of a table's."""
+
+    @abstractmethod
+    def rows(self, columns: Iterable[str]) -> FromClause:
+        """The rows, with the columns that a statement needs; called by the relation's name."""
+
+    @property
+    @abstractmethod
+    def text(self) -> str:
+        """The rows as a SELECT for MySQL and MariaDB that stands in another statement."""
+
+    @property
+    @abstractmethod
+    def tables(self) -> tuple[str, ...]:
+        """The tables that are read."""
+
+    @property
+    def leaves_out(self) -> str | None:
+        """Which rows of the table no verdict covers."""
+        return None
+
+    @abstractmethod
+    def describe(self, connection: Connection) -> None:
+        """Note in the catalog of this snapshot what the columns and indexes of the rows are.
+
+        Raises a permanent CheckError where a table or a column is missing.
+        """
+
+
+Relations = Mapping[str, Relation]
+"""By name. A name that is not among them is that of a table, all of whose rows count."""
+
+
+def rows_of(relations: Relations, name: str, columns: Iterable[str]) -> FromClause:
+    """The rows that a name stands for, with the columns that a statement needs."""
+    relation = relations.get(name)
+    return relation.rows(columns) if relation else statements.rows_of(name, columns)
+
+
+@dataclass(frozen=True)
+class Counted(Relation):
+    """The rows of a table that count: `[tables.X] when`."""
+
+    table: str
+    when: Expression
+
+    def rows(self, columns: Iterable[str]) -> FromClause:
+        """Those for which the condition is true."""
+        names = tuple(dict.fromkeys(columns))
+        table = statements.rows_of(self.table, (*names, *self.when.columns))
+        shown: list[Any] = [table.c[name] for name in names]
+        shown = shown or [literal_column("1").label("counted")]
+        return select(*shown).where(self.when.on(table)).subquery(self.table)
+
+    @property
+    def text(self) -> str:
+        """The rows with all columns of the table."""
+        table = statements.rows_of(self.table, self.when.columns)
+        return render(select(literal_column("*")).select_from(table).where(self.when.on(table)))
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The table."""
+        return (self.table,)
+
+    @property
+    def leaves_out(self) -> str | None:
+        """Those for which it is not."""
+        return f"rows of {self.table} for which this is not true: {self.when.source}"
+
+    def describe(self, connection: Connection) -> None:
+        """Columns and indexes are those of the table; so are the columns of the condition."""
+        catalog.require(connection, self.table, self.when.columns)
+
+
+@dataclass(frozen=True)
+class Selected(Relation):
+    """The result of a SELECT: `[relations.NAME]`."""
+
+    name: str
+    select: NamedSelect
+    within: Mapping[str, Relation] = field(default_factory=dict)
+    """The relations that it reads in place of tables."""
+
+    def rows(self, columns: Iterable[str]) -> FromClause:
+        """The result."""
+        names = dict.fromkeys(columns) or self.select.columns[:1]
+        return _Text(self.text, self._sqlite).columns(*map(column, names)).subquery(self.name)
+
+    @property
+    def text(self) -> str:
+        """The SELECT, with what the names in it stand for."""
+        return self.select.reading(self._within)
+
+    def _within(self, name: str) -> str | None:
+        return self.within[name].text if name in self.within else None
+
+    def _sqlite(self) -> str:
+        return self.select.for_sqlite(self.text)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Those that it names, and those that the relations among them read."""
+        found: list[str] = []
+        for name in self.select.tables:
+            found += self.within[name].tables if name in self.within else (name,)
+        return tuple(dict.fromkeys(found))
+
+    def describe(self, connection: Connection) -> None:
+        """Columns as the tables have them, or as the server says of what is worked out."""
+        for name in self.select.tables:
+            if name in self.within:
+                self.within[name].describe(connection)
+            else:
+                catalog.require(connection, name, ())
+        self._require_columns(connection)
+        columns = catalog.once(connection, "relation", self.name, lambda: self._columns(connection))
+        estimates = [catalog.estimated_rows(connection, each) or 0 for each in self.tables]
+        catalog.note(
+            connection, self.name, columns, self._indexes(connection), max(estimates, default=0)
+        )
+
+    def _columns(self, connection: Connection) -> dict[str, Column]:
+        said = self._said(connection)
+        return {name: self._described(connection, name, said[name]) for name in said}
+
+    def _require_columns(self, connection: Connection) -> None:
+        """Raise CheckError, with the nearest name, for a column that no table of it has."""
+        for table, names in self.select.named_columns.items():
+            if table:
+                catalog.require(connection, table, names)
+                continue
+            known = [n for each in self.select.tables for n in catalog.columns(connection, each)]
+            known += self.select.own_names
+            folded = {each.casefold() for each in known}
+            for name in (each for each in names if each.casefold() not in folded):
+                near = catalog.nearest(name, known)
+                raise CheckError(f"no table of it has a column {name}{near}", permanent=True)
+
+    def _said(self, connection: Connection) -> dict[str, Column]:
+        try:
+            return result_columns(connection, self.rows(self.select.columns), self.select.columns)
+        except DBAPIError as error:
+            number, *words = getattr(error.orig, "args", (None,))
+            if number not in _MEANINGLESS:
+                raise
+            message = f"the server refuses it: {' '.join(map(str, words))}"
+            raise CheckError(message, permanent=True) from None
+
+    def _described(self, connection: Connection, name: str, said: Column) -> Column:
+        """A column of a table as the catalog has it; NULL where a join or a UNION may add it."""
+        sources = self.select.sources(name)
+        found = [catalog.columns(connection, each.table)[each.column] for each in sources]
+        absent = any(each.may_be_absent for each in sources)
+        nullable = not found or absent or any(each.nullable for each in found)
+        return replace(found[0] if len(found) == 1 else said, nullable=nullable)
+
+    def _indexes(self, connection: Connection) -> list[Index]:
+        """What serves a search by a column, and what proves that columns name one row."""
+        found = [
+            Index(f"{name}: of its table", (name,), unique=False, partial=False)
+            for name in self.select.columns
+            if self._is_led(connection, self.select.sources(name))
+        ]
+        if self.select.groups:
+            found.append(Index("GROUP BY", self.select.groups, unique=True, partial=False))
+        elif not self.select.is_joined:
+            found += self._of_the_table(connection)
+        return found
+
+    def _is_led(self, connection: Connection, sources: Sequence[Source]) -> bool:
+        return bool(sources) and all(
+            any(
+                index.columns[0] == each.column and not index.partial
+                for index in catalog.indexes(connection, each.table)
+            )
+            for each in sources
+        )
+
+    def _of_the_table(self, connection: Connection) -> Iterator[Index]:
+        """The indexes of the one table that is read, where the result has all of their columns."""
+        traced = {name: self.select.sources(name) for name in self.select.columns}
+        called = {found[0].column: name for name, found in traced.items() if found}
+        for index in catalog.indexes(connection, self.select.tables[0]):
+            if all(name in called for name in index.columns):
+                names = tuple(called[name] for name in index.columns)
+                yield Index(index.name, names, unique=index.unique, partial=index.partial)
+
+
+class _Text(TextClause):
+    """A SELECT as it is written, for MySQL and MariaDB; SQLite gets its own."""
+
+    inherit_cache = True
+
+    def __init__(self, source: str, sqlite: Callable[[], str]) -> None:
+        super().__init__(source.replace(":", r"\:"))
+        self.sqlite = sqlite
+
+
+@compiles(_Text, "sqlite")
+def _text_for_sqlite(element: _Text, compiler: SQLCompiler, **kw: Any) -> str:
+    try:
+        written = element.sqlite()
+    except Exception as error:  # noqa: BLE001 - whatever the translator stumbles over
+        raise CheckError(f"SQLite cannot say this SELECT: {error}", permanent=True) from None
+    return str(compiler.process(text(written.replace(":", r"\:")), **kw))

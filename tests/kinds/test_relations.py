@@ -1,0 +1,293 @@
+"""Relations: what a name stands for, for every kind and on either side of a comparison."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from checks.contract import Check, CheckError
+from checks.snapshot import Snapshot
+from checks.sql import catalog
+from tests.support.ledgers import Ledger, configured, keys, on_servers
+from tests.support.runs import window_after
+from worker.config import ConfigError
+
+FACTS = """
+[tables.moves]
+primary_key = "id"
+cursor = "id"
+when = "is_test = 0"
+keys = [{ columns = ["code"] }]
+non_negative = ["amount"]
+[tables.people]
+primary_key = "id"
+when = "is_test = 0"
+"""
+"""What is stated of two tables, in each of which some rows do not count."""
+
+OF_USERS = """
+[relations.user_moves]
+select = '''SELECT m.id, m.person, m.code, m.amount, p.kind
+            FROM moves m JOIN people p ON p.id = m.person WHERE p.kind = 'user' '''
+primary_key = "id"
+cursor = "id"
+keys = [{ columns = ["code"] }]
+non_negative = ["amount"]
+"""
+
+
+REFERENCE = """
+[[checks]]
+name = "who"
+kind = "reference"
+table = "moves"
+columns = ["person"]
+parent = "people"
+settle = "0s"
+"""
+
+
+@pytest.fixture
+def books(ledger: Ledger) -> Ledger:
+    """Moves of people; half of both are there for tests."""
+    ledger.sql(
+        "CREATE TABLE people (id bigint PRIMARY KEY, kind varchar(10), total bigint NOT NULL,"
+        " is_test int NOT NULL)",
+        "CREATE TABLE moves (id bigint PRIMARY KEY, person bigint, code varchar(20),"
+        " amount bigint NOT NULL, is_test int NOT NULL)",
+    )
+    people = [(1, "user", 7, 0), (2, "user", 5, 0), (3, "system", 0, 0), (4, "user", 9, 1)]
+    ledger.insert("people", "id, kind, total, is_test", people)
+    moves = [
+        *((1, 1, "a", 7, 0), (2, 2, "b", 5, 0), (3, 3, "c", -12, 0), (4, 4, "d", 1, 1)),
+        *((5, 1, "a", -1, 1), (6, 9, "f", 2, 1)),
+    ]
+    ledger.insert("moves", "id, person, code, amount, is_test", moves)
+    return ledger
+
+
+def found(check: Check, ledger: Ledger) -> list[dict[str, object]]:
+    """The keys of what a complete run finds."""
+    return [dict(key) for key in keys(check.run(ledger.sources))]
+
+
+def test_rows_that_do_not_count_are_not_there_for_any_kind(books: Ledger, tmp_path: Path) -> None:
+    """On either side: a duplicate, a negative amount, a dangling and an orphaned row."""
+    checks = configured(
+        f"""{FACTS}
+        {REFERENCE}
+        reverse = true
+        [[checks]]
+        name = "sums"
+        kind = "balance"
+        table = "people"
+        by = ["id"]
+        sums = {{ total = "amount" }}
+        ledger = "moves"
+        ledger_by = ["person"]
+        """,
+        tmp_path,
+    )
+    assert found(checks["moves.duplicates.code"], books) == []
+    assert found(checks["moves.non_negative"], books) == [{"id": 3}]
+    assert found(checks["who"], books) == []
+    assert found(checks["sums"], books) == [{"id": 3}]  # -12 in the ledger, 0 kept
+    assert checks["moves.row_count"].run(books.sources).measures == {"rows": 3}
+    assert "is_test = 0" in " ".join(checks["who"].excluded)
+
+
+def test_a_filter_is_honoured_along_the_cursor(books: Ledger, tmp_path: Path) -> None:
+    """A new row that does not count is not judged, and one that does is."""
+    check = configured(FACTS + REFERENCE, tmp_path)["who"]
+    first = check.run(books.sources)
+    books.insert("moves", "id, person, code, amount, is_test", [(7, 8, "g", 1, 1)])
+    second = check.run(books.sources, window_after(first))
+    assert (second.violations, second.complete) == (0, False)
+    books.insert("moves", "id, person, code, amount, is_test", [(8, 4, "h", 1, 0)])
+    third = check.run(books.sources, window_after(second))
+    assert keys(third) == [{"id": 8}]  # there is a person 4, who does not count
+
+
+def test_a_named_select_is_read_like_a_table(books: Ledger, tmp_path: Path) -> None:
+    """With its facts; it reads the rows that count of the tables that it names."""
+    checks = configured(FACTS + OF_USERS, tmp_path)
+    assert checks["user_moves.row_count"].run(books.sources).measures == {"rows": 2}
+    assert found(checks["user_moves.non_negative"], books) == []
+    books.sql("UPDATE moves SET amount = -7, code = 'b' WHERE id = 1")
+    assert found(checks["user_moves.non_negative"], books) == [{"id": 1}]
+    assert found(checks["user_moves.duplicates.code"], books) == [{"code": "b"}]
+
+
+def test_what_people_get_shows_the_rows_that_count(books: Ledger, tmp_path: Path) -> None:
+    """The inspection query reads the relation, too."""
+    if books.backend == "sqlite":
+        pytest.skip("inspection queries are for servers")
+    check = configured(FACTS + OF_USERS, tmp_path)["user_moves.non_negative"]
+    books.sql("UPDATE moves SET amount = -1")
+    query = check.look()
+    assert query
+    assert sorted(row[0] for row in books.sql(query)) == [1, 2]
+
+
+@on_servers
+def test_columns_of_a_select_are_what_the_server_says(ledger: Ledger, tmp_path: Path) -> None:
+    """Those of tables as the catalog has them, those worked out with type and collation."""
+    ledger.sql(
+        "CREATE TABLE t (id bigint unsigned PRIMARY KEY, code varchar(20) CHARACTER SET ascii"
+        " COLLATE ascii_bin NOT NULL, amount decimal(30,7) NOT NULL, at datetime(3) NOT NULL,"
+        " raw varbinary(9) NOT NULL, note text COLLATE utf8mb4_bin, kind enum('a','b'))"
+    )
+    (check,) = configured(
+        """
+        [relations.r]
+        select = '''SELECT id, code, amount, kind, SUM(amount) total, COUNT(*) number,
+            MAX(at) latest, CONCAT(MAX(code), 'x') built, MAX(raw) bytes, MAX(note) longest
+            FROM t GROUP BY id, code, amount, kind'''
+        primary_key = "id"
+        """,
+        tmp_path,
+    ).values()
+    with ledger.sources.snapshot("ledger") as connection:
+        columns = Snapshot.of(connection, check.needs, relations=check.relations).columns["r"]  # type: ignore[attr-defined]
+        indexes = catalog.indexes(connection, "r")
+    types = {name: re.sub(r"\(20\)|,\d+\)", ")", each.type) for name, each in columns.items()}
+    assert types["id"] == "bigint) unsigned" or types["id"] == "bigint unsigned"
+    assert columns["code"].collation == "ascii_bin"
+    assert columns["kind"].members == ("a", "b")
+    assert columns["total"].is_number
+    assert not columns["total"].is_integer
+    assert columns["number"].is_integer
+    assert columns["latest"].is_moment
+    assert columns["built"].is_text
+    assert columns["bytes"].is_binary
+    assert columns["longest"].collation == "utf8mb4_bin"
+    assert columns["longest"].is_long
+    assert any(each.proves_unique(["id", "code", "amount", "kind"]) for each in indexes)
+
+
+@on_servers
+@pytest.mark.parametrize(
+    ("select", "says"),
+    [
+        ("SELECT id, amoun FROM moves", "a column amoun; the nearest existing name is amount"),
+        (
+            "SELECT m.id, m.cod AS x FROM moves m",
+            "no column cod; the nearest existing name is code",
+        ),
+        ("SELECT id FROM mooves", "table mooves does not exist"),
+        ("SELECT id, SUM(MAX(amount)) AS x FROM moves GROUP BY id", "refuses it"),
+        ("SELECT m.id, kind FROM moves m, people p WHERE is_test = 0", "refuses it"),
+    ],
+)
+def test_what_a_select_names_and_the_database_lacks_is_told(
+    books: Ledger, tmp_path: Path, select: str, says: str
+) -> None:
+    """As an error of the run that says what is missing, and never as an answer."""
+    (check,) = configured(
+        f'[relations.r]\nselect = "{select}"\nprimary_key = "id"', tmp_path
+    ).values()
+    with pytest.raises(CheckError, match=re.escape(says)) as caught:
+        check.run(books.sources)
+    assert caught.value.permanent
+
+
+@pytest.mark.parametrize(
+    ("select", "says"),
+    [
+        ("SELECT * FROM t", "relations.r.select: name the columns"),
+        (
+            "SELECT id, a + 1 FROM t",
+            "relations.r.select: a column of the result has no name: a + 1",
+        ),
+        ("SELECT id, ID FROM t", "two columns of the result are named ID"),
+        ("DELETE FROM t", "only a SELECT is read, and this begins with DELETE"),
+        ("SELECT id FROM t; DROP TABLE t", "one SELECT is read, not 2 statements"),
+        ("SELECT id FROM t FOR UPDATE", "would lock rows"),
+        ("SELECT id INTO OUTFILE '/x' FROM t", "not a SELECT"),
+        ("SELECT SLEEP(9) id FROM t", "the function SLEEP is not known here (line 1)"),
+        ("SELECT `sleep`(9) id FROM t", "the function sleep is not known here"),
+        ("SELECT LOAD_FILE('/etc/passwd') id", "the function LOAD_FILE is not known"),
+        ("SELECT @a := 1 id", "variables are not"),
+        ("SELECT @@version id", "variables are not read"),
+        ("SELECT /*! SLEEP(9), */ id FROM t", "comments are not read"),
+        ("SELECT id FROM t -- x", "comments are not read"),
+        ("SELECT id FROM mysql.user", "no table of an application"),
+        ("SELECT id FROM t LIMIT 9", "LIMIT at the end"),
+        ("SELECT NOW() id", "UTC_TIMESTAMP()"),
+        ("WITH w AS (SELECT 1 id) SELECT id FROM w", "WITH is not read"),
+        ("SELECT id FROM t WHERE " + "(" * 900 + "a" + ")" * 900, "nested too deeply"),
+        ("SELECT id FROM t WHERE " + "NOT " * 400 + "a", "nested too deeply"),
+        ("SELECT x FROM t", "the SELECT gives no column id"),
+        ("SELECT id FROM r", "reads itself: r → r"),
+        ("SELECT id, 'it\\'s' x FROM t", "a quote in a text is written as two"),
+        ("SELECT 1 " + "+ 1 " * 9000 + "id", "characters, at most"),
+        ("", "only a SELECT is read"),
+        ("SELECT id FROM t WHERE", "not a SELECT"),
+        ("SELECT \u0000 id", "control character"),
+    ],
+)
+def test_a_select_that_is_not_allowed_is_one_located_mistake(
+    tmp_path: Path, select: str, says: str
+) -> None:
+    """Whatever the text is."""
+    text = select.replace("\\", "\\\\").replace('"', '\\"').replace("\u0000", "\\u0000")
+    with pytest.raises(ConfigError) as caught:
+        configured(f'[relations.r]\nselect = "{text}"\nprimary_key = "id"', tmp_path)
+    (problem,) = caught.value.problems
+    assert problem.place.startswith("relations.r")
+    assert says in str(problem)
+
+
+def test_relations_read_one_another(books: Ledger, tmp_path: Path) -> None:
+    """One in the place of a table of another, in any order; a circle is a mistake."""
+    checks = configured(
+        f"""{FACTS}
+        [relations.above]
+        select = "SELECT id, amount FROM below WHERE amount > 5"
+        primary_key = "id"
+        [relations.below]
+        select = "SELECT b.id, b.amount FROM moves b"
+        primary_key = "id"
+        """,
+        tmp_path,
+    )
+    assert checks["above.row_count"].run(books.sources).measures == {"rows": 1}
+    with pytest.raises(ConfigError, match="reads itself: a → b → a"):
+        configured(
+            '[relations.a]\nselect = "SELECT id FROM b"\nprimary_key = "id"\n'
+            '[relations.b]\nselect = "SELECT id FROM a"\nprimary_key = "id"',
+            tmp_path,
+        )
+
+
+@on_servers
+def test_a_relation_is_read_along_an_index_of_its_table(books: Ledger, tmp_path: Path) -> None:
+    """A cursor that is a column of a table is found by its index; one worked out is not."""
+    checks = configured(
+        FACTS
+        + OF_USERS
+        + """
+        [relations.worked_out]
+        select = "SELECT id + 0 AS id, code FROM moves"
+        primary_key = "id"
+        cursor = "id"
+        keys = [{ columns = ["code"] }]
+        [[checks]]
+        name = "along"
+        kind = "reference"
+        table = "user_moves"
+        columns = ["person"]
+        parent = "people"
+        settle = "0s"
+        [[checks]]
+        name = "whole"
+        kind = "reference"
+        table = "worked_out"
+        columns = ["id"]
+        parent = "people"
+        settle = "0s"
+        """,
+        tmp_path,
+    )
+    assert checks["along"].run(books.sources).notes == ()
+    assert "read as a whole" in checks["whole"].run(books.sources).notes[0]
