@@ -1,7 +1,7 @@
 """What a run knows of the database that it reads, and what is assumed where none is read."""
 
 from abc import ABC
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Scalar, Window
 from checks.ports import Sources
-from checks.relations import Relations, rows_of
+from checks.relations import Relations, followed, rows_of
 from checks.sql import catalog, statements, timestamps
 from checks.sql.timestamps import TimeColumn
 from checks.sql.values import Hexadecimal, is_abridged
@@ -76,6 +76,11 @@ class Context:
         described = self.described(table, time)
         zero_dates = not self.is_sqlite
         return timestamps.Notation(described, time.unit, self.zone or UTC, zero_dates)
+
+    def types(self, table: str) -> Callable[[str], catalog.Column] | None:
+        """The columns of a table by name; None where no database is asked that has types."""
+        _ = table
+        return None
 
     def time_complaint(self, table: str, time: TimeColumn) -> str | None:
         """Why a column tells no time, with its name; None where it does."""
@@ -179,6 +184,10 @@ class Snapshot(Context):
         """The rows that a name stands for, with the columns that a statement needs."""
         return rows_of(self.relations, name, columns)
 
+    def followed(self, name: str, *columns: str) -> list[FromClause]:
+        """The rows under a name among which new ones are looked for; see `Relation.followed`."""
+        return followed(self.relations, name, columns)
+
     def total(self, name: str) -> int:
         """Exact rows under a name."""
         return self.number(statements.number_of(self.rows_of(name, ())))
@@ -196,6 +205,10 @@ class Snapshot(Context):
     def is_sqlite(self) -> bool:
         """Whether the database is one of SQLite."""
         return self.connection.dialect.name == "sqlite"
+
+    def types(self, table: str) -> Callable[[str], catalog.Column] | None:
+        """See `Context.types`; None for SQLite, where a value has a type, and no column."""
+        return None if self.is_sqlite else self.columns[table].__getitem__
 
     @property
     def now(self) -> datetime:

@@ -9,7 +9,7 @@ from checks.contract import Check, CheckError
 from checks.snapshot import Snapshot
 from checks.sql import catalog
 from tests.support.ledgers import Ledger, configured, keys, on_servers
-from tests.support.runs import window_after
+from tests.support.runs import Counting, window_after
 from worker.config import ConfigError
 
 FACTS = """
@@ -291,3 +291,78 @@ def test_a_relation_is_read_along_an_index_of_its_table(books: Ledger, tmp_path:
     )
     assert checks["along"].run(books.sources).notes == ()
     assert "read as a whole" in checks["whole"].run(books.sources).notes[0]
+
+
+FOLLOWED = """
+[tables.moves]
+primary_key = "id"
+cursor = "id"
+when = "is_test = 0"
+[tables.people]
+primary_key = "id"
+when = "is_test = 0"
+[relations.joined]
+select = '''SELECT m.id AS number, m.person, m.code
+            FROM moves m JOIN people p ON p.id = m.person WHERE p.kind = 'user' '''
+primary_key = "number"
+cursor = "number"
+[relations.united]
+select = '''SELECT id, person, made_at FROM moves
+            UNION ALL SELECT id, person, made_at FROM others'''
+primary_key = "id"
+cursor = "made_at"
+written_at = "made_at"
+"""
+
+
+@on_servers
+@pytest.mark.parametrize("table", ["moves", "joined", "united"])
+def test_an_incremental_run_reads_what_is_new(books: Ledger, tmp_path: Path, table: str) -> None:
+    """Of a filtered table, a join and a UNION by a time: by the index, however large they are."""
+    number = 3000
+    books.sql("DELETE FROM moves", "DELETE FROM people")
+    for name in ("moves", "others"):
+        if name == "others":
+            books.sql("CREATE TABLE others LIKE moves")
+        else:
+            books.sql("ALTER TABLE moves ADD COLUMN made_at datetime NOT NULL, ADD KEY (made_at)")
+        books.insert(
+            name,
+            "id, person, code, amount, is_test, made_at",
+            [
+                (n, n, f"c{n}", 1, 0, f"2025-01-01 {n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}")
+                for n in range(number)
+            ],
+        )
+    books.insert("people", "id, kind, total, is_test", [(n, "user", 1, 0) for n in range(number)])
+    books.sql("ANALYZE TABLE moves, others, people")
+    reference = REFERENCE.replace('"moves"', f'"{table}"')
+    check = configured(FOLLOWED + reference, tmp_path)["who"]
+    counting = Counting(books.sources)
+    first = check.run(counting)
+    second = check.run(counting, window_after(first, overlap_rows=10))
+    assert not second.complete
+    books.sql("INSERT INTO moves VALUES (9000, 9000, 'new', 1, 0, '2025-01-02')")
+    if table != "joined":
+        third = check.run(counting, window_after(second, overlap_rows=10))
+        assert third.violations == 1
+    assert counting.reads[0] >= number
+    assert counting.reads[-1] < number / 4
+
+
+@on_servers
+def test_numbers_of_several_tables_do_not_grow_together(books: Ledger, tmp_path: Path) -> None:
+    """A UNION by whole numbers is read as a whole: a row of either table may be the next."""
+    books.sql("CREATE TABLE others LIKE moves")
+    united = """
+        [tables.people]
+        primary_key = "id"
+        [relations.united]
+        select = "SELECT id, person FROM moves UNION ALL SELECT id, person FROM others"
+        primary_key = "id"
+        cursor = "id"
+        """
+    check = configured(united + REFERENCE.replace('"moves"', '"united"'), tmp_path)["who"]
+    first = check.run(books.sources)
+    assert first.cursor is None
+    assert "read as a whole" in first.notes[0]
