@@ -33,6 +33,7 @@ primary_key = "id"
 cursor = "id"
 keys = [{ columns = ["code"] }]
 non_negative = ["amount"]
+rows = { at_least = 1 }
 """
 
 
@@ -245,6 +246,7 @@ def test_relations_read_one_another(books: Ledger, tmp_path: Path) -> None:
         [relations.above]
         select = "SELECT id, amount FROM below WHERE amount > 5"
         primary_key = "id"
+        rows = {{ at_least = 1 }}
         [relations.below]
         select = "SELECT b.id, b.amount FROM moves b"
         primary_key = "id"
@@ -252,6 +254,7 @@ def test_relations_read_one_another(books: Ledger, tmp_path: Path) -> None:
         tmp_path,
     )
     assert checks["above.row_count"].run(books.sources).measures == {"rows": 1}
+    assert "below.row_count" not in checks  # nobody asked for it, and it costs what the SELECT does
     with pytest.raises(ConfigError, match="reads itself: a → b → a"):
         configured(
             '[relations.a]\nselect = "SELECT id FROM b"\nprimary_key = "id"\n'

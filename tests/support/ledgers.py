@@ -75,7 +75,8 @@ class Ledger:
                 " FROM information_schema.tables WHERE table_schema = DATABASE()"
             )
         for name, kind in self.sql(existing):
-            self.sql(f"DROP {kind} {name}")
+            mark = '"' if self.backend == "sqlite" else "`"
+            self.sql(f"DROP {kind} {mark}{name.replace(mark, mark * 2)}{mark}")
 
     def run(self, kind: str, table: str, **fields: object) -> Result:
         """Run a check as the configuration would declare it."""
