@@ -234,8 +234,9 @@ def test_unwarranted(ledger: Ledger) -> None:
     record(ledger, 4, status=None)
     post(ledger, 4, "exchange_debit_k4", -100)
     record(ledger, 5, status="shipped")  # need not have any
-    fields: dict[str, Any] = {"required_when": "status = 'done'"}
+    fields: dict[str, Any] = {"when": "status = 'done'"}
     assert keys(run(ledger, **fields)) == [{FAR: 2}, {FAR: 3}, {FAR: 4}]
+    assert run(ledger, required_when="status = 'done'").findings == run(ledger, **fields).findings
     result = run(ledger, **fields, allowed_when="status = 'shipped'")
     assert seen(result) == [({FAR: 2}, "unwarranted"), ({FAR: 4}, "unwarranted")]
     finding = result.findings[0]
@@ -847,6 +848,10 @@ UNDATED = (
         ),
         ({"through": {}}, "accounts.user_id: accounts is not joined; `through` says how"),
         ({"sum": {"pay_amount": "users.x"}}, "users.x: users is not joined; `through` says how"),
+        (
+            {"required_when": "a = 1", "when": "a = 1"},
+            "required_when is the former name of when: state one of them",
+        ),
         ({"ledger_when": "users.x = 1"}, "users.x: users is not joined; `through` says how"),
         ({"settle": "10s"}, "written_at" + UNDATED.format("exchange_records")),
         (

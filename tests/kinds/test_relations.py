@@ -145,6 +145,7 @@ def test_columns_of_a_select_are_what_the_server_says(ledger: Ledger, tmp_path: 
             MAX(at) latest, CONCAT(MAX(code), 'x') built, MAX(raw) bytes, MAX(note) longest
             FROM t GROUP BY id, code, amount, kind'''
         primary_key = "id"
+        rows = { at_least = 1 }
         """,
         tmp_path,
     ).values()
@@ -185,7 +186,8 @@ def test_what_a_select_names_and_the_database_lacks_is_told(
 ) -> None:
     """As an error of the run that says what is missing, and never as an answer."""
     (check,) = configured(
-        f'[relations.r]\nselect = "{select}"\nprimary_key = "id"', tmp_path
+        f'[relations.r]\nselect = "{select}"\nprimary_key = "id"\nrows = {{ at_least = 1 }}',
+        tmp_path,
     ).values()
     with pytest.raises(CheckError, match=re.escape(says)) as caught:
         check.run(books.sources)
