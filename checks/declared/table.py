@@ -12,7 +12,7 @@ from checks.registry import any_check
 from checks.sql.catalog import nearest
 from checks.sql.expression import Expression
 from checks.sql.named_select import NamedSelect
-from checks.sql.timestamps import Since
+from checks.sql.timestamps import Since, TimeColumn
 from checks.types import Columns, Identifier, Slug, check_name, identifier
 
 _TEXT = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext")
@@ -53,9 +53,9 @@ class RowFacts(BaseModel):
 
     database: Slug | None = None
     primary_key: Identifier | None = None
-    cursor: Identifier | None = None
+    cursor: TimeColumn | None = None
     """The growing column along which new rows are read."""
-    written_at: Identifier | None = None
+    written_at: TimeColumn | None = None
     """The column that says when a row was written."""
     pending: Expression | None = None
     """Rows for which it holds may still change: an incremental run never moves past them."""

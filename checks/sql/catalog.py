@@ -151,6 +151,17 @@ class Column:
         return self._type_name in ("datetime", "timestamp")
 
     @property
+    def is_date(self) -> bool:
+        """Whether its values are days, without a time of day."""
+        return self._type_name == "date"
+
+    @property
+    def counts_exactly(self) -> bool:
+        """Whether its values are numbers that tell a microsecond of today since 1970 apart."""
+        exact = (*_INTEGER_TYPES, "decimal", "numeric", "double", "real")
+        return self._type_name in exact
+
+    @property
     def _type_name(self) -> str:
         return re.split(r"\W", self.type.lower(), maxsplit=1)[0]
 
