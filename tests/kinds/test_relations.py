@@ -411,9 +411,7 @@ class _Stopped(DatabaseOnly):
             connection.exec_driver_sql(f"SET SESSION {limit} = {unit / 100:g}")
             endless = "SELECT COUNT(*) FROM information_schema.columns a, moves b, moves c, moves d"
             try:
-                connection.exec_driver_sql(
-                    f"{endless}, moves e, moves f, moves g, moves h"
-                )
+                connection.exec_driver_sql(f"{endless}, moves e, moves f, moves g, moves h")
                 yield connection
             finally:
                 connection.exec_driver_sql(f"SET SESSION {limit} = {unit * 600}")
