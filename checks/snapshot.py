@@ -1,7 +1,7 @@
 """What a run knows of the database that it reads, and what is assumed where none is read."""
 
 from abc import ABC
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -56,6 +56,11 @@ class Context:
     def described(self, table: str, name: str) -> catalog.Column:
         """A column; one that may be anything where no database is asked."""
         return self.columns[table][name] if self.columns else _UNKNOWN
+
+    def types(self, table: str) -> Callable[[str], catalog.Column] | None:
+        """The columns of a table by name; None where no database is asked that has types."""
+        _ = table
+        return None
 
     def written(self, moment: datetime, table: str, name: str) -> str:
         """A moment as a column holds it; where no zone is known, as the configuration has it."""
@@ -157,6 +162,10 @@ class Snapshot(Context):
     def is_sqlite(self) -> bool:
         """Whether the database is one of SQLite."""
         return self.connection.dialect.name == "sqlite"
+
+    def types(self, table: str) -> Callable[[str], catalog.Column] | None:
+        """See `Context.types`; None for SQLite, where a value has a type, and no column."""
+        return None if self.is_sqlite else self.columns[table].__getitem__
 
     @property
     def now(self) -> datetime:

@@ -33,6 +33,7 @@ primary_key = "id"
 cursor = "id"
 keys = [{ columns = ["code"] }]
 non_negative = ["amount"]
+rows = { at_least = 1 }
 """
 
 
@@ -144,6 +145,7 @@ def test_columns_of_a_select_are_what_the_server_says(ledger: Ledger, tmp_path: 
             MAX(at) latest, CONCAT(MAX(code), 'x') built, MAX(raw) bytes, MAX(note) longest
             FROM t GROUP BY id, code, amount, kind'''
         primary_key = "id"
+        rows = { at_least = 1 }
         """,
         tmp_path,
     ).values()
@@ -184,7 +186,8 @@ def test_what_a_select_names_and_the_database_lacks_is_told(
 ) -> None:
     """As an error of the run that says what is missing, and never as an answer."""
     (check,) = configured(
-        f'[relations.r]\nselect = "{select}"\nprimary_key = "id"', tmp_path
+        f'[relations.r]\nselect = "{select}"\nprimary_key = "id"\nrows = {{ at_least = 1 }}',
+        tmp_path,
     ).values()
     with pytest.raises(CheckError, match=re.escape(says)) as caught:
         check.run(books.sources)
@@ -245,6 +248,7 @@ def test_relations_read_one_another(books: Ledger, tmp_path: Path) -> None:
         [relations.above]
         select = "SELECT id, amount FROM below WHERE amount > 5"
         primary_key = "id"
+        rows = {{ at_least = 1 }}
         [relations.below]
         select = "SELECT b.id, b.amount FROM moves b"
         primary_key = "id"
@@ -252,6 +256,7 @@ def test_relations_read_one_another(books: Ledger, tmp_path: Path) -> None:
         tmp_path,
     )
     assert checks["above.row_count"].run(books.sources).measures == {"rows": 1}
+    assert "below.row_count" not in checks  # nobody asked for it, and it costs what the SELECT does
     with pytest.raises(ConfigError, match="reads itself: a → b → a"):
         configured(
             '[relations.a]\nselect = "SELECT id FROM b"\nprimary_key = "id"\n'
