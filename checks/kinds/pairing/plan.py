@@ -45,6 +45,7 @@ from checks.snapshot import Context
 from checks.sql.catalog import Column
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.joins import Lookup, Through, needed
+from checks.sql.timestamps import TimeColumn
 
 Predicate = ColumnElement[bool]
 Id = tuple[Scalar, ...]
@@ -59,8 +60,8 @@ class Side:
     """What a row of it is called in fields, findings and inspection queries."""
     table: str
     primary_key: str
-    cursor: str | None
-    written_at: str | None
+    cursor: TimeColumn | None
+    written_at: TimeColumn | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
