@@ -1,9 +1,9 @@
 """Facts of a table, as the configuration states them, and the checks that follow from them."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from checks.contract import Check
 from checks.kinds.columns import Declaration, is_declared_not_null
@@ -12,20 +12,27 @@ from checks.registry import any_check
 from checks.sql.catalog import nearest
 from checks.sql.expression import Expression
 from checks.sql.named_select import NamedSelect
-from checks.sql.timestamps import Since
-from checks.types import Columns, Identifier, Slug, check_name
+from checks.sql.timestamps import Since, TimeColumn
+from checks.types import Columns, Identifier, Slug, check_name, identifier
 
 _TEXT = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext")
+
+
+def _index_name(value: object) -> object:
+    return value if value is None or value is False else identifier(value)
 
 
 class Key(BaseModel):
     """Columns that no two rows share, and the unique index that should say so."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     columns: Columns
-    index: Identifier | None = None
+    index: Annotated[str | Literal[False] | None, BeforeValidator(_index_name)] = None
+    """The name that the index should have; False where none is asked for."""
     nulls: Literal["equal", "distinct"] = "equal"
+    when: Expression | None = None
+    """The rows of which no two share the columns; all, unless stated."""
 
 
 FILLED = {
@@ -46,9 +53,9 @@ class RowFacts(BaseModel):
 
     database: Slug | None = None
     primary_key: Identifier | None = None
-    cursor: Identifier | None = None
+    cursor: TimeColumn | None = None
     """The growing column along which new rows are read."""
-    written_at: Identifier | None = None
+    written_at: TimeColumn | None = None
     """The column that says when a row was written."""
     pending: Expression | None = None
     """Rows for which it holds may still change: an incremental run never moves past them."""
@@ -82,7 +89,11 @@ class RowFacts(BaseModel):
     def names(self) -> frozenset[str]:
         """Every column that these facts say exists."""
         single = (self.primary_key, self.cursor, self.written_at)
-        keys = (column for key in self.keys for column in key.columns)
+        keys = (
+            column
+            for key in self.keys
+            for column in (*key.columns, *(key.when.columns if key.when else ()))
+        )
         pending = self.pending.columns if self.pending else ()
         return frozenset((*filter(None, single), *pending, *self.non_negative, *keys))
 
@@ -107,11 +118,16 @@ class RowFacts(BaseModel):
     def _of_key(
         self, key: Key, row: dict[str, Any]
     ) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
-        yield "duplicates", key.columns, row | {"columns": key.columns, "nulls": key.nulls}
+        of_key = {"columns": key.columns, "nulls": key.nulls, **_condition(key)}
+        yield "duplicates", key.columns, row | of_key
 
     def _filled_key_columns(self) -> list[str]:
         """Key columns that hold text and are never NULL, as far as these facts say."""
         return []
+
+
+def _condition(key: Key) -> dict[str, Any]:
+    return {"when": key.when.source} if key.when else {}
 
 
 class RelationFacts(RowFacts):
@@ -139,6 +155,8 @@ class TableFacts(RowFacts):
     """What must be true of one table."""
 
     retired: bool = False
+    view: bool | None = None
+    """Whether it is a view, or a table; either will do, unless stated."""
     when: Expression | None = None
     """Which rows count, for every check of the table and on either side of a comparison."""
     columns: Mapping[Identifier, Declaration] = {}
@@ -149,6 +167,12 @@ class TableFacts(RowFacts):
         stated = self.model_fields_set - {"database", "retired"}
         if self.retired and stated:
             raise ValueError(f"a retired table has no other facts, but states {sorted(stated)}")
+        return self
+
+    @model_validator(mode="after")
+    def _view_without_index(self) -> Self:
+        if self.view and (indexed := next((key for key in self.keys if key.index), None)):
+            raise ValueError(f"a view has no index, and so not {indexed.index}")
         return self
 
     @property
@@ -162,7 +186,7 @@ class TableFacts(RowFacts):
         return super().names | {*self.columns, *(self.when.columns if self.when else ())}
 
     def _declarations(self) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
-        yield "tables", (), {"retired": self.retired}
+        yield "tables", (), {"retired": self.retired, "view": self.view}
         if self.retired:
             return
         if self.columns or self.retired_columns:
@@ -173,7 +197,9 @@ class TableFacts(RowFacts):
     def _of_key(
         self, key: Key, row: dict[str, Any]
     ) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
-        yield "unique_index", key.columns, {"columns": key.columns, "index": key.index}
+        if key.index is not False and not self.view:
+            of_key = {"columns": key.columns, "index": key.index, **_condition(key)}
+            yield "unique_index", key.columns, of_key
         yield from super()._of_key(key, row)
 
     def _filled_key_columns(self) -> list[str]:

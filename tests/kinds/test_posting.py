@@ -234,8 +234,9 @@ def test_unwarranted(ledger: Ledger) -> None:
     record(ledger, 4, status=None)
     post(ledger, 4, "exchange_debit_k4", -100)
     record(ledger, 5, status="shipped")  # need not have any
-    fields: dict[str, Any] = {"required_when": "status = 'done'"}
+    fields: dict[str, Any] = {"when": "status = 'done'"}
     assert keys(run(ledger, **fields)) == [{FAR: 2}, {FAR: 3}, {FAR: 4}]
+    assert run(ledger, required_when="status = 'done'").findings == run(ledger, **fields).findings
     result = run(ledger, **fields, allowed_when="status = 'shipped'")
     assert seen(result) == [({FAR: 2}, "unwarranted"), ({FAR: 4}, "unwarranted")]
     finding = result.findings[0]
@@ -828,6 +829,10 @@ def _refused_or_right(declared: Check, ledger: Ledger) -> None:
         assert declared.run(ledger.sources).findings == ()
 
 
+UNITLESS = (
+    "tells no time without the unit that it counts since 1970:"
+    ' { column = "pay_amount", unit = "s" }, or "ms", or "us"'
+)
 UNDATED = (
     " is missing: settle and since need the time at which a row of {} was written;"
     ' settle = "0s" judges every row at once'
@@ -843,6 +848,10 @@ UNDATED = (
         ),
         ({"through": {}}, "accounts.user_id: accounts is not joined; `through` says how"),
         ({"sum": {"pay_amount": "users.x"}}, "users.x: users is not joined; `through` says how"),
+        (
+            {"required_when": "a = 1", "when": "a = 1"},
+            "required_when is the former name of when: state one of them",
+        ),
         ({"ledger_when": "users.x = 1"}, "users.x: users is not joined; `through` says how"),
         ({"settle": "10s"}, "written_at" + UNDATED.format("exchange_records")),
         (
@@ -983,7 +992,7 @@ def test_aspects_tell_what_differs_and_in_which_direction(ledger: Ledger) -> Non
         ),
         (
             {"settle": "5s", "written_at": "pay_amount", "ledger_written_at": "at"},
-            "exchange_records.pay_amount is bigint, and tells no time",
+            f"exchange_records.pay_amount is bigint, and {UNITLESS}",
         ),
     ],
 )

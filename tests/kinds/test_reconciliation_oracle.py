@@ -128,6 +128,33 @@ def _award_agrees(rows: list[Row], entry: Row) -> bool:
     return (row["points_to_award"], row["user_id"]) == (entry["delta_amount"], entry["owner"])
 
 
+def _linked(*, or_key: bool = False) -> Rule:
+    """A record names its debit by number, and by key."""
+    fields = {
+        "columns": ["debit_transaction_id"],
+        "none": [0],
+        "key": "exchange_debit_{idempotency_key}",
+        "parent_when": "business_type = 'exchange_debit'",
+        "equal": EXCHANGE_EQUAL,
+        "one_to_one": True,
+    }
+    if or_key:
+        fields |= {"key_suffices": True, "when": "status = 'completed'"}
+        fields |= {"pending": "status = 'pending'"}
+    oracle = Referred(
+        "exchange_records",
+        "debit_transaction_id",
+        "exchange_debit",
+        _exchange_agrees,
+        none=(0,),
+        key_of=lambda row: _filled("exchange_debit_{}", row["idempotency_key"]),
+        key_suffices=or_key,
+        when=is_in("completed") if or_key else lambda _: True,
+    )
+    fields = PARENT | RECORD | OWNED | fields
+    return Rule("exchange_records", "reference", fields, oracle, is_in("pending"))
+
+
 EXCHANGE_EQUAL = {
     "-pay_amount": "delta_amount",
     "pay_asset_code": "asset_code",
@@ -237,6 +264,35 @@ RULES = {
         },
         Referred("exchange_records", "debit_transaction_id", "exchange_debit", _exchange_agrees),
     ),
+    "exchange reference of the paid": Rule(
+        "exchange_records",
+        "reference",
+        PARENT
+        | RECORD
+        | OWNED
+        | {
+            "columns": ["debit_transaction_id"],
+            "when": "status IN ('completed', 'shipped')",
+            "none": [0],
+            "not_null_when": "pay_amount > 101",
+            "pending": "status = 'pending'",
+            "parent_when": "business_type = 'exchange_debit'",
+            "equal": EXCHANGE_EQUAL,
+            "one_to_one": True,
+        },
+        Referred(
+            "exchange_records",
+            "debit_transaction_id",
+            "exchange_debit",
+            _exchange_agrees,
+            required=lambda row: (row["pay_amount"] or 0) > 101,
+            when=is_in("completed", "shipped"),
+            none=(0,),
+        ),
+        is_in("pending"),
+    ),
+    "exchange reference and key": _linked(),
+    "exchange reference or key": _linked(or_key=True),
     "consumption reference": Rule(
         "consumption_records",
         "reference",
@@ -303,7 +359,9 @@ def test_what_is_right_is_right() -> None:
         [(kind, 11, one, two) for kind in businesses for one in range(4) for two in range(4)],
     )
     for fold in map(fold_of, EXAMPLES):
-        assert [rule.oracle.wrong(View(books, fold)) for rule in RULES.values()] == [set()] * 10
+        assert [rule.oracle.wrong(View(books, fold)) for rule in RULES.values()] == [set()] * len(
+            RULES
+        )
 
 
 def test_complete_runs_find_what_is_wrong(books_ledger: Ledger) -> None:

@@ -140,6 +140,152 @@ def test_missing_where_required(ledger: Ledger) -> None:
     }
 
 
+def owners(ledger: Ledger) -> None:
+    """Purses of persons, of branches, and of nobody; the numbers of both are alike."""
+    ledger.sql(
+        "CREATE TABLE p (id bigint PRIMARY KEY)",
+        "CREATE TABLE t (id int PRIMARY KEY, sort varchar(9), p bigint)",
+    )
+    ledger.insert("p", "id", [(1,), (2,), (3,)])
+    rows = [("person", 1), ("branch", 2), ("person", 8), ("branch", 9), (None, 3), ("person", 0)]
+    ledger.insert("t", "id, sort, p", [(n, *row) for n, row in enumerate([*rows, ("branch", 1)])])
+
+
+def test_only_rows_for_which_when_is_true_refer(ledger: Ledger) -> None:
+    """Others are neither wrong nor do they name anything, nor share it, and that is said."""
+    owners(ledger)
+    fields: dict[str, Any] = {"when": "sort = 'person'", "reverse": True, "one_to_one": True}
+    result = plain(ledger, **fields)
+    assert seen(result) == [
+        ({"id": 2}, "dangling"),
+        ({"id": 5}, "dangling"),
+        ({"p.id": 2}, "unreferenced"),
+        ({"p.id": 3}, "unreferenced"),
+    ]
+    left_out = check("reference", "t", **PLAIN, **fields, settle="0s").leaves_out
+    assert "rows of t for which this is not true: sort = 'person'" in left_out
+    two, _ = result.findings[2:]
+    assert two.message == "only a row that is left out of t names this row of p"
+    assert two.evidence == {"problem": "unreferenced", "parent id": 2, "id": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "parents", "dangling"),
+    [("bigint", [0, 7], [3]), ("varchar(20)", ["", "0", "7", "x"], [3, 5])],
+)
+def test_values_that_stand_for_none_name_nothing(
+    ledger: Ledger, kind: str, parents: list[int | str], dangling: list[int]
+) -> None:
+    """As NULL does, even where there is a row of that name; where one is required, they miss it."""
+    ledger.sql(
+        f"CREATE TABLE p (id {kind} PRIMARY KEY)",
+        f"CREATE TABLE t (id int PRIMARY KEY, p {kind}, due int)",
+    )
+    ledger.insert("p", "id", [(name,) for name in parents])
+    named = {0: parents[0], 1: "0", 2: "7", 3: "8", 6: None, 7: "0"}
+    named |= {} if kind == "bigint" else {4: "x", 5: "y"}
+    ledger.insert("t", "id, p, due", [(n, each, int(n == 1)) for n, each in named.items()])
+    fields: dict[str, Any] = {"none": [0, ""], "reverse": True, "one_to_one": True}
+    expected: list[tuple[dict[str, Any], object]] = [({"id": n}, "dangling") for n in dangling]
+    none = [each for each in parents if each in {0, "0", ""}]
+    expected += [({"p.id": each}, "unreferenced") for each in none]
+    assert seen(plain(ledger, **fields)) == expected
+    required = plain(ledger, **fields, not_null_when="due = 1")
+    assert seen(required) == [({"id": 1}, "missing"), *expected]
+    message = "t.p is NULL or 0 or '' where a row of p is required"
+    assert messages(required)[0] == message
+
+
+def linked(ledger: Ledger) -> None:
+    """Orders of one person and amount, with their payments; both name them by id, and by a key."""
+    ledger.sql(
+        "CREATE TABLE p (id bigint PRIMARY KEY, k varchar(40), amount int)",
+        "CREATE UNIQUE INDEX pk ON p (k)",
+        "CREATE TABLE t (id bigint PRIMARY KEY, code varchar(20), p bigint, amount int)",
+        "CREATE INDEX tc ON t (code)",
+        "CREATE INDEX tp ON t (p)",
+    )
+    ledger.insert("p", "id, k, amount", [(n, f"pay_{n}", 5) for n in range(1, 6)])
+    rows = [(1, "1", 1), (2, "2", 2), (3, "3", None), (4, "4", 0), (5, "5", 5)]
+    ledger.insert("t", "id, code, p, amount", [(*row, 5) for row in rows])
+
+
+KEY: dict[str, Any] = {"key": "pay_{code}", "key_column": "k", "equal": {"amount": "amount"}}
+OR_KEY: dict[str, Any] = KEY | {"key_suffices": True, "none": 0, "reverse": True}
+
+
+def test_the_row_that_is_named_has_the_key(ledger: Ledger) -> None:
+    """Two rows alike that name each other's parent are both wrong, which no amount shows."""
+    linked(ledger)
+    ledger.sql("UPDATE t SET p = 3 - id WHERE id < 3")
+    assert plain(ledger, equal={"amount": "amount"}, none=0, one_to_one=True).violations == 0
+    result = plain(ledger, none=0, **KEY)
+    assert seen(result) == [({"id": 1}, "mismatched"), ({"id": 2}, "mismatched")]
+    shown = {"problem": "mismatched", "parent id": 2, "p.id": 2}
+    assert result.findings[0].evidence == shown | {"pay_{code}": "pay_1", "parent k": "pay_2"}
+    assert result.findings[0].magnitude == 1
+
+
+def test_a_row_that_names_none_has_its_parent_by_the_key(ledger: Ledger) -> None:
+    """By the column or, where that names nothing, by the key; in both directions."""
+    linked(ledger)
+    assert plain(ledger, **OR_KEY).violations == 0
+    rows = [(6, "6", None), (7, "7", 0), (8, None, None), (9, "3", 404), (10, "5", None)]
+    ledger.insert("t", "id, code, p, amount", [(*row, 5) for row in rows])
+    ledger.sql("UPDATE p SET amount = 6 WHERE id = 4")
+    ledger.insert("p", "id, k, amount", [(11, "pay_11", 5), (12, "pay_", 5), (13, None, 5)])
+    expected = [
+        ({"id": 4}, "mismatched"),
+        ({"id": 6}, "missing"),
+        ({"id": 7}, "missing"),
+        ({"id": 9}, "dangling"),
+        ({"p.id": 11}, "unreferenced"),
+        ({"p.id": 12}, "unreferenced"),
+        ({"p.id": 13}, "unreferenced"),
+    ]
+    result = plain(ledger, **OR_KEY)
+    assert seen(result) == expected
+    assert messages(result)[1] == "t.p is NULL or 0, and no row of p has the key pay_{code}"
+    assert result.findings[1].evidence["pay_{code}"] == "pay_6"
+    assert result.findings[0].evidence["p.id"] == 4
+    required = plain(ledger, **OR_KEY, not_null_when="TRUE")
+    assert ({"id": 8}, "missing") in seen(required)
+    assert plain(ledger, **OR_KEY, when="id < 6 AND id <> 3").violations == 1 + 4
+
+
+def test_rows_that_are_linked_by_key_are_looked_at_again(ledger: Ledger) -> None:
+    """Along the cursor what has been mended on either side vanishes, and the rest stays."""
+    linked(ledger)
+    fields = OR_KEY | {"cursor": "id", "parent_cursor": "id"}
+    ledger.sql("UPDATE p SET k = id WHERE id IN (3, 4)")
+    first = plain(ledger, **fields)
+    names = [({"id": 3}, "missing"), ({"id": 4}, "missing")]
+    far = [({"p.id": 3}, "unreferenced"), ({"p.id": 4}, "unreferenced")]
+    assert seen(first) == names + far
+    ledger.sql("UPDATE p SET k = 'pay_3' WHERE id = 3")
+    ledger.insert("t", "id, code, p, amount", [(6, "6", None, 5)])
+    second = plain(ledger, window_after(first), **fields)
+    assert (seen(second), second.complete) == ([names[1], ({"id": 6}, "missing"), far[1]], False)
+
+
+@on_servers
+def test_links_by_id_or_key_are_found_by_indexes(ledger: Ledger) -> None:
+    """A complete run reads both sides a few times, however many rows have their parent by key."""
+    linked(ledger)
+    size = 2_000
+    numbers = range(10, size)
+    ledger.insert("p", "id, k, amount", [(n, f"pay_{n}", 5) for n in numbers])
+    rows = [(n, str(n), n if n % 2 else None, 5) for n in numbers]
+    ledger.insert("t", "id, code, p, amount", rows)
+    ledger.sql("DELETE FROM t WHERE id = 100", "DELETE FROM p WHERE id = 200", "ANALYZE TABLE p, t")
+    counting = Counting(ledger.sources)
+    declared = check("reference", "t", **PLAIN, settle="0s", **OR_KEY)
+    result = declared.run(counting)
+    assert seen(result) == [({"id": 200}, "missing"), ({"p.id": 100}, "unreferenced")]
+    (reads,) = counting.reads
+    assert reads < 20 * size, reads
+
+
 @pytest.mark.parametrize(
     ("change", "evidence", "magnitude"),
     [
@@ -644,8 +790,29 @@ UNDATED = (
         ({"settle": "0"}, "a duration is a whole number above 0 and a unit: 30s, 5m, 1h, 7d"),
         ({"equal": {"accounts.user_id": "account_id"}}, "not allowed in a condition: accounts."),
         ({"required_when": "accounts.user_id = 1"}, "not allowed in a condition: accounts.user_id"),
+        ({"when": "accounts.user_id = 1"}, "not allowed in a condition: accounts.user_id"),
+        (
+            {"key_suffices": True},
+            "key_suffices needs a key, and one column that names the row",
+        ),
+        (
+            {
+                "key_suffices": True,
+                "key": "k_{record_id}",
+                "columns": ["a", "b"],
+                "parent_columns": ["a", "b"],
+            },
+            "key_suffices needs a key, and one column that names the row",
+        ),
+        ({"key": "exchange"}, "the template names no column: {lottery_session_id}"),
+        ({"none": True}, "what names nothing is a whole number or a text: True is neither"),
+        ({"none": [0, 1.5]}, "what names nothing is a whole number or a text: 1.5 is neither"),
+        (
+            {"required_when": "a = 1", "not_null_when": "a = 1"},
+            "required_when is the former name of not_null_when: state one of them",
+        ),
         ({"pending": "SLEEP(9)"}, "not allowed in a condition: SLEEP(9)"),
-        ({"parent_primary_key": None}, "a name is 1 to 64 letters"),
+        ({"parent_primary_key": None}, "None is no name"),
         ({"colums": ["a"]}, "Extra inputs are not permitted"),
     ],
 )

@@ -101,8 +101,9 @@ def messages(result: Result) -> list[str]:
 def sources_of(url: URL) -> Sources:
     """The worker's own way to read a database, which is called `ledger` in it."""
     text = url.render_as_string(hide_password=False)
-    patient = timedelta(seconds=60)  # the most that may be configured: a busy machine is slow
-    return Sources({"ledger": DatabaseSettings(url=text, time_limit=patient)})
+    # Longer than may be configured: what takes seconds takes minutes on a busy machine.
+    patient = {"time_limit": timedelta(minutes=10)}
+    return Sources({"ledger": DatabaseSettings(url=text).model_copy(update=patient)})
 
 
 def ledger_on(database: Database) -> Ledger:

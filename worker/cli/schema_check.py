@@ -8,7 +8,7 @@ from checks.contract import Check, CheckError
 from checks.declared.relations import relations
 from checks.declared.table import RelationFacts, RowFacts
 from checks.relations import Relation
-from checks.sql import catalog
+from checks.sql import catalog, timestamps, views
 from checks.watermark import cursor_complaints
 from worker.config import Config, Problem, place_of
 from worker.sources import Database, Sources
@@ -101,7 +101,6 @@ class _Schema:
         """What does not fit the facts of a table, each with the field that says it."""
         connection = self.connection
         found = catalog.columns(connection, table)
-        written = found.get(facts.written_at or "")
         if facts.primary_key in found and self._tables[table] not in ("VIEW", "RELATION"):
             indexes = catalog.indexes(connection, table)
             if not any(each.proves_unique([facts.primary_key]) for each in indexes):
@@ -109,7 +108,12 @@ class _Schema:
                 yield "primary_key", f"{facts.primary_key} {complaint}"
         if facts.cursor:
             yield from (("cursor", c) for c in cursor_complaints(connection, table, facts.cursor))
-        if written and not written.is_moment:
-            yield "written_at", f"{written.type} tells no time"
+            if facts.cursor in found and catalog.is_view(connection, table):
+                yield from (
+                    ("cursor", c) for c in views.complaints(connection, table, facts.cursor)
+                )
+        if time := facts.written_at:
+            why = time in found and timestamps.complaint(found[time], time)
+            yield from (("written_at", f"{time} {why}") for _ in filter(None, (why,)))
         if facts.pending:
             yield from (("pending", c) for c in facts.pending.complaints(connection, table))

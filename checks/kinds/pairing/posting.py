@@ -10,11 +10,11 @@ from checks.contract import Scalar
 from checks.keys.template import Template
 from checks.kinds.pairing.check import Pairing
 from checks.kinds.pairing.findings import Problem, Seen
-from checks.kinds.pairing.near_key import DerivedKey
+from checks.kinds.pairing.near_key import DerivedKey, template_doubts, unreadable
 from checks.kinds.pairing.plan import Far, Near, Plan, Scope, equal_pairs, sum_pairs
 from checks.snapshot import Catalog
-from checks.sql import catalog
 from checks.sql.expression import Expression, FarExpression
+from checks.sql.timestamps import TimeColumn
 from checks.types import Identifier
 
 
@@ -44,15 +44,15 @@ class Posting(Pairing):
     beside: ClassVar[Mapping[str, str]] = {"ledger": "ledger_"}
     ledger: Identifier
     ledger_primary_key: Identifier
-    ledger_cursor: Identifier | None = None
-    ledger_written_at: Identifier | None = None
+    ledger_cursor: TimeColumn | None = None
+    ledger_written_at: TimeColumn | None = None
     ledger_key: Template
     """The derived key: fixed text and columns of the business row in braces."""
     ledger_key_column: Identifier = "idempotency_key"
     ledger_when: FarExpression | None = None
     """Which ledger rows belong to this business event."""
     required_when: Expression | None = None
-    """Which business rows must have their ledger row; all, unless stated."""
+    """The former name of `when`."""
     allowed_when: Expression | None = None
     """Which business rows may have it; those that must, unless stated."""
     sum: Mapping[Expression, FarExpression] = {}
@@ -66,7 +66,13 @@ class Posting(Pairing):
                 "ledger_when is missing: it tells which ledger rows need a business row;"
                 " reverse = false asks for business rows only"
             )
+        if self.required_when and self.when:
+            raise ValueError("required_when is the former name of when: state one of them")
         return self
+
+    @property
+    def _when(self) -> Expression | None:
+        return self.when or self.required_when
 
     @property
     def plan(self) -> Plan:
@@ -81,7 +87,7 @@ class Posting(Pairing):
                 id=self.ledger_key.columns if self.sum else (self.primary_key,),
                 key=DerivedKey(self.ledger_key),
                 pending=self.pending,
-                required_when=self.required_when,
+                when=self._when,
                 allowed_when=self.allowed_when,
             ),
             far=Far(
@@ -113,9 +119,9 @@ class Posting(Pairing):
             *super().leaves_out,
             f"ledger rows that are there twice: `duplicates` on {self.ledger}",
         ]
-        if self.required_when:
+        if self._when:
             needed = f"rows of {self.table} without a ledger row for which this is not true"
-            found.insert(0, f"{needed}: {self.required_when.source}")
+            found.insert(0, f"{needed}: {self._when.source}")
         return tuple(found)
 
     def near_problem(self, seen: Seen) -> Problem:
@@ -151,24 +157,9 @@ class Posting(Pairing):
 
     def key_doubts(self, columns: Catalog) -> Iterator[str]:
         """Unlike collations, and a template that cannot be read backwards."""
-        key = columns[self.ledger][self.ledger_key_column]
-        for number, name in enumerate(self.ledger_key.columns):
-            column = columns[self.table][name]
-            if column.is_text and (why := catalog.unlike(column, key)):
-                yield (
-                    f"{self.table}.{name} cannot be part of"
-                    f" {self.ledger}.{self.ledger_key_column}: {why}"
-                )
-            if self.reverse and (why := _unreadable(self.ledger_key, number, column)):
-                yield f"ledger_key: {name} {why}; reverse = false reads no key backwards"
-
-
-def _unreadable(template: Template, number: int, column: catalog.Column) -> str | None:
-    """Why a column of a template cannot be read out of a key."""
-    if column.is_text:
-        return "is text and may hold what keeps it apart: only the first may be" if number else None
-    if not column.is_integer:
-        return f"is {column.type}: only texts and whole numbers are written in one way"
-    if number and template.texts[number][-1] in "-0123456789":
-        return f"may begin like the end of {template.texts[number]!r} before it"
-    return None
+        near, key = columns[self.table], columns[self.ledger][self.ledger_key_column]
+        whole = f"{self.ledger}.{self.ledger_key_column}"
+        for name, why in template_doubts(self.ledger_key, near, key):
+            yield f"{self.table}.{name} cannot be part of {whole}: {why}"
+        for name, why in unreadable(self.ledger_key, near) if self.reverse else ():
+            yield f"ledger_key: {name} {why}; reverse = false reads no key backwards"

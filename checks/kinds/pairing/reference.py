@@ -1,27 +1,42 @@
 """`reference`: a logical foreign key names a row that exists and is the right one."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, PlainValidator, model_validator
 
 from checks.card import Alert, Card, Words
 from checks.contract import Scalar
+from checks.keys.template import Template
 from checks.kinds.pairing.check import Pairing
 from checks.kinds.pairing.findings import Problem, Seen
-from checks.kinds.pairing.near_key import ReferringColumns
-from checks.kinds.pairing.plan import Far, Near, Plan, Scope, equal_pairs
+from checks.kinds.pairing.near_key import ByKey, ReferringColumns, template_doubts, unreadable
+from checks.kinds.pairing.plan import Far, FarColumn, Near, Pair, Plan, Scope, equal_pairs
 from checks.snapshot import Catalog
 from checks.sql import catalog
 from checks.sql.expression import Expression, FarExpression
+from checks.sql.timestamps import TimeColumn
 from checks.types import Columns, Identifier
+
+
+def _nothing(value: object) -> tuple[int | str, ...]:
+    values = value if isinstance(value, list | tuple) else (value,)
+    for each in values:
+        if isinstance(each, bool) or not isinstance(each, int | str):
+            message = f"what names nothing is a whole number or a text: {each!r} is neither"
+            raise ValueError(message)  # noqa: TRY004 - what pydantic catches
+    return tuple(values)
+
+
+Nothing = Annotated[tuple[int | str, ...], PlainValidator(_nothing)]
+"""Whole numbers and texts, or one of them."""
 
 
 class Reference(Pairing):
     """Whether each row names a row of the parent table that exists and agrees with it.
 
-    A row with a NULL among `columns` names nothing, which is wrong only where `required_when`
-    holds.
+    A row with a NULL among `columns` names nothing, which is wrong only where `not_null_when`
+    holds; so does one with a value of `none`.
     """
 
     card: ClassVar[Card] = Card(
@@ -46,10 +61,21 @@ class Reference(Pairing):
     parent_columns: Columns | None = None
     """What `columns` name; the parent's primary key unless stated."""
     parent_primary_key: Identifier
-    parent_cursor: Identifier | None = None
-    parent_written_at: Identifier | None = None
+    parent_cursor: TimeColumn | None = None
+    parent_written_at: TimeColumn | None = None
     parent_when: FarExpression | None = None
     required_when: Expression | None = None
+    """The former name of `not_null_when`."""
+    not_null_when: Expression | None = Field(default=None, repr=False)
+    """Which rows may not name nothing."""
+    none: Nothing = Field(default=(), repr=False)
+    """Values of `columns` that name nothing, as NULL does."""
+    key: Template | None = Field(default=None, repr=False)
+    """What the row that is named must have as its key: text and columns of the naming row."""
+    key_column: Identifier = Field(default="idempotency_key", repr=False)
+    """The parent's column that holds such keys."""
+    key_suffices: bool = Field(default=False, repr=False)
+    """Whether a row whose column names nothing refers to the parent that has its key."""
     one_to_one: bool = False
     """Whether no two rows may name the same parent."""
 
@@ -59,7 +85,31 @@ class Reference(Pairing):
             raise ValueError(
                 f"{len(self.columns)} columns cannot name {len(self._far_key)} of {self.parent}"
             )
+        if self.key_suffices and (self.key is None or len(self.columns) > 1):
+            raise ValueError("key_suffices needs a key, and one column that names the row")
+        if self.required_when and self.not_null_when:
+            raise ValueError("required_when is the former name of not_null_when: state one of them")
         return self
+
+    @property
+    def _not_null_when(self) -> Expression | None:
+        return self.not_null_when or self.required_when
+
+    @property
+    def _by_key(self) -> ByKey | None:
+        if not (self.key and self.key_suffices) or len(self._far_key) > 1:
+            return None
+        (named,) = self._far_key
+        parent = self.rows_of(self.parent, (named, self.key_column))
+        return ByKey(self.key, self.key_column, named, parent)
+
+    @property
+    def _pairs(self) -> tuple[Pair, ...]:
+        """What is equal, and the key."""
+        equal = equal_pairs(self.equal)
+        if not self.key:
+            return equal
+        return (Pair(self.key, FarColumn(self.key_column), self.key.source), *equal)
 
     @property
     def _far_key(self) -> tuple[str, ...]:
@@ -76,9 +126,10 @@ class Reference(Pairing):
                 cursor=self.cursor,
                 written_at=self.written_at,
                 id=(self.primary_key,),
-                key=ReferringColumns(self.columns),
+                key=ReferringColumns(self.columns, self.none, self._by_key),
                 pending=self.pending,
-                required_when=self.required_when,
+                when=self.when,
+                not_null_when=self._not_null_when,
                 key_is_optional=True,
                 key_repeats=not self.one_to_one,
             ),
@@ -91,7 +142,7 @@ class Reference(Pairing):
                 key=self._far_key,
                 when=self.parent_when,
             ),
-            equal=equal_pairs(self.equal),
+            equal=self._pairs,
             joins=self.through,
             scope=Scope(self.settle, self.since),
             reverse=self.reverse,
@@ -107,10 +158,22 @@ class Reference(Pairing):
     @property
     def leaves_out(self) -> tuple[str, ...]:
         """Also: rows that name nothing, and need not."""
-        named = f"rows of {self.table} with NULL in {', '.join(self.columns)}"
-        if self.required_when:
-            named += f" for which this is not true: {self.required_when.source}"
-        return (named, *super().leaves_out)
+        named = f"rows of {self.table} with {self._nothing} in {', '.join(self.columns)}"
+        if self.key and self.key_suffices:
+            named += f", and without a key: with NULL in {', '.join(self.key.columns)}"
+        if self._not_null_when:
+            named += f" for which this is not true: {self._not_null_when.source}"
+        others = (
+            f"rows of {self.table} for which this is not true: {self.when.source}"
+            if self.when
+            else None
+        )
+        return (*filter(None, (others,)), named, *super().leaves_out)
+
+    @property
+    def _nothing(self) -> str:
+        """What names nothing, in words."""
+        return " or ".join(("NULL", *(f"{each!r}" for each in self.none)))
 
     def row_keys(self, evidence: Mapping[str, Any]) -> Sequence[Mapping[str, Scalar]]:
         """The first and the last of the rows that name the same parent."""
@@ -119,8 +182,11 @@ class Reference(Pairing):
     def near_problem(self, seen: Seen) -> Problem:
         """Missing, dangling or mismatched."""
         names = f"{self.table}.{', '.join(self.columns)}"
+        if None in seen.key and self.key and self.key_suffices:
+            no_key = f"no row of {self.parent} has the key {self.key.source}"
+            return Problem("missing", f"{names} is {self._nothing}, and {no_key}")
         if None in seen.key:
-            message = f"{names} is NULL where a row of {self.parent} is required"
+            message = f"{names} is {self._nothing} where a row of {self.parent} is required"
             return Problem("missing", message)
         if seen.far_id is None:
             return Problem("dangling", f"{names} names no row of {self.parent}")
@@ -128,8 +194,8 @@ class Reference(Pairing):
 
     def far_problem(self, near_id: Scalar) -> Problem:
         """No row names it."""
-        _ = near_id
-        message = f"no row of {self.table} names this row of {self.parent}"
+        one = "only a row that is left out" if near_id is not None else "no row"
+        message = f"{one} of {self.table} names this row of {self.parent}"
         return Problem("unreferenced", message)
 
     def key_doubts(self, columns: Catalog) -> Iterator[str]:
@@ -138,3 +204,13 @@ class Reference(Pairing):
         for one, other in zip(self.columns, self._far_key, strict=True):
             if why := catalog.unlike(near[one], far[other]):
                 yield f"{self.table}.{one} cannot be compared with {self.parent}.{other}: {why}"
+        if self.key:
+            yield from self._doubts_of_key(self.key, columns)
+
+    def _doubts_of_key(self, key: Template, columns: Catalog) -> Iterator[str]:
+        near, whole = columns[self.table], f"{self.parent}.{self.key_column}"
+        for name, why in template_doubts(key, near, columns[self.parent][self.key_column]):
+            yield f"{self.table}.{name} cannot be part of {whole}: {why}"
+        is_read_back = self.reverse and self.key_suffices
+        for name, why in unreadable(key, near) if is_read_back else ():
+            yield f"key: {name} {why}; reverse = false reads no key backwards"

@@ -31,11 +31,16 @@ def _repeated(plan: Plan, snapshot: Snapshot, reading: Reading, known: Sequence[
     repeated = (
         select(*keys)
         .select_from(source)
-        .where(*(each.is_not(None) for each in keys))
+        .where(*(each.is_not(None) for each in keys), *_counts(plan, rows))
         .group_by(*keys)
         .having(func.count() > 1)
     )
     return _judged(plan, snapshot, repeated) if plan.scope.since else repeated
+
+
+def _counts(plan: Plan, rows: FromClause) -> tuple[Predicate, ...]:
+    """What is true of the rows that count, beyond that their key has no NULL."""
+    return (plan.near.chosen(rows), *plan.near.key.names(rows))
 
 
 def _read(plan: Plan, reading: Reading, known: Sequence[Id]) -> tuple[FromClause, FromClause]:
@@ -69,7 +74,7 @@ def _judged(plan: Plan, snapshot: Snapshot, repeated: Select[Any]) -> Select[Any
     return (
         select(*keys)
         .select_from(found.join(rows, _same_key(plan, found, rows)))
-        .where(plan.scope.judged(snapshot, plan.near, rows))
+        .where(plan.scope.judged(snapshot, plan.near, rows), *_counts(plan, rows))
         .group_by(*keys)
         .having(func.count() > 1)
     )
@@ -79,7 +84,8 @@ def _findings(plan: Plan, snapshot: Snapshot, ids: Sequence[Id]) -> list[Finding
     rows = plan.rows(plan.near)
     keys, own = plan.near.key.of(rows), rows.c[plan.near.primary_key]
     judged = plan.scope.judged(snapshot, plan.near, rows) if plan.scope.since else true()
-    shown = select(*keys, *_first_and_last(own)).where(among(keys, ids), judged)
+    shown = select(*keys, *_first_and_last(own))
+    shown = shown.where(among(keys, ids), judged, *_counts(plan, rows))
     statement = shown.group_by(*keys).order_by(*keys)
     return [_finding(plan, row) for row in snapshot.connection.execute(statement).mappings()]
 
