@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypedDict
 
 from pydantic import Field, model_validator
 from sqlalchemy import (
@@ -23,8 +24,9 @@ from checks.kinds.balance.inspection import look
 from checks.kinds.balance.sides import Part, Side, code, codes_are_unique, has_codes
 from checks.kinds.balance.statements import Ledger
 from checks.ports import Sources
-from checks.snapshot import Context, DatabaseCheck, Snapshot
-from checks.sql import catalog
+from checks.snapshot import Catalog, Context, DatabaseCheck, Snapshot
+from checks.sql import catalog, collations
+from checks.sql.collations import Collation
 from checks.sql.expression import Amount, Expression, amount, is_column
 from checks.sql.inspection import Keys
 from checks.sql.timestamps import TimeColumn, Written
@@ -78,6 +80,8 @@ class Balance(DatabaseCheck):
     chain: Chain | None = None
     empty_allowed: bool = False
     """Whether a balance of 0 may be without ledger rows."""
+    collation: Collation | None = Field(default=None, repr=False)
+    """How texts of `by` are compared, where both sides' own rules differ."""
     changed_at: TimeColumn | None = None
     """When a balance row was last changed: incremental runs look at what changed, too."""
     when: Expression | None = Field(default=None, repr=False)
@@ -151,6 +155,7 @@ class Balance(DatabaseCheck):
         """A cursor that cannot be followed, and columns that cannot be compared."""
         if self.ledger_cursor:
             yield from cursor_complaints(connection, self.ledger, self.ledger_cursor)
+        yield from collations.complaints(connection, self.collation)
         if self.when:
             yield from self.when.complaints(connection, self.table)
         for when in filter(None, (self.ledger_when, self.chain_when)):
@@ -197,20 +202,20 @@ class Balance(DatabaseCheck):
             primary_key=self.ledger_primary_key,
             by=self.postings_by,
             amounts=tuple(self.sums.values()),
-            found=columns.get(self.ledger, {}),
             types=context.types(self.ledger),
             relations=self.relations,
             when=self.ledger_when,
+            **self._compared(columns, self.ledger, self.postings_by),
         )
         balances = Side(
             table=self.table,
             primary_key=self.primary_key,
             by=self.by,
             amounts=tuple(self.sums),
-            found=columns.get(self.table, {}),
             types=context.types(self.table),
             relations=self.relations,
             when=self.when,
+            **self._compared(columns, self.table, self.by),
         )
         return Ledger(
             postings,
@@ -221,11 +226,30 @@ class Balance(DatabaseCheck):
             self.never_negative,
         )
 
+    def _compared(self, columns: Catalog, table: str, by: Columns) -> "_Compared":
+        """The columns of a side, and how its groups are compared."""
+        found = columns.get(table, {})
+        if not found:
+            return {"found": found, "rules": (self.collation,) * len(by)}
+        pairs = zip(self.by, self.postings_by, strict=True)
+        mine, theirs = columns[self.table], columns[self.ledger]
+        agreed = [catalog.agreed(mine[one], theirs[other], self.collation) for one, other in pairs]
+        own = [found[name] for name in by]
+        rules = [
+            how if each.collation != how else None for how, each in zip(agreed, own, strict=True)
+        ]
+        converted = {
+            name: replace(found[name], collation=how, charset="utf8mb4")
+            for name, how in zip(by, rules, strict=True)
+            if how
+        }
+        return {"found": {**found, **converted}, "rules": tuple(rules)}
+
     def doubts(self, snapshot: Snapshot) -> Iterator[str]:
         """Columns that cannot be compared, added up or told apart."""
         mine, theirs = snapshot.columns[self.table], snapshot.columns[self.ledger]
         for one, other in zip(self.by, self.postings_by, strict=True):
-            if why := catalog.unlike(mine[one], theirs[other]):
+            if why := catalog.unlike(mine[one], theirs[other], self.collation):
                 yield f"{self.table}.{one} cannot be compared with {self.ledger}.{other}: {why}"
         chained = self.chain.columns if self.chain else ()
         yield from _unfit(self.table, mine, self.sums)
@@ -317,6 +341,13 @@ class Balance(DatabaseCheck):
             complete=reading.begin is None,
             cursor=left if whole else None,
         )
+
+
+class _Compared(TypedDict):
+    """Two of the fields of a `Side`."""
+
+    found: Mapping[str, catalog.Column]
+    rules: tuple[str | None, ...]
 
 
 def _columns(amounts: Iterable[str], *conditions: Expression | None) -> Iterator[str]:

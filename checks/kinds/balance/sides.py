@@ -19,9 +19,10 @@ from sqlalchemy import (
     union,
 )
 
-from checks.relations import Relations, rows_of
+from checks.relations import Relations, followed, rows_of
 from checks.snapshot import Types
 from checks.sql import catalog, exact
+from checks.sql.collations import under
 from checks.sql.expression import Expression, amount, is_column
 from checks.sql.functions import one_of, weights
 from checks.sql.statements import labelled
@@ -62,6 +63,8 @@ class Side:
     """What names stand for that are not those of whole tables."""
     when: Expression | None = None
     """Which rows count; all, unless stated."""
+    rules: tuple[str | None, ...] = ()
+    """For each of `by` how its texts are compared, where not as they are; see `under`."""
 
     def rows(
         self, *more: str, name: str | None = None, flag: Expression | None = None
@@ -77,7 +80,8 @@ class Side:
         """The table's rows that count, with these columns and amounts, each as `called` says."""
         names = list(dict.fromkeys(names))
         worked_out = {each: amount(each) for each in names if not is_column(each)}
-        if not (worked_out or self.when or flag):
+        rules = {name: how for name, how in zip(self.by, self.rules, strict=False) if how}
+        if not (worked_out or self.when or flag or rules.keys() & {*names}):
             return rows_of(self.relations, self.table, names)
         conditions = filter(None, (self.when, flag))
         read = [each for each in names if each not in worked_out]
@@ -87,7 +91,7 @@ class Side:
         shown: list[Built] = [
             worked_out[each].on(rows, self.types).label(called(each))
             if each in worked_out
-            else rows.c[each]
+            else under(rows.c[each], rules.get(each)).label(each)
             for each in names
         ]
         if flag:
@@ -96,6 +100,10 @@ class Side:
         if self.when:
             statement = statement.where(self.when.on(rows, self.types))
         return statement.subquery(self.table)
+
+    def every(self, *names: str) -> list[FromClause]:
+        """All rows of the tables that are read, with these columns; see `Relation.followed`."""
+        return followed(self.relations, self.table, names)
 
     def groups(self, rows: FromClause, *, narrow: bool) -> list[Built]:
         """What rows are grouped by; `narrow` puts a number in the place of a text.
@@ -188,9 +196,10 @@ def codes_are_unique(connection: Connection, sides: Sequence[Side]) -> bool:
             continue
         if not all(has_codes(each) for each in found):
             return False  # UUID or ENUM beside CHAR, say: equal, but of another code
-        texts = union(
-            *(select(s.read([s.by[number]]).c[0].label("text")).distinct() for s in sides)
-        ).subquery("texts")
+        # Of all rows, whether they count or not: of those alone no index has them together.
+        every = [(rows, s.by[number]) for s in sides for rows in s.every(s.by[number])]
+        distinct = (select(rows.c[n].label("text")).distinct() for rows, n in every)
+        texts = union(*distinct).subquery("texts")
         numbers = select(func.count(), func.count(code(texts.c.text).distinct()))
         one, other = connection.execute(numbers.where(texts.c.text.is_not(None))).one()
         if one != other:
