@@ -8,7 +8,8 @@ from checks.contract import Check, CheckError
 from checks.declared.relations import relations
 from checks.declared.table import RelationFacts, RowFacts
 from checks.relations import Relation
-from checks.sql import catalog, timestamps, views
+from checks.sql import catalog, derived, timestamps
+from checks.sql.statements import rows_of
 from checks.watermark import cursor_complaints
 from worker.config import Config, Problem, place_of
 from worker.sources import Database, Sources
@@ -20,6 +21,33 @@ def compare(config: Config, sources: Sources) -> list[Problem]:
     Raises CheckError when a database cannot be read.
     """
     return [problem for database in sources.databases for problem in _compare(config, database)]
+
+
+def remarks(config: Config, sources: Sources) -> list[Problem]:
+    """How the databases go about the relations: what is no mistake, and yet worth knowing.
+
+    Of a configuration that fits the schema. Raises CheckError when a database cannot be read.
+    """
+    settings = config.settings
+    known = relations(settings.tables, settings.relations)
+    return [
+        remark
+        for database in sources.databases
+        for name, facts in settings.relations.items()
+        if (facts.database or settings.main_database) == database.name
+        for remark in _remarks(name, facts, known[name], database)
+    ]
+
+
+def _remarks(
+    name: str, facts: RelationFacts, relation: Relation, database: Database
+) -> Iterator[Problem]:
+    with database.snapshot() as connection:
+        followed = facts.cursor or facts.select.columns[0]
+        values = relation.rows((followed,)).c[followed]
+        manner = derived.manner(connection, values, follows=facts.cursor is not None)
+    if manner:
+        yield Problem(place_of(("relations", name)), str(manner))
 
 
 def _compare(config: Config, database: Database) -> Iterator[Problem]:
@@ -109,9 +137,8 @@ class _Schema:
         if facts.cursor:
             yield from (("cursor", c) for c in cursor_complaints(connection, table, facts.cursor))
             if facts.cursor in found and catalog.is_view(connection, table):
-                yield from (
-                    ("cursor", c) for c in views.complaints(connection, table, facts.cursor)
-                )
+                values = rows_of(table, (facts.cursor,)).c[facts.cursor]
+                yield from (("cursor", c) for c in derived.complaints(connection, values))
         if time := facts.written_at:
             why = time in found and timestamps.complaint(found[time], time)
             yield from (("written_at", f"{time} {why}") for _ in filter(None, (why,)))
