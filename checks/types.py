@@ -74,6 +74,23 @@ Columns = Annotated[tuple[Identifier, ...], Field(min_length=1)]
 """One or more column names."""
 
 
+def _primary_key(value: object) -> object:
+    if not isinstance(value, list | tuple):
+        return value
+    if not value or len(set(map(str, value))) < len(value):
+        raise ValueError("a primary key is one column, or a list of different columns")
+    return value[0] if len(value) == 1 else tuple(value)
+
+
+PrimaryKey = Annotated[Identifier | tuple[Identifier, ...], BeforeValidator(_primary_key)]
+"""The column that names a row, or the columns that do so together; see `key_columns`."""
+
+
+def key_columns(key: PrimaryKey) -> tuple[str, ...]:
+    """The columns of a primary key, in their order."""
+    return (key,) if isinstance(key, str) else key
+
+
 class Severity(StrEnum):
     """How much a violation matters: `critical` pages, `warning` is a ticket, `info` is read."""
 
