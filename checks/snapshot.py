@@ -14,6 +14,7 @@ from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Scalar, Windo
 from checks.ports import Sources
 from checks.relations import Relations, rows_of
 from checks.sql import catalog, statements, timestamps
+from checks.sql.values import Hexadecimal, is_abridged
 
 Catalog = Mapping[str, Mapping[str, catalog.Column]]
 """Columns by table and name."""
@@ -174,6 +175,22 @@ class Snapshot(Context):
         """The keys of the known findings whose keys have these names, in their order."""
         keys = (key for key in self.window.known if set(key) == set(names))
         return [tuple(key[name] for name in names) for key in keys]
+
+    @property
+    def finds_known(self) -> bool:
+        """Whether the row or group of each known finding is found by the finding's key alone."""
+        return not any(
+            is_abridged(value) or self._is_misspelled(name, value)
+            for key in self.window.known
+            for name, value in key.items()
+        )
+
+    def _is_misspelled(self, name: str, value: Scalar) -> bool:
+        """Whether it names bytes, and in the way in which they were once named."""
+        if not isinstance(value, str) or isinstance(value, Hexadecimal):
+            return False
+        same_name = [found[name] for found in self.columns.values() if name in found]
+        return bool(same_name) and all(each.is_binary for each in same_name)
 
 
 class DatabaseCheck(Check, ABC):

@@ -16,7 +16,7 @@ from checks.ports import Cursor
 from checks.snapshot import Snapshot
 from checks.sql import catalog
 from checks.sql.expression import Expression
-from checks.sql.values import is_abridged, scalar
+from checks.sql.values import scalar
 
 MARKS = 10
 """Steps in which the overlap is remembered."""
@@ -64,8 +64,8 @@ class Followed:
         rows = snapshot.rows_of(self.table, (self.cursor, *filter(None, (self.written_at,)), *more))
         end = self._end(rows, snapshot)
         before = (snapshot.window.cursor or {}).get(role)
-        if any(is_abridged(value) for key in snapshot.window.known for value in key.values()):
-            before = None  # such a finding cannot be looked at again by its key alone
+        if not snapshot.finds_known:
+            before = None
         # An end that went back is another copy of the table.
         if not before or end is None or not before["marks"] or end < before["marks"][-1][1]:
             begin, marks = None, self._first_marks(rows, snapshot)
@@ -80,7 +80,7 @@ class Followed:
         yield from cursor_complaints(connection, self.table, self.cursor or "")
         found = catalog.columns(connection, self.table)
         for name in self.key:
-            if name in found and (found[name].is_binary or found[name].is_elusive):
+            if name in found and found[name].is_elusive:
                 yield f"{name} is {found[name].type}, and no row is found again by how it is shown"
 
     def _end(self, rows: FromClause, snapshot: Snapshot) -> Place | None:

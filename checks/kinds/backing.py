@@ -29,7 +29,7 @@ from checks.ports import Sources
 from checks.snapshot import Catalog, DatabaseCheck, Snapshot
 from checks.sql import catalog, joins
 from checks.sql.expression import Expression, FarExpression
-from checks.sql.functions import as_bytes, shown
+from checks.sql.functions import one_of, shown
 from checks.sql.inspection import LONGEST_NAME, MOST_ROWS, Keys, chosen, fitting, having
 from checks.sql.render import render
 from checks.sql.statements import labelled, numbered
@@ -279,9 +279,9 @@ class Backing(DatabaseCheck):
     def _spelled(self, column: Built, part: FarExpression, found: Catalog) -> Built:
         """One of the spellings that the collation takes for equal, always the same."""
         described = self._plain(part, found)
-        if described is None or not described.is_text:
+        if described is None:
             return func.min(column)
-        return shown(func.min(as_bytes(column)), described)
+        return shown(one_of(column, described), described)
 
     def _finding(self, group: Mapping[str, Any]) -> Finding:
         own, *held = (group[f"sum_{side}"] for side in range(len(self.sides)))

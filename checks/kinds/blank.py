@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
-from sqlalchemy import ColumnElement, FromClause, and_, false, func, or_, true
+from sqlalchemy import ColumnElement, FromClause, and_, false, func, literal_column, or_, true
 
 from checks.card import Card, Phrase, Section, Words
 from checks.contract import Result, Scalar
@@ -11,6 +11,7 @@ from checks.kinds.row_check import RowCheck
 from checks.snapshot import Context, Snapshot
 from checks.sql.catalog import Column
 from checks.sql.functions import WHITE_SPACE, as_unicode, only_white_space
+from checks.sql.values import Hexadecimal
 from checks.types import Identifier
 
 Built = ColumnElement[Any]
@@ -18,6 +19,8 @@ Built = ColumnElement[Any]
 ABOVE_WHITE_SPACE = "\ud7a3"
 """A character that every collation sorts after all white space."""
 
+_NO_BYTES: Built = literal_column("x''")
+"""What an empty BLOB of SQLite is; there, an empty text is something else."""
 
 WAYS = {
     "null": Words(en="{column} is NULL", zh="{column} 为 NULL"),
@@ -32,8 +35,13 @@ WAYS = {
 def phrases(evidence: Mapping[str, object]) -> Iterator[Phrase]:
     """What a report says of a row."""
     for column, value in evidence.items():
-        way = "null" if value is None else "white_space" if value else "empty"
-        yield Phrase(WAYS[way], {"column": column, "value": value})
+        yield Phrase(WAYS[_way(value)], {"column": column, "value": value})
+
+
+def _way(shown: object) -> str:
+    if shown is None:
+        return "null"
+    return "empty" if shown in ("", Hexadecimal.of(b"")) else "white_space"
 
 
 class Blank(RowCheck):
@@ -70,27 +78,29 @@ class Blank(RowCheck):
         """NULL, empty or white space."""
         # Bytes that are no text are NULL once MySQL has converted them.
         is_null = rows.c[self.column].is_(None)
-        return or_(
-            is_null,
-            and_(self._is_text(rows, context), only_white_space(self._comparable(rows, context))),
+        is_space = and_(
+            self._is_text(rows, context), only_white_space(self._comparable(rows, context))
         )
+        if context.columns and self._described(context).is_text:  # no character is white space, too
+            return or_(is_null, is_space)
+        return or_(is_null, self._is_empty(rows, context), is_space)
 
     def counted_apart(
         self, rows: FromClause, context: Context
     ) -> Mapping[str, ColumnElement[bool]]:
         """NULL, empty and white-space values."""
         value, is_text = self._comparable(rows, context), self._is_text(rows, context)
-        # `value = ''` would be true for spaces too: most collations pad them.
-        is_empty = and_(is_text, func.length(value) == 0)
         is_space = and_(is_text, func.length(value) > 0, only_white_space(value))
         is_null = rows.c[self.column].is_(None)
+        is_empty = self._is_empty(rows, context)
         return {"null": is_null, "empty": is_empty, "white_space": is_space}
 
     def candidates(self, rows: FromClause, context: Context) -> tuple[ColumnElement[bool], ...]:
         """A few ranges of an index on the column instead of a look at every row."""
         value = self._comparable(rows, context)
         if context.columns and not self._described(context).is_text:
-            return (value.is_(None),)
+            empty = [value == "", value == _NO_BYTES] if self._described(context).is_binary else ()
+            return (or_(value.is_(None), *empty),)
         if context.is_sqlite:  # which would copy a long value for each of those ranges
             first = func.substr(value, 1, 1)
             return (or_(value.is_(None), value == "", first.in_(list(WHITE_SPACE))),)
@@ -108,14 +118,22 @@ class Blank(RowCheck):
         """Which of the three it is."""
         _ = snapshot
         value = seen[self.column]
-        what = "NULL" if value is None else "only white space" if value else "empty"
-        return f"{self.table}.{self.column} is {what}"
+        what = {"null": "NULL", "empty": "empty", "white_space": "only white space"}
+        return f"{self.table}.{self.column} is {what[_way(value)]}"
 
     def _comparable(self, rows: FromClause, context: Context) -> Built:
         """The column itself where it can hold every white space; no index serves another."""
         value: Built = rows.c[self.column]
         is_unicode = self._described(context).charset in ("utf8mb4", "utf8mb3", "utf8")
         return value if context.columns and is_unicode else as_unicode(value)
+
+    def _is_empty(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
+        """Whether it is a text without characters, or no bytes; nothing else has no length."""
+        described = self._described(context)
+        if context.columns and not (described.is_text or described.is_binary):
+            return false()
+        # `value = ''` would be true for spaces too: most collations pad them.
+        return func.length(rows.c[self.column]) == 0
 
     def _is_text(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
         if context.columns:

@@ -4,7 +4,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, func, or_, select
+from pydantic import Field, model_validator
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    and_,
+    false,
+    func,
+    or_,
+    select,
+)
 
 from checks.card import Alert, Card, Words
 from checks.contract import EVERYTHING, Finding, Result, Scalar, Window
@@ -37,20 +48,30 @@ class Stuck(RowCheck):
     """The passing state, so put that an index serves it: `status = 'processing'`."""
     entered_at: Identifier
     """The column that says when the row entered that state."""
+    due_at: Identifier | None = Field(default=None, repr=False)
+    """In place of `entered_at`: the column that says until when the row may be in that state."""
     longer_than: Duration
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_one_time(cls, given: Any) -> Any:
+        is_due = isinstance(given, dict) and given.get("due_at") is not None
+        return {**given, "entered_at": given["due_at"]} if is_due else given
 
     @property
     def rule(self) -> str | None:
         """The passing state, and how long it may last."""
-        return f"{self.when.source}: {self.longer_than.total_seconds():g} s at most"
+        after = f" after {self.due_at}" if self.due_at else ""
+        return f"{self.when.source}: {self.longer_than.total_seconds():g} s{after} at most"
 
     @property
     def leaves_out(self) -> tuple[str, ...]:
         """Rows that are not in the state, or not for long."""
-        return (
-            f"rows for which this is not true: {self.when.source}",
-            f"rows in that state for {duration_text(self.longer_than)} or less",
-        )
+        limit = duration_text(self.longer_than)
+        short = f"rows in that state for {limit} or less"
+        if self.due_at:
+            short = f"rows in that state until {limit} after {self.due_at}, or without that time"
+        return (f"rows for which this is not true: {self.when.source}", short)
 
     @property
     def reads_columns(self) -> tuple[str, ...]:
@@ -71,7 +92,8 @@ class Stuck(RowCheck):
         """A column that holds no time."""
         described = snapshot.described(self.table, self.entered_at)
         if not described.is_moment:
-            yield f"entered_at {self.entered_at} is {described.type}, and no time"
+            field = "due_at" if self.due_at else "entered_at"
+            yield f"{field} {self.entered_at} is {described.type}, and no time"
 
     def violates(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
         """The row is in the state; where a database is asked, for too long."""
@@ -102,16 +124,24 @@ class Stuck(RowCheck):
         """Whether a row is in the state for too long, or nobody can tell since when.
 
         A time that lies further ahead than a row may wait tells nothing, and to wait until it has
-        passed could take for ever.
+        passed could take for ever. A row that is due later, or at no time, is not late.
         """
+        if self.due_at:
+            return self._overdue(rows, context)
         late = context.longer_ago(rows, self.table, self.entered_at, self.longer_than)
         ahead = context.written(context.now + self.longer_than, self.table, self.entered_at)
         return or_(late, rows.c[self.entered_at] > ahead)
 
+    def _overdue(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
+        latest = context.written(context.now - self.longer_than, self.table, self.entered_at)
+        return func.coalesce(rows.c[self.entered_at] < latest, false())
+
     def describe(self, seen: dict[str, Scalar], snapshot: Snapshot) -> str:
-        """Since when."""
+        """Since when, or until when it was to last."""
         entered, limit = seen[self.entered_at], int(self.longer_than.total_seconds())
         seconds = snapshot.seconds_since(entered, self.table, self.entered_at)
+        if self.due_at:
+            return f"{self.table}: {self.when.source} until {entered} (over {limit} s ago)"
         how_long = f"over {limit} s" if seconds is None or seconds >= 0 else "in the future"
         since = "an unknown time" if entered is None else f"{entered} ({how_long})"
         return f"{self.table}: {self.when.source} since {since}"

@@ -133,13 +133,13 @@ class Column:
 
     @property
     def is_binary(self) -> bool:
-        """Whether its values are bytes, which a finding cannot always spell."""
+        """Whether its values are bytes, which a finding spells in hexadecimal."""
         return self._type_name in ("binary", "varbinary") or self._type_name.endswith("blob")
 
     @property
     def is_elusive(self) -> bool:
         """Whether a row is not always found again by a value that was read from it."""
-        return self._type_name in ("float", "bit", "time", "json")
+        return self._type_name in ("float", "json")
 
     @property
     def is_integer(self) -> bool:

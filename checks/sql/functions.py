@@ -2,13 +2,19 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, String
+from sqlalchemy import ColumnElement, Dialect, Integer, String, TypeDecorator, func
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from checks.sql.catalog import Column
-from checks.sql.values import LONGEST_TEXT, START_OF_LONG
+from checks.sql.values import (
+    LONGEST_BYTES,
+    LONGEST_TEXT,
+    START_OF_LONG,
+    START_OF_LONG_BYTES,
+    Hexadecimal,
+)
 
 WHITE_SPACE = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
@@ -31,6 +37,28 @@ def _as_bytes_mysql(element: as_bytes, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(as_bytes, "sqlite")
 def _as_bytes_sqlite(element: as_bytes, compiler: SQLCompiler, **kw: Any) -> str:
     return f"CAST({compiler.process(element.clauses, **kw)} AS BLOB)"
+
+
+class as_text(FunctionElement[str]):  # noqa: N801 - reads as SQL
+    """What `as_bytes` made of a text, as a text again."""
+
+    inherit_cache = True
+    type = String()
+
+
+@compiles(as_text, "mysql")
+def _as_text_mysql(element: as_text, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CONVERT({compiler.process(element.clauses, **kw)} USING utf8mb4)"
+
+
+@compiles(as_text, "sqlite")
+def _as_text_sqlite(element: as_text, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **kw)} AS TEXT)"
+
+
+def one_of(value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
+    """The least value of a group: always the same of texts that the collation takes for equal."""
+    return as_text(func.min(as_bytes(value))) if column.is_text else func.min(value)
 
 
 class abridged(FunctionElement[str]):  # noqa: N801 - reads as SQL
@@ -57,9 +85,44 @@ def _abridged_sqlite(element: abridged, compiler: SQLCompiler, **kw: Any) -> str
     return f"CASE WHEN {is_long} THEN abridged({value}) ELSE {value} END"
 
 
+class _HexadecimalText(TypeDecorator[str]):
+    """What the server has spelled in hexadecimal itself."""
+
+    impl = String
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """Bytes that were fetched as they are stay so."""
+        _ = dialect
+        return Hexadecimal(value) if isinstance(value, str) else value
+
+
+class abridged_bytes(FunctionElement[str]):  # noqa: N801 - reads as SQL
+    """Long bytes cut on the server, in the form that `scalar` gives to long bytes."""
+
+    inherit_cache = True
+    type = _HexadecimalText()
+
+
+@compiles(abridged_bytes, "mysql")
+def _abridged_bytes_mysql(element: abridged_bytes, compiler: SQLCompiler, **kw: Any) -> str:
+    value = compiler.process(element.clauses, **kw)
+    start = f"LOWER(HEX(LEFT({value}, {START_OF_LONG_BYTES})))"
+    return (
+        f"IF(LENGTH({value}) > {LONGEST_BYTES}, CONCAT('0x', {start}, '… [', LENGTH({value}),"
+        f" ' bytes, sha256 ', LEFT(SHA2({value}, 256), 16), ']'),"
+        f" CONCAT('0x', LOWER(HEX({value}))))"
+    )
+
+
+compiles(abridged_bytes, "sqlite")(_abridged_sqlite)
+
+
 def shown(value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
     """A column's value as a finding shows it: cut before it is fetched when it may be long."""
-    return abridged(value) if column.is_long else value
+    if not column.is_long:
+        return value
+    return abridged_bytes(value) if column.is_binary else abridged(value)
 
 
 class as_unicode(FunctionElement[str]):  # noqa: N801 - reads as SQL

@@ -12,7 +12,13 @@ from sqlalchemy import ColumnElement, and_, column, func, or_, select, table
 
 from checks.contract import Scalar
 from checks.sql.render import render
-from checks.sql.values import START_OF_LONG, is_abridged
+from checks.sql.values import (
+    START_OF_LONG,
+    START_OF_LONG_BYTES,
+    Hexadecimal,
+    exact,
+    is_abridged,
+)
 
 Keys = Sequence[Mapping[str, Scalar]]
 
@@ -48,7 +54,7 @@ def chosen(columns: Mapping[str, ColumnElement[Any]], keys: Keys) -> ColumnEleme
     ((name, column), *more) = columns.items()
     values = [key[name] for key in keys]
     if len(values) > 1 and not more and all(map(_is_plain, values)):
-        return column.in_(values)
+        return column.in_([exact(value) for value in values])
     return or_(*(and_(*(_holds(c, key[n]) for n, c in columns.items())) for key in keys))
 
 
@@ -64,14 +70,17 @@ def _is_fraction(value: Scalar) -> bool:
     return isinstance(value, str) and _FRACTION.fullmatch(value) is not None
 
 
-def _holds(column: ColumnElement[Any], value: Scalar) -> ColumnElement[bool]:
+def _holds(column: ColumnElement[Any], value: Scalar) -> Any:
     if value is None:
         return column.is_(None)
-    if isinstance(value, str) and is_abridged(value):  # only its start is known
+    if isinstance(value, Hexadecimal) and is_abridged(value):  # only its start is known
+        start = Hexadecimal(value[:START_OF_LONG])
+        return func.left(column, START_OF_LONG_BYTES) == exact(start)
+    if isinstance(value, str) and is_abridged(value):
         return func.left(column, START_OF_LONG) == value[:START_OF_LONG]
     if _is_fraction(value):  # which a server compares as a DOUBLE if the column is a DECIMAL
         return and_(column == value, func.concat(column) == value)
-    return column == value
+    return column == exact(value)
 
 
 def in_catalog(

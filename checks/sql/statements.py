@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import Grouping
 
 from checks.contract import Scalar
+from checks.sql.values import exact
 
 ALL_ROWS = 2**63 - 1
 """A limit that limits nothing, and keeps a server from merging a statement into the one around."""
@@ -43,9 +44,9 @@ def among(
 ) -> ColumnElement[bool]:
     """Whether columns hold one of these keys; NULL is a value."""
     if len(columns) == 1 and all(value is not None for (value,) in keys):
-        return columns[0].in_([value for (value,) in keys])
+        return columns[0].in_([exact(value) for (value,) in keys])
     matches = [
-        and_(*(c.is_not_distinct_from(value) for c, value in zip(columns, key, strict=True)))
+        and_(*(c.is_not_distinct_from(exact(v)) for c, v in zip(columns, key, strict=True)))
         for key in keys
     ]
     blocks = [matches[n : n + ALTERNATIVES] for n in range(0, len(matches), ALTERNATIVES)]

@@ -157,11 +157,38 @@ def test_index_probes_equal_a_full_scan(
     assert keys(result) == [{"id": n} for n in sorted(nulls + empty + spaces)[:SAMPLE]]
 
 
-@pytest.mark.parametrize("column", ["bigint", "datetime", "decimal(10,2)", "varbinary(10)"])
-def test_other_types_can_only_be_null(ledger: Ledger, column: str) -> None:
-    """In a column that holds no text only NULL is blank: 0 and zero bytes are values."""
+@pytest.mark.parametrize("column", ["varbinary(10)", "blob"])
+def test_no_bytes_are_blank(ledger: Ledger, column: str) -> None:
+    """Bytes are blank when there are none; spaces and NUL are bytes."""
     ledger.sql(f"CREATE TABLE t (id bigint PRIMARY KEY, k {column})")
-    value: object = {"datetime": "2026-01-05 00:00:00", "varbinary(10)": b""}.get(column, 0)
+    values = [None, b"", b" ", b"\0", b"\xc3\x28"]
+    ledger.insert("t", "id, k", enumerate(values))
+    result = run(ledger)
+    assert result.measures == {"null": 1, "empty": 1, "white_space": 0}
+    assert messages(result) == ["t.k is NULL", "t.k is empty"]
+    look = check("blank", "t", primary_key="id", column="k").look()
+    assert look is not None
+    if ledger.backend != "sqlite":
+        assert sorted(row[0] for row in ledger.sql(look)) == [0, 1]
+
+
+@on_servers
+def test_inspection_query_agrees_on_white_space(ledger: Ledger) -> None:
+    """What other definitions call white space is shown neither by the check nor by its SQL."""
+    ledger.sql(TABLE)
+    others = "\u180e\u200b\u2060\ufeff\u00ad\u034f"
+    ledger.insert("t", "id, k", enumerate((*WHITE_SPACE, *others)))
+    found = [key["id"] for key in keys(run(ledger))]
+    look = check("blank", "t", primary_key="id", column="k").look()
+    assert look is not None
+    assert sorted(row[0] for row in ledger.sql(look)) == found == list(range(len(WHITE_SPACE)))
+
+
+@pytest.mark.parametrize("column", ["bigint", "datetime", "decimal(10,2)", "bit(3)"])
+def test_other_types_can_only_be_null(ledger: Ledger, column: str) -> None:
+    """In a column that holds neither text nor bytes only NULL is blank: 0 is a value."""
+    ledger.sql(f"CREATE TABLE t (id bigint PRIMARY KEY, k {column})")
+    value: object = {"datetime": "2026-01-05 00:00:00"}.get(column, 0)
     ledger.insert("t", "id, k", [(1, value), (2, None)])
     result = run(ledger)
     assert (keys(result), result.measures) == (

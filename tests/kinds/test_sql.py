@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from checks.sql.functions import as_bytes
 from checks.sql.statements import number_of, rows_of
-from checks.sql.values import LONGEST_TEXT, START_OF_LONG, scalar
+from checks.sql.values import LONGEST_TEXT, START_OF_LONG, Hexadecimal, scalar
 from tests.support.ledgers import Ledger, on_servers
 
 
@@ -25,14 +25,14 @@ from tests.support.ledgers import Ledger, on_servers
         (Decimal("0.10"), "0.10"),
         (datetime(2026, 1, 2, 20, 24, 20), "2026-01-02 20:24:20"),  # noqa: DTZ001 - as read
         (date(2026, 1, 2), "2026-01-02"),
-        (b"abc", "abc"),
-        (b"\xff", "\\xff"),
+        (b"abc", Hexadecimal("0x616263")),
+        (b"\xff", Hexadecimal("0xff")),
         ("\udcff", "\udcff"),
         (0.1, "0.1"),
     ],
 )
 def test_values_are_shown_exactly(value: object, shown: object) -> None:
-    """Numbers are exact, times are ISO 8601, bytes are text where they are UTF-8."""
+    """Numbers are exact, times are ISO 8601, bytes are hexadecimal."""
     assert scalar(value) == shown
     assert type(scalar(value)) is type(shown)
 

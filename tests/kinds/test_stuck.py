@@ -166,6 +166,33 @@ def test_what_is_no_time_cannot_be_answered(ledger: Ledger, type_name: str) -> N
         assert list(stuck.complaints(connection)) == [str(caught.value)]
 
 
+def test_a_row_is_stuck_once_it_is_overdue(ledger: Ledger) -> None:
+    """With `due_at` a row may wait until then, however far ahead; one without a time is not due."""
+    due = ago(3600)
+    fill(
+        ledger,
+        ("processing", ago(-9_999_999)),
+        ("processing", None),
+        ("processing", due),
+        ("processing", ago(1)),
+        ("failed", due),
+    )
+    result = run(ledger, entered_at="id", due_at="at")
+    assert keys(result) == [{"id": 3}]
+    assert messages(result) == [f"t: status = 'processing' until {due} (over 60 s ago)"]
+    assert (result.examined, result.measures["passing"]) == (4, 4)
+    assert result.measures["oldest_seconds"] >= 3600
+
+
+@on_any
+def test_rows_that_are_due_later_are_not_overdue(ledger: Ledger) -> None:
+    """Where every row is due in the future, none is overdue by any time."""
+    fill(ledger, ("processing", ago(-3600)))
+    result = run(ledger, due_at="at")
+    assert result.violations == 0
+    assert result.measures == {"passing": 1, "oldest_seconds": 0}
+
+
 @on_any
 def test_a_missing_column_cannot_be_answered(ledger: Ledger) -> None:
     """A column that is missing is a permanent error."""

@@ -1,6 +1,5 @@
 """One run after another, as the worker makes them, and a clock that a test sets."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from sqlalchemy import Connection, text
 from checks.contract import Result, Scalar, Window
 from checks.ports import AccessLog, Prometheus, Sources
 from checks.sql import timestamps
+from worker.text.encode import restore, store
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 """When a `Clock` starts."""
@@ -26,8 +26,8 @@ def window_after(
 ) -> Window:
     """What a run is given that follows another, by way of the JSON in which that is kept."""
     known = tuple(dict(finding.key) for finding in result.findings)
-    kept = json.loads(json.dumps([result.cursor, known]))
-    return Window(kept[0], tuple(kept[1]), zone, overlap, overlap_rows)
+    cursor, kept = restore(store([result.cursor, known]))
+    return Window(cursor, tuple(kept), zone, overlap, overlap_rows)
 
 
 def seen(result: Result) -> list[tuple[dict[str, Scalar], object]]:

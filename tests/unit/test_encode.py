@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.text.encode import dump
+from checks.sql.values import Hexadecimal
+from worker.text.encode import dump, restore, store
 
 
 def _refuse(name: str) -> None:
@@ -50,3 +51,12 @@ def test_dump_takes_anything_on_one_line(value: object) -> None:
     text = dump(value)
     assert "\n" not in text
     json.loads(text.encode(), parse_constant=_refuse)
+
+
+def test_bytes_are_known_from_texts_in_the_state() -> None:
+    """What names bytes does so after it was stored; a text that reads alike stays a text."""
+    key = {"id": Hexadecimal("0x00ff"), "k": "0x00ff", "n": [Hexadecimal("0x"), None, 1]}
+    restored = restore(store(key))
+    assert restored == key
+    kinds = (type(each) for each in (restored["id"], restored["k"], restored["n"][0]))
+    assert list(kinds) == [Hexadecimal, str, Hexadecimal]

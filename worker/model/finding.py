@@ -1,7 +1,6 @@
 """Findings as the state knows them, and what changes of them."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,7 +8,7 @@ from typing import Any
 
 from checks.contract import Finding
 from worker.model.run import Run
-from worker.text.encode import dump
+from worker.text.encode import dump, restore
 
 
 class FindingState(StrEnum):
@@ -85,13 +84,13 @@ class StoredFinding:
     @property
     def key(self) -> dict[str, Any]:
         """What it is about; decoded anew each time."""
-        key: dict[str, Any] = json.loads(self.encoded_key)
+        key: dict[str, Any] = restore(self.encoded_key)
         return key
 
     @property
     def evidence(self) -> dict[str, Any]:
         """What the latest run saw of it; decoded anew each time."""
-        evidence: dict[str, Any] = json.loads(self.encoded_evidence)
+        evidence: dict[str, Any] = restore(self.encoded_evidence)
         return evidence
 
     @property

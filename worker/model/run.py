@@ -1,6 +1,5 @@
 """One execution of a check, and what is remembered of them."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -8,6 +7,7 @@ from enum import StrEnum
 
 from checks.contract import Check, Result
 from checks.ports import Cursor
+from worker.text.encode import restore
 
 
 class Outcome(StrEnum):
@@ -91,7 +91,7 @@ class StoredCursor:
         """Where to go on; decoded anew each time."""
         if self.encoded_cursor is None:
             return None
-        cursor: Cursor = json.loads(self.encoded_cursor)
+        cursor: Cursor = restore(self.encoded_cursor)
         return cursor
 
 

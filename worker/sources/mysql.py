@@ -10,8 +10,9 @@ from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 import pymysql
+from pymysql import converters
 from pymysql.connections import Connection as DriverConnection
-from pymysql.constants import CR, ER
+from pymysql.constants import CR, ER, FIELD_TYPE
 from sqlalchemy import URL, Connection, text
 
 from checks.contract import RunStopped
@@ -93,6 +94,9 @@ others."""
 
 _NAMES_ONLY = _PERMANENT | _UNREACHABLE
 """Errors whose words quote accounts, hosts, tables and columns, and never a value of a row."""
+
+_CONVERSIONS: dict[Any, Any] = {**converters.conversions, FIELD_TYPE.BIT: int.from_bytes}
+"""How values of the server become Python's: BIT is a number, as it is in SQL."""
 
 
 class _Connection(DriverConnection):  # the stubs leave out what is protected
@@ -274,6 +278,7 @@ class MySQL:
             write_timeout=self._connect_timeout,
             program_name="reconciler",
             defer_connect=True,
+            conv=_CONVERSIONS,
             **tls,
         )
         with self._lock:

@@ -26,7 +26,7 @@ from worker.model.finding import (
 from worker.model.run import Run
 from worker.state.rows import add_events, put_findings, read_findings
 from worker.state.schema import events, findings, remove, unresolved
-from worker.text.encode import dump, encodable
+from worker.text.encode import dump, encodable, store
 
 FINDINGS_KEPT = SAMPLE
 """Unresolved findings kept of each check; the violation count is exact all the same."""
@@ -157,7 +157,7 @@ class _Book:
             id=identity,
             check=self._check,
             state=FindingState.OPEN,
-            encoded_key=dump(finding.key),
+            encoded_key=store(finding.key),
             message="",
             encoded_evidence="{}",
             first_seen=self._now,
@@ -169,7 +169,7 @@ class _Book:
         now = replace(
             before,
             message=encodable(finding.message),
-            encoded_evidence=dump(finding.evidence),
+            encoded_evidence=store(finding.evidence),
             magnitude=finding.magnitude,
             aspects=aspects(finding),
             last_seen=self._now,

@@ -16,6 +16,7 @@ from worker.model.finding import (
 )
 from worker.model.run import Outcome, Scope, StoredCursor, StoredRun
 from worker.state.schema import alerts, cursors, events, findings, put, runs
+from worker.text.encode import restore
 
 Stored = Mapping[Any, Any]
 """A row of a table, by its columns' names."""
@@ -66,7 +67,7 @@ def read_findings(connection: Connection, statement: Executable) -> Iterator[Sto
 
 def read_keys(connection: Connection, statement: Select[str]) -> Iterator[dict[str, Any]]:
     """The keys that a SELECT of nothing else from `findings` gives."""
-    return map(json.loads, connection.scalars(statement))
+    return map(restore, connection.scalars(statement))
 
 
 def read_runs(connection: Connection, statement: Executable) -> Iterator[StoredRun]:

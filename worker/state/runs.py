@@ -22,7 +22,7 @@ from worker.state.rows import (
     unlisted_of,
 )
 from worker.state.schema import cursors, findings, runs, unresolved
-from worker.text.encode import dump, encodable
+from worker.text.encode import encodable, store
 
 RUNS_KEPT = 100
 """Runs kept of each check."""
@@ -207,7 +207,7 @@ def _write_cursor(connection: Connection, run: Run, result: Result) -> None:
     now = StoredCursor(
         check=run.check.name,
         fingerprint=fingerprint(run.check),
-        encoded_cursor=dump(result.cursor) if kept else None,
+        encoded_cursor=store(result.cursor) if kept else None,
         completed_at={**before.completed_at, run.scope: run.ended_at.timestamp()},
         unlisted=_unlisted(connection, run, result, before.unlisted),
     )

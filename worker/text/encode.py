@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from checks.sql.values import Hexadecimal
+
 _DECEPTIVE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
 )
@@ -16,6 +18,32 @@ _DECEPTIVE = re.compile(
 def dump(value: object, **_options: object) -> str:
     """Valid JSON on one line for anything: no bare NaN, and Decimal as an exact number's text."""
     return harmless(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False))
+
+
+def store(value: object) -> str:
+    """JSON for the state, from which `restore` makes the same keys, evidence and cursors again."""
+    return dump(_marked(value))
+
+
+def restore(stored: str) -> Any:
+    """What `store` was given."""
+    return json.loads(stored, object_hook=_unmarked)
+
+
+_BYTES = ""
+"""In the state, the name of what stands for bytes; no column is called so."""
+
+
+def _marked(value: object) -> object:
+    if isinstance(value, Hexadecimal):
+        return {_BYTES: str(value)}
+    if isinstance(value, Mapping):
+        return {key: _marked(each) for key, each in value.items()}
+    return [_marked(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _unmarked(value: dict[str, Any]) -> object:
+    return Hexadecimal(value[_BYTES]) if value.keys() == {_BYTES} else value
 
 
 def harmless(text: str) -> str:

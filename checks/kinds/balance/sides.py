@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, case, func, select
 
 from checks.relations import Relations, rows_of
 from checks.sql import catalog
-from checks.sql.functions import as_bytes, weights
+from checks.sql.functions import one_of, weights
 from checks.sql.statements import labelled
 
 Built = ColumnElement[Any]
@@ -53,7 +53,7 @@ class Side:
     def spellings(self, rows: FromClause) -> list[Built]:
         """What each group is called: of several spellings of a text the least."""
         return [
-            func.min(as_bytes(rows.c[name])) if self.found[name].is_text else rows.c[name]
+            one_of(rows.c[name], self.found[name]) if self.found[name].is_text else rows.c[name]
             for name in self.by
         ]
 

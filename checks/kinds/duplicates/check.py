@@ -32,7 +32,7 @@ from checks.kinds.duplicates.prefilter import (
 from checks.ports import Sources
 from checks.snapshot import DatabaseCheck, Snapshot
 from checks.sql import catalog
-from checks.sql.functions import as_bytes, shown, without_index
+from checks.sql.functions import as_bytes, one_of, shown, without_index
 from checks.sql.inspection import MOST_ROWS, Keys, chosen, fitting, having
 from checks.sql.render import render
 from checks.sql.row_ids import row_id, row_keys
@@ -298,8 +298,7 @@ class Duplicates(DatabaseCheck):
         """
         texts = self._texts(snapshot)
         matches = [
-            and_(*(self._matches(rows, name, group, texts) for name in self.columns))
-            for group in worst
+            and_(*(self._matches(rows, name, group) for name in self.columns)) for group in worst
         ]
         number = case(*((match, n) for n, match in enumerate(matches))).label("number")
         own = [rows.c[name].label(f"row_{name}") for name in self.needs[self.table]]
@@ -322,14 +321,11 @@ class Duplicates(DatabaseCheck):
         )
         return select(turns, place.label("place")).subquery()
 
-    def _matches(
-        self, rows: FromClause, name: str, group: RowMapping, texts: list[str]
-    ) -> ColumnElement[bool]:
+    def _matches(self, rows: FromClause, name: str, group: RowMapping) -> ColumnElement[bool]:
         value = group[f"key_{name}"]
         if value is None:
             return rows.c[name].is_(None)
-        written = value.decode() if name in texts and isinstance(value, bytes) else value
-        return without_index(rows.c[name]).is_not_distinct_from(written)
+        return without_index(rows.c[name]).is_not_distinct_from(value)
 
     def _finding(
         self, group: RowMapping, first: RowMapping, members: Sequence[RowMapping]
@@ -357,6 +353,4 @@ def _ids(row: RowMapping, end: str) -> Id:
 
 def _one_of(value: Built, column: catalog.Column) -> Built:
     """A group's value of a column, the same at every run; cut on the server when it may be long."""
-    if not column.is_text:
-        return func.min(value)
-    return shown(func.min(as_bytes(value)), column)
+    return shown(one_of(value, column), column)

@@ -16,7 +16,7 @@ from checks.kinds.idempotency_requests.inspection import NO_PATH, SHOWN_DIGEST, 
 from checks.ports import Sources
 from checks.snapshot import DatabaseCheck, Snapshot
 from checks.sql import catalog
-from checks.sql.functions import as_bytes, shown
+from checks.sql.functions import one_of, shown
 from checks.sql.inspection import Keys
 from checks.sql.statements import counted
 from checks.sql.values import scalar
@@ -278,7 +278,8 @@ class IdempotencyRequests(DatabaseCheck):
         if not snapshot.connection.execute(repeated.limit(1)).first():
             return 0
         # Of the spellings that the database takes for one key, always the same.
-        named = shown(func.min(as_bytes(columns[0])), self._described(self.key, seen)).label("key")
+        described = self._described(self.key, seen)
+        named = shown(one_of(columns[0], described), described).label("key")
         scope = (shown(rows.c[name], self._described(name, seen)) for name in self.scope)
         reused = repeated.having(self._requests.differ(rows)).with_only_columns(
             named, *scope, func.count().label("rows")

@@ -66,5 +66,6 @@ LIMIT 1000;
 SELECT *
 FROM `asset_transactions`
 WHERE `idempotency_key` IS NULL
+  OR LENGTH(`idempotency_key`) = 0
   OR CHARSET(`idempotency_key`) != 'binary' AND CONVERT(`idempotency_key` USING utf8mb4) REGEXP _utf8mb4 x'5e5b090a0b0c0d20c285c2a0e19a80e28080e28081e28082e28083e28084e28085e28086e28087e28088e28089e2808ae280a8e280a9e280afe2819fe380805d2a24'
 LIMIT 100;
