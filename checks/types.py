@@ -76,13 +76,14 @@ Columns = Annotated[tuple[Identifier, ...], Field(min_length=1)]
 
 def _primary_key(value: object) -> object:
     if not isinstance(value, list | tuple):
-        return value
-    if not value or len(set(map(str, value))) < len(value):
-        raise ValueError("a primary key is one column, or a list of different columns")
-    return value[0] if len(value) == 1 else tuple(value)
+        return _identifier(value)
+    names = [_identifier(each) for each in value]
+    if not names or len(set(names)) < len(names):
+        raise ValueError("a primary key is a column, or a list of different columns")
+    return names[0] if len(names) == 1 else tuple(names)
 
 
-PrimaryKey = Annotated[Identifier | tuple[Identifier, ...], BeforeValidator(_primary_key)]
+PrimaryKey = Annotated[str | tuple[str, ...], BeforeValidator(_primary_key)]
 """The column that names a row, or the columns that do so together; see `key_columns`."""
 
 

@@ -41,7 +41,7 @@ _MYSQL_ESTIMATE = """
 _MYSQL_COLUMNS = """
     SELECT column_name AS name, column_type AS type, is_nullable = 'YES' AS nullable,
            character_set_name AS charset, collation_name AS collation,
-           column_default AS default_value, extra
+           column_default AS default_value, extra AS extra
     FROM information_schema.columns
     WHERE table_schema = DATABASE() AND table_name = :table ORDER BY ordinal_position"""
 _MYSQL_INDEXES = """

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from checks.sql.row_ids import NAME as ROW_IDS
-from checks.sql.row_ids import parts_of
+from checks.sql.row_ids import listed, parts_of
 
 PERSONAL = (
     *("*user_id*", "*mobile*", "*phone*", "*email*", "*nickname*", "*real_name*", "*openid*"),
@@ -96,9 +96,9 @@ class Mask:
             return [None if each is None else self.value(each) for each in value]
         return self.value(value)
 
-    def _row_id(self, listed: Any) -> Any:
+    def _row_id(self, row: Any) -> Any:
         """A row as `row_ids` lists it; of a key of several columns each has its name there."""
-        parts = parts_of(listed)
+        parts = parts_of(row)
         if not any(self.is_personal(name) for name in parts):
-            return listed
-        return json.dumps(self.fields(parts), ensure_ascii=False)
+            return row
+        return listed(self.fields(parts))
