@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from checks.card import Card, Detail, Sample, SchemaFacts, Section
 from checks.ports import Cursor, Sources, SourceType
-from checks.types import Identifier, Severity, Slug
+from checks.types import CheckName, Identifier, Severity, Slug
 
 Scalar = str | int | bool | None
 Evidence = Scalar | tuple[Scalar, ...]
@@ -108,7 +108,7 @@ class Check(BaseModel, ABC):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Slug
+    name: CheckName
     kind: str
     database: Slug = "ledger"
     table: Identifier

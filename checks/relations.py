@@ -60,6 +60,14 @@ class Relation(ABC):
         return None
 
     @abstractmethod
+    def followed(self, columns: Sequence[str]) -> list[FromClause]:
+        """The rows among which new ones are looked for, with columns of these names.
+
+        Those of the tables themselves where they have the columns, as the end of a table is found
+        at once by its index. There may be more of them than the relation has.
+        """
+
+    @abstractmethod
     def describe(self, connection: Connection) -> None:
         """Note in the catalog of this snapshot what the columns and indexes of the rows are.
 
@@ -69,6 +77,12 @@ class Relation(ABC):
 
 Relations = Mapping[str, Relation]
 """By name. A name that is not among them is that of a table, all of whose rows count."""
+
+
+def followed(relations: Relations, name: str, columns: Sequence[str]) -> list[FromClause]:
+    """The rows among which new ones are looked for that a name stands for."""
+    relation = relations.get(name)
+    return relation.followed(columns) if relation else [statements.rows_of(name, columns)]
 
 
 def rows_of(relations: Relations, name: str, columns: Iterable[str]) -> FromClause:
@@ -91,6 +105,10 @@ class Counted(Relation):
         shown: list[Any] = [table.c[name] for name in names]
         shown = shown or [literal_column("1").label("counted")]
         return select(*shown).where(self.when.on(table)).subquery(self.table)
+
+    def followed(self, columns: Sequence[str]) -> list[FromClause]:
+        """All rows of the table."""
+        return [statements.rows_of(self.table, columns)]
 
     @property
     def text(self) -> str:
@@ -127,6 +145,18 @@ class Selected(Relation):
         names = dict.fromkeys(columns) or self.select.columns[:1]
         return _Text(self.text, self._sqlite).columns(*map(column, names)).subquery(self.name)
 
+    def followed(self, columns: Sequence[str]) -> list[FromClause]:
+        """All rows of the table of which the columns are, in each of the SELECTs of a UNION."""
+        traced = [self.select.sources(name) for name in columns]
+        branches = list(zip(*traced, strict=True)) if all(traced) else []
+        of_one = (len({each.table for each in branch}) == 1 for branch in branches)
+        if not branches or not all(of_one) or any(map(self._is_selected, self.select.tables)):
+            return [self.rows(columns)]
+        return [_renamed(branch, columns) for branch in branches]
+
+    def _is_selected(self, table: str) -> bool:
+        return isinstance(self.within.get(table), Selected)
+
     @property
     def text(self) -> str:
         """The SELECT, with what the names in it stand for."""
@@ -161,8 +191,13 @@ class Selected(Relation):
         )
 
     def _columns(self, connection: Connection) -> dict[str, Column]:
-        said = self._said(connection)
-        return {name: self._described(connection, name, said[name]) for name in said}
+        traced = {name: self.select.sources(name) for name in self.select.columns}
+        worked_out = [name for name, sources in traced.items() if len(sources) != 1]
+        said = self._said(connection, worked_out) if worked_out else {}
+        return {
+            name: self._described(connection, sources, said.get(name))
+            for name, sources in traced.items()
+        }
 
     def _require_columns(self, connection: Connection) -> None:
         """Raise CheckError, with the nearest name, for a column that no table of it has."""
@@ -177,9 +212,9 @@ class Selected(Relation):
                 near = catalog.nearest(name, known)
                 raise CheckError(f"no table of it has a column {name}{near}", permanent=True)
 
-    def _said(self, connection: Connection) -> dict[str, Column]:
+    def _said(self, connection: Connection, names: Sequence[str]) -> dict[str, Column]:
         try:
-            return result_columns(connection, self.rows(self.select.columns), self.select.columns)
+            return result_columns(connection, self.rows(self.select.columns), names)
         except DBAPIError as error:
             number, *words = getattr(error.orig, "args", (None,))
             if number not in _MEANINGLESS:
@@ -187,13 +222,14 @@ class Selected(Relation):
             message = f"the server refuses it: {' '.join(map(str, words))}"
             raise CheckError(message, permanent=True) from None
 
-    def _described(self, connection: Connection, name: str, said: Column) -> Column:
+    def _described(
+        self, connection: Connection, sources: Sequence[Source], said: Column | None
+    ) -> Column:
         """A column of a table as the catalog has it; NULL where a join or a UNION may add it."""
-        sources = self.select.sources(name)
         found = [catalog.columns(connection, each.table)[each.column] for each in sources]
         absent = any(each.may_be_absent for each in sources)
         nullable = not found or absent or any(each.nullable for each in found)
-        return replace(found[0] if len(found) == 1 else said, nullable=nullable)
+        return replace(said or found[0], nullable=nullable)
 
     def _indexes(self, connection: Connection) -> list[Index]:
         """What serves a search by a column, and what proves that columns name one row."""
@@ -209,6 +245,8 @@ class Selected(Relation):
         return found
 
     def _is_led(self, connection: Connection, sources: Sequence[Source]) -> bool:
+        if len(sources) > 1 and not self._is_time(connection, sources[0]):
+            return False  # numbers of several tables do not grow together
         return bool(sources) and all(
             any(
                 index.columns[0] == each.column and not index.partial
@@ -216,6 +254,9 @@ class Selected(Relation):
             )
             for each in sources
         )
+
+    def _is_time(self, connection: Connection, source: Source) -> bool:
+        return catalog.columns(connection, source.table)[source.column].is_moment
 
     def _of_the_table(self, connection: Connection) -> Iterator[Index]:
         """The indexes of the one table that is read, where the result has all of their columns."""
@@ -225,6 +266,16 @@ class Selected(Relation):
             if all(name in called for name in index.columns):
                 names = tuple(called[name] for name in index.columns)
                 yield Index(index.name, names, unique=index.unique, partial=index.partial)
+
+
+def _renamed(sources: Sequence[Source], names: Sequence[str]) -> FromClause:
+    """Columns of a table, under other names where they have some."""
+    called = [each.column for each in sources]
+    rows = statements.rows_of(sources[0].table, called)
+    if called == list(names):
+        return rows
+    shown = (rows.c[one].label(name) for one, name in zip(called, names, strict=True))
+    return select(*shown).subquery("followed")
 
 
 class _Text(TextClause):

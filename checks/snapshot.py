@@ -1,7 +1,7 @@
 """What a run knows of the database that it reads, and what is assumed where none is read."""
 
 from abc import ABC
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func,
 
 from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Scalar, Window
 from checks.ports import Sources
-from checks.relations import Relations, rows_of
+from checks.relations import Relations, followed, rows_of
 from checks.sql import catalog, statements, timestamps
 from checks.sql.values import Hexadecimal, is_abridged
 
@@ -56,6 +56,11 @@ class Context:
     def described(self, table: str, name: str) -> catalog.Column:
         """A column; one that may be anything where no database is asked."""
         return self.columns[table][name] if self.columns else _UNKNOWN
+
+    def types(self, table: str) -> Callable[[str], catalog.Column] | None:
+        """The columns of a table by name; None where no database is asked that has types."""
+        _ = table
+        return None
 
     def written(self, moment: datetime, table: str, name: str) -> str:
         """A moment as a column holds it; where no zone is known, as the configuration has it."""
@@ -136,6 +141,10 @@ class Snapshot(Context):
         """The rows that a name stands for, with the columns that a statement needs."""
         return rows_of(self.relations, name, columns)
 
+    def followed(self, name: str, *columns: str) -> list[FromClause]:
+        """The rows under a name among which new ones are looked for; see `Relation.followed`."""
+        return followed(self.relations, name, columns)
+
     def total(self, name: str) -> int:
         """Exact rows under a name."""
         return self.number(statements.number_of(self.rows_of(name, ())))
@@ -153,6 +162,10 @@ class Snapshot(Context):
     def is_sqlite(self) -> bool:
         """Whether the database is one of SQLite."""
         return self.connection.dialect.name == "sqlite"
+
+    def types(self, table: str) -> Callable[[str], catalog.Column] | None:
+        """See `Context.types`; None for SQLite, where a value has a type, and no column."""
+        return None if self.is_sqlite else self.columns[table].__getitem__
 
     @property
     def now(self) -> datetime:

@@ -1,6 +1,8 @@
 """Named types of the configuration: what a value may be, said once, with its error message."""
 
+import hashlib
 import re
+import unicodedata
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
@@ -47,22 +49,87 @@ def parse_ratio(value: object) -> float:
     return float(number)
 
 
-def _identifier(value: object) -> object:
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$]{0,63}", value):
+LONGEST_IDENTIFIER = 64
+"""Characters of a name that a server takes."""
+
+
+def identifier(value: object) -> str:
+    """A table, column or index name as the database spells it: all that can be one is taken.
+
+    Raises ValueError, with the name and why it is none.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no name: a name is a text")  # noqa: TRY004 - for pydantic
+    if reason := _why_no_identifier(value):
+        raise ValueError(f"{value!r} is no name that a server takes: {reason}")
+    return value
+
+
+def _why_no_identifier(name: str) -> str | None:
+    if not name:
+        return "it is empty"
+    if len(name) > LONGEST_IDENTIFIER:
+        return f"it has {len(name)} characters, {LONGEST_IDENTIFIER} is the most"
+    if "\0" in name:
+        return "it holds the character NUL"
+    if name.endswith(" "):
+        return "it ends with a space"
+    strange = next((each for each in name if ord(each) > _LAST_OF_A_NAME), None)
+    return f"it holds {strange}, which is beyond U+FFFF" if strange else None
+
+
+_LAST_OF_A_NAME = 0xFFFF
+
+Identifier = Annotated[str, BeforeValidator(identifier)]
+"""A table, column or index name; see `identifier`."""
+
+LONGEST_CHECK_NAME = 200
+_DIGEST = 16
+"""Hexadecimal digits in place of the end of a longer name."""
+
+
+def check_name(*parts: str) -> str:
+    """The name of a check that follows from facts: `orders.duplicates.code`.
+
+    What a check's name cannot hold is written as its code point, `amount~20~left`. A name that is
+    too long ends in a fingerprint. No two lists of parts have one name.
+    """
+    name = ".".join("".join(map(_spelled, part)) for part in parts)
+    if len(name) <= LONGEST_CHECK_NAME:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGEST]
+    return f"{name[: LONGEST_CHECK_NAME - _DIGEST - 1]}~{digest}"
+
+
+def _spelled(character: str) -> str:
+    return character if _is_word(character) else f"~{ord(character):x}~"
+
+
+def _is_word(character: str) -> bool:
+    """Whether it is a letter or digit of any script, a mark on one, or `_` or `-`."""
+    return (
+        character in "_-" or character.isalnum() or unicodedata.category(character).startswith("M")
+    )
+
+
+def _check_name(value: object) -> object:
+    parts = value.split(".") if isinstance(value, str) and len(value) <= LONGEST_CHECK_NAME else ()
+    if not parts or not all(part and all(c == "~" or _is_word(c) for c in part) for part in parts):
         raise ValueError(
-            "a name is 1 to 64 letters, digits, '_' or '$', and does not start with a digit"
+            f"a check is named by letters, digits, '_' and '-', in parts with a dot between them,"
+            f" {LONGEST_CHECK_NAME} characters at most, and not {value!r}"
         )
     return value
 
 
-Identifier = Annotated[str, BeforeValidator(_identifier)]
-"""A table, column or index name as the database spells it."""
+CheckName = Annotated[str, BeforeValidator(_check_name)]
+"""A name that is safe in a metric label, a log field, a URL and on a command line."""
 
 Slug = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length=200),
 ]
-"""A name that is safe in a metric label, a log field, a URL and on a command line."""
+"""The name of a source, which is also safe as a part of the name of an environment variable."""
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 """A span of time; see `parse_duration`."""
@@ -76,8 +143,8 @@ Columns = Annotated[tuple[Identifier, ...], Field(min_length=1)]
 
 def _primary_key(value: object) -> object:
     if not isinstance(value, list | tuple):
-        return _identifier(value)
-    names = [_identifier(each) for each in value]
+        return identifier(value)
+    names = [identifier(each) for each in value]
     if not names or len(set(names)) < len(names):
         raise ValueError("a primary key is a column, or a list of different columns")
     return names[0] if len(names) == 1 else tuple(names)

@@ -6,11 +6,11 @@ handed out by then was committed when that run looked, or never will be. It neve
 row that may still change (`pending`), and always reads the last `overlap_rows` rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, func, select, true
+from sqlalchemy import ColumnElement, Connection, Select, func, select, true
 
 from checks.ports import Cursor
 from checks.snapshot import Snapshot
@@ -60,20 +60,18 @@ class Followed:
             return Reading(None, None)
         if complaint := next(self._complaints(snapshot.connection), None):
             return Reading(None, None, f"{self.table} is read as a whole: {complaint}")
-        more = self.pending.columns if self.pending else ()
-        rows = snapshot.rows_of(self.table, (self.cursor, *filter(None, (self.written_at,)), *more))
-        end = self._end(rows, snapshot)
+        end = self._end(snapshot)
         before = (snapshot.window.cursor or {}).get(role)
         if not snapshot.finds_known:
             before = None
         # An end that went back is another copy of the table.
         if not before or end is None or not before["marks"] or end < before["marks"][-1][1]:
-            begin, marks = None, self._first_marks(rows, snapshot)
+            begin, marks = None, self._first_marks(snapshot)
         else:
-            begin, marks = self._begin(rows, snapshot, before), before["marks"]
+            begin, marks = self._begin(snapshot, before), before["marks"]
         if end is not None:
             marks = _marked(marks, end, snapshot)
-        left = {"marks": marks, "pending": self._first_pending(rows, snapshot, begin)}
+        left = {"marks": marks, "pending": self._first_pending(snapshot, begin)}
         return Reading(begin, left)
 
     def _complaints(self, connection: Connection) -> Iterator[str]:
@@ -83,42 +81,54 @@ class Followed:
             if name in found and found[name].is_elusive:
                 yield f"{name} is {found[name].type}, and no row is found again by how it is shown"
 
-    def _end(self, rows: FromClause, snapshot: Snapshot) -> Place | None:
+    def _end(self, snapshot: Snapshot) -> Place | None:
         name = self.cursor or ""
-        end = _place(snapshot.connection.scalar(select(func.max(rows.c[name]))))
-        if not isinstance(end, str):
-            return end
+        tables = snapshot.followed(self.table, name)
+        ends = _places(snapshot, (select(func.max(rows.c[name])) for rows in tables))
+        if not ends or not all(isinstance(each, str) for each in ends):
+            return max(ends, default=None)
+        end = str(max(ends))
         # A row dated years ahead must not hide those that come; it is read in every run.
         return min(end, snapshot.written(snapshot.now, self.table, name))
 
-    def _begin(self, rows: FromClause, snapshot: Snapshot, before: Cursor) -> Place | None:
-        column, window = rows.c[self.cursor or ""], snapshot.window
-        last_rows = select(column).order_by(column.desc()).limit(1).offset(window.overlap_rows)
+    def _begin(self, snapshot: Snapshot, before: Cursor) -> Place | None:
+        window, tables = snapshot.window, snapshot.followed(self.table, self.cursor or "")
+        columns = [rows.c[self.cursor or ""] for rows in tables]
+        last_rows = _places(
+            snapshot,
+            (select(c).order_by(c.desc()).limit(1).offset(window.overlap_rows) for c in columns),
+        )
         previous_run = before["marks"][-1][0]
         settled = previous_run - window.overlap.total_seconds()
         old = [place for moment, place in before["marks"] if moment <= settled]
-        places = [_place(snapshot.connection.scalar(last_rows)), old[-1] if old else None]
+        places = [
+            min(last_rows) if len(last_rows) == len(tables) else None,
+            old[-1] if old else None,
+        ]
         if before["pending"] is not None:
             places.append(before["pending"])
         return None if None in places else min(each for each in places if each is not None)
 
-    def _first_marks(self, rows: FromClause, snapshot: Snapshot) -> list[list[Any]]:
+    def _first_marks(self, snapshot: Snapshot) -> list[list[Any]]:
         """Where the table ended `overlap` ago, by what its rows say of themselves."""
         if self.written_at is None:
             return []
-        column, time = rows.c[self.cursor or ""], rows.c[self.written_at]
         long_ago = snapshot.now - snapshot.window.overlap
-        old = time <= snapshot.written(long_ago, self.table, self.written_at)
-        last = select(column).where(old).order_by(column.desc()).limit(1)
-        place = _place(snapshot.connection.scalar(last))
-        return [] if place is None else [[long_ago.timestamp(), place]]
+        before = snapshot.written(long_ago, self.table, self.written_at)
+        cursor, time = self.cursor or "", self.written_at
+        tables = snapshot.followed(self.table, cursor, time)
+        last = (
+            select(rows.c[cursor]).where(rows.c[time] <= before).order_by(rows.c[cursor].desc())
+            for rows in tables
+        )
+        places = _places(snapshot, (each.limit(1) for each in last))
+        return [[long_ago.timestamp(), min(places)]] if len(places) == len(tables) else []
 
-    def _first_pending(
-        self, rows: FromClause, snapshot: Snapshot, begin: Place | None
-    ) -> Place | None:
-        if self.pending is None:
+    def _first_pending(self, snapshot: Snapshot, begin: Place | None) -> Place | None:
+        if self.pending is None or self.cursor is None:
             return None
-        column = rows.c[self.cursor or ""]
+        rows = snapshot.rows_of(self.table, (self.cursor, *self.pending.columns))
+        column = rows.c[self.cursor]
         read = true() if begin is None else column >= begin
         least = select(func.min(column)).where(read, self.pending.on(rows))
         return _place(snapshot.connection.scalar(least))
@@ -149,6 +159,12 @@ def _marked(marks: list[list[Any]], end: Place, snapshot: Snapshot) -> list[list
     old_enough = (snapshot.now - overlap).timestamp()
     old = [mark for mark in marks if mark[0] <= old_enough]
     return old[-1:] + [mark for mark in marks if mark[0] > old_enough]
+
+
+def _places(snapshot: Snapshot, statements: Iterable[Select[Any]]) -> list[Any]:
+    """What statements give that give a value."""
+    found = (_place(snapshot.connection.scalar(each)) for each in statements)
+    return [each for each in found if each is not None]
 
 
 def _place(value: object) -> Place | None:

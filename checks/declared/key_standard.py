@@ -10,6 +10,7 @@ from checks.keys.interfaces import Interface
 from checks.keys.pattern import KeyPattern
 from checks.registry import any_check
 from checks.sql.catalog import nearest
+from checks.types import check_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def key_checks(
             continue
         number, one = found[0]
         fields: dict[str, Any] = {
-            "name": f"{table}.key_format.{column}",
+            "name": check_name(table, "key_format", column),
             "kind": "key_format",
             "database": facts.database or main_database,
             "table": table,

@@ -13,7 +13,7 @@ from checks.sql.catalog import nearest
 from checks.sql.expression import Expression
 from checks.sql.named_select import NamedSelect
 from checks.sql.timestamps import Since
-from checks.types import Columns, Identifier, PrimaryKey, Slug, key_columns
+from checks.types import Columns, Identifier, PrimaryKey, Slug, check_name, key_columns
 
 _TEXT = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext")
 
@@ -79,6 +79,11 @@ class RowFacts(BaseModel):
         return () if self.primary_key is None else key_columns(self.primary_key)
 
     @property
+    def is_counted(self) -> bool:
+        """Whether the rows are counted, whatever else is asked of them."""
+        return True
+
+    @property
     def names(self) -> frozenset[str]:
         """Every column that these facts say exists."""
         single = (self.cursor, self.written_at)
@@ -91,7 +96,7 @@ class RowFacts(BaseModel):
     def checks(self, name: str, database: str) -> Iterator[Check]:
         """The checks that follow: `{name}.{kind}`, and the columns where there are several."""
         for kind, columns, fields in self._declarations():
-            called = ".".join((name, kind, *columns))
+            called = check_name(name, kind, *columns)
             common = {"name": called, "kind": kind, "database": database, "table": name}
             yield any_check.validate_python(common | fields)
 
@@ -103,7 +108,8 @@ class RowFacts(BaseModel):
             yield "blank", (column,), row | {"column": column}
         if self.non_negative:
             yield "non_negative", (), row | {"columns": self.non_negative}
-        yield "row_count", (), self.rows.model_dump()
+        if self.is_counted:
+            yield "row_count", (), self.rows.model_dump()
 
     def _of_key(
         self, key: Key, row: dict[str, Any]
@@ -129,6 +135,11 @@ class RelationFacts(RowFacts):
         if indexed := next((key for key in self.keys if key.index), None):
             raise ValueError(f"a relation has no index, and so not {indexed.index}")
         return self
+
+    @property
+    def is_counted(self) -> bool:
+        """Where bounds are stated: to count it is to work it out."""
+        return "rows" in self.model_fields_set
 
 
 class TableFacts(RowFacts):

@@ -10,9 +10,11 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from checks.types import identifier
+
 Built = ColumnElement[Any]
 
-_COLUMN = re.compile(r"\{([A-Za-z_][A-Za-z0-9_$]{0,63})\}", re.ASCII)
+_COLUMN = re.compile(r"\{([^{}.]+)\}")
 
 
 class Template:
@@ -31,6 +33,8 @@ class Template:
             raise ValueError("the template names no column: {lottery_session_id}")
         if len(set(self.columns)) < len(self.columns):
             raise ValueError("a column stands twice in the template")
+        for name in self.columns:
+            identifier(name)
         if not all(self.texts[1:-1]):
             raise ValueError("between two columns there must be text that keeps them apart")
 

@@ -67,8 +67,7 @@ class Condition(RowCheck):
 
     def violates(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
         """The expression is false or unknown."""
-        _ = context
-        return not_(self.expression.holds_for(rows))
+        return not_(self.expression.holds_for(rows, context.types(self.table)))
 
     def describe(self, seen: dict[str, Scalar], snapshot: Snapshot) -> str:
         """The expression."""

@@ -1,6 +1,6 @@
 """Conditions of the configuration: a small part of SQL, parsed, and built anew for each database.
 
-What is allowed: columns, whole numbers, texts, TRUE, FALSE, NULL, comparisons, `<=>`, AND, OR, NOT,
+What is allowed: columns, numbers, texts, TRUE, FALSE, NULL, comparisons, `<=>`, AND, OR, NOT,
 IS, IN with a list, BETWEEN, LIKE, `+ - *`, COALESCE, `non_empty_array(column)`. Everything else,
 a sub-query or SLEEP() for example, is refused, so that a configuration cannot make the worker
 write, wait or read elsewhere.
@@ -60,17 +60,21 @@ class Expression:
     def __repr__(self) -> str:
         return f"Expression({self.source!r})"
 
-    def on(self, table: FromClause) -> Built:
-        """The condition on a table's columns; its value may be NULL."""
-        return syntax.build(self._tree, table.c.__getitem__)
+    def on(self, table: FromClause, types: "syntax.Types | None" = None) -> Built:
+        """The condition on a table's columns; its value may be NULL.
 
-    def over(self, column: Callable[[str], Built]) -> Built:
+        With the columns' types it is exact whatever these are, see `checks.sql.exact`. Raises
+        CheckError where a database could not keep every digit.
+        """
+        return syntax.build(self._tree, table.c.__getitem__, types)
+
+    def over(self, column: Callable[[str], Built], types: "syntax.Types | None" = None) -> Built:
         """The same, with each column looked up by its name, `table.column` if it is qualified."""
-        return syntax.build(self._tree, column)
+        return syntax.build(self._tree, column, types)
 
-    def holds_for(self, table: FromClause) -> Built:
+    def holds_for(self, table: FromClause, types: "syntax.Types | None" = None) -> Built:
         """Whether the condition is true; false where it is false or unknown, never NULL."""
-        return func.coalesce(self.on(table), false())
+        return func.coalesce(self.on(table, types), false())
 
     def complaints(self, connection: Connection, table: str) -> Iterator[str]:
         """What it compares an ENUM with, on rows of a table, that the ENUM never is."""

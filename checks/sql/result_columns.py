@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pymysql.constants import FIELD_TYPE, FLAG
-from sqlalchemy import Connection, FromClause, false, func, literal_column, select
+from sqlalchemy import Connection, FromClause, func, null, select
 
 from checks.sql.catalog import Column
 
@@ -55,7 +55,8 @@ def result_columns(
     result = connection.execute(select(*wanted).limit(0))
     fields = result.cursor._result.fields  # noqa: SLF001 - DB-API has no charset
     types = {field.name: _type(field) for field in fields}
-    collations = _collations(connection, rows, [n for n, t in types.items() if _is_text(t)])
+    texts = [name for name, type_ in types.items() if type_.startswith(("varchar", "longtext"))]
+    collations = _collations(connection, rows, texts)
     return {
         name: Column(type_, nullable=True, **collations.get(name, {}))
         for name, type_ in types.items()
@@ -77,23 +78,16 @@ def _type(field: Any) -> str:
     return f"varchar({field.length // _WIDEST})" if is_short else "longtext"
 
 
-def _is_text(type_: str) -> bool:
-    return type_.startswith(("varchar", "longtext"))
-
-
 def _collations(
     connection: Connection, rows: FromClause, names: list[str]
 ) -> dict[str, dict[str, str]]:
-    """Character set and collation, asked of a row that is not there."""
+    """Character set and collation, asked of a NULL in the columns' place."""
     if not names:
         return {}
-    one = select(literal_column("1").label("one")).subquery("one")
-    asked = [
-        *(func.charset(rows.c[name]) for name in names),
-        *(func.collation(rows.c[name]) for name in names),
-    ]
-    statement = select(*asked).select_from(one.join(rows, false(), isouter=True))
-    found = connection.execute(statement).one()
+    no_row = select(*(rows.c[name] for name in names)).limit(0)
+    one = no_row.union_all(select(*(null().label(name) for name in names))).subquery("one")
+    asked = [func.charset(each) for each in one.c] + [func.collation(each) for each in one.c]
+    found = connection.execute(select(*asked)).one()
     pairs = zip(found[: len(names)], found[len(names) :], strict=True)
     return {
         name: {"charset": str(charset), "collation": str(collation)}

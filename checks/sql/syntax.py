@@ -1,14 +1,16 @@
 """The syntax of conditions: texts parsed, and what is allowed of them built as expressions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import sqlglot
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
-    Numeric,
     and_,
-    cast,
     false,
     func,
     literal,
@@ -17,37 +19,30 @@ from sqlalchemy import (
     null,
     or_,
     true,
+    type_coerce,
 )
 from sqlalchemy.sql.elements import Grouping
 from sqlglot import exp
 
+from checks.contract import CheckError
+from checks.sql import exact
+from checks.sql.catalog import Column
+from checks.sql.exact import MOST_DIGITS, MOST_PLACES, Size
 from checks.sql.functions import non_empty_array
 
 Built = ColumnElement[Any]
+Lookup = Callable[[str], Built]
+Types = Callable[[str], Column]
+"""What the catalog says of a column, by its name."""
 
-_EXACT = Numeric(50, 10)
-"""BIGINT arithmetic overflows (MySQL error 1690); this holds products of two, and fractions."""
+LONGEST = 200_000
+"""Characters of a condition."""
 
+DEEPEST = 25
+"""Levels of a condition, of which a chain of one operator is one. The parser goes down by calls."""
 
-def _comparison(operator: str) -> Callable[[Built, Built], Built]:
-    # SQLAlchemy's own operators refuse NULL, TRUE and FALSE, or read them in another way.
-    return lambda a, b: a.op(operator, is_comparison=True)(b)
-
-
-_OPERATORS: dict[type[exp.Expr], Callable[[Built, Built], Built]] = {
-    exp.EQ: _comparison("="),
-    exp.NEQ: _comparison("<>"),
-    exp.NullSafeEQ: lambda a, b: a.is_not_distinct_from(b),
-    exp.LT: _comparison("<"),
-    exp.LTE: _comparison("<="),
-    exp.GT: _comparison(">"),
-    exp.GTE: _comparison(">="),
-    exp.And: and_,
-    exp.Or: or_,
-    exp.Add: lambda a, b: cast(a, _EXACT) + cast(b, _EXACT),
-    exp.Sub: lambda a, b: cast(a, _EXACT) - cast(b, _EXACT),
-    exp.Mul: lambda a, b: cast(a, _EXACT) * cast(b, _EXACT),
-}
+_SHOWN = 200
+"""Characters of a condition that an error quotes."""
 
 
 def name(column: exp.Column) -> str:
@@ -57,56 +52,307 @@ def name(column: exp.Column) -> str:
 
 def parse(source: str) -> exp.Expr:
     """A text as what it is made of. Raises ValueError that says what is wrong and where."""
+    if len(source) > LONGEST:
+        raise ValueError(f"not a condition: longer than {LONGEST} characters")
     try:
-        return sqlglot.parse_one(source, read="mysql")
+        tree = sqlglot.parse_one(source, read="mysql")
     except sqlglot.errors.ParseError as error:
         details = error.errors[0] if error.errors else {}
         raise ValueError(
             f"not a condition: {details.get('description', 'cannot be read')}"
-            f" (column {details.get('col', 1)} of {source!r})"
+            f" (column {details.get('col', 1)} of {_start(source)!r})"
         ) from None
     except RecursionError:
-        raise ValueError("not a condition: nested too deeply") from None
+        raise ValueError(_TOO_DEEP) from None
     except sqlglot.errors.SqlglotError as error:
-        raise ValueError(f"not a condition: {source!r} ({error})") from None
+        reason = _start(str(error))
+        raise ValueError(f"not a condition: {_start(source)!r} ({reason})") from None
+    _refuse_depth(tree)
+    return tree
 
 
-Build = Callable[[exp.Expr], Built]
+_TOO_DEEP = f"not a condition: nested too deeply, {DEEPEST} levels are the most"
 
 
-def build(node: exp.Expr, column: Callable[[str], Built]) -> Built:
-    """What was parsed, on columns looked up by name. Raises ValueError at what is not allowed."""
-
-    def inner(part: exp.Expr) -> Built:
-        return build(part, column)
-
-    if isinstance(node, exp.Column) and not node.args.get("db"):
-        built = column(name(node))
-    elif operator := _OPERATORS.get(type(node)):
-        built = Grouping(operator(inner(node.this), inner(node.expression)))
-    elif builder := _BUILDERS.get(type(node)):
-        # The text's own precedence: SQLAlchemy would leave out parentheses that it needs.
-        built = builder(node, inner)
-        built = built if type(node) in _ATOMS else Grouping(built)
-    else:
-        raise ValueError(f"not allowed in a condition: {node.sql(dialect='mysql')}")
-    if any(value and argument not in _ARGUMENTS for argument, value in node.args.items()):
-        raise ValueError(f"not allowed in a condition: {node.sql(dialect='mysql')}")
-    return built
+def _start(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def _literal(node: exp.Expr, _build: Build) -> Built:
+def _refuse_depth(tree: exp.Expr) -> None:
+    """Raise ValueError for a tree that is too deep. Without calls of itself."""
+    left = [(tree, 1, 1)]
+    while left:
+        node, depth, parentheses = left.pop()
+        if isinstance(node, exp.Column | exp.Literal):
+            continue
+        if max(depth, parentheses) > DEEPEST:
+            raise ValueError(_TOO_DEEP)
+        if isinstance(node, exp.Paren):
+            left.append((node.this, depth, parentheses + 1))
+        elif type(node) in _CHAINS:  # whose links are no levels: they are built in a loop
+            left += ((each, depth + 1, parentheses) for _, each in _links(node))
+        else:
+            left += ((each, depth + 1, parentheses) for each in node.iter_expressions())
+
+
+# What is chained: `a + b - c`.
+
+_SUM: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-"}
+_PRODUCT: dict[type[exp.Expr], str] = {exp.Mul: "*"}
+_CHAINS: dict[type[exp.Expr], dict[type[exp.Expr], str]] = {
+    exp.And: {exp.And: "AND"},
+    exp.Or: {exp.Or: "OR"},
+    **dict.fromkeys(_SUM, _SUM),
+    **dict.fromkeys(_PRODUCT, _PRODUCT),
+}
+"""The operators that chain with each."""
+
+
+def _links(node: exp.Expr) -> list[tuple[str, exp.Expr]]:
+    """What a chain consists of, each with the operator before it."""
+    operators = _CHAINS[type(node)]
+    found = []
+    while type(node) in operators:
+        found.append((operators[type(node)], node.expression))
+        node = node.this
+    found.append(("", node))
+    return found[::-1]
+
+
+# What is built.
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A part of a condition, built."""
+
+    built: Built
+    size: Size | None = None
+    """Of a number, where the columns' types are known; else None."""
+    computed: bool = False
+    """Whether it is a number that was calculated, or that not every database can write."""
+    numeric: bool = True
+    """Whether it may be calculated with as it is: it is a number, or its type is not known."""
+
+
+def build(node: exp.Expr, column: Lookup, types: Types | None = None) -> Built:
+    """What was parsed, on columns looked up by name.
+
+    With the columns' `types` numbers are exact whatever these are; without, of columns of whole
+    numbers and decimals. Raises ValueError at what is not allowed, and CheckError where a server
+    could not keep every digit.
+    """
+    return _whole(_Builder(column, types).value(node))
+
+
+def _whole(value: _Value) -> Built:
+    """A value in a form that a temporary table keeps."""
+    if value.size is None or value.size.fits_column or not value.computed:
+        return value.built
+    return _guarded(value.built, MOST_DIGITS - value.size.places)
+
+
+def _guarded(value: Built, digits: int) -> Built:
+    return Grouping(exact.guarded(value, literal_column("1" + "0" * digits)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Builder:
+    """Builds the parts of one condition."""
+
+    column: Lookup
+    types: Types | None
+
+    def value(self, node: exp.Expr) -> _Value:
+        """A part of any sort."""
+        while isinstance(node, exp.Paren):
+            node = node.this
+        value = self._value(node)
+        if any(each and argument not in _ARGUMENTS for argument, each in node.args.items()):
+            raise _refusal(node)
+        return value
+
+    def _value(self, node: exp.Expr) -> _Value:
+        if isinstance(node, exp.Column) and not node.args.get("db"):
+            return self._column(node)
+        if type(node) in _CHAINS:
+            return self._chain(node)
+        if builder := _BUILDERS.get(type(node)):
+            built = builder(self, node)
+            return built if isinstance(built, _Value) else _Value(built, _BIT)
+        raise _refusal(node)
+
+    def __call__(self, node: exp.Expr) -> Built:
+        """A part that is no number, or whose digits do not matter."""
+        return self.value(node).built
+
+    def _column(self, node: exp.Column) -> _Value:
+        built = self.column(name(node))
+        if self.types is None:
+            return _Value(built)
+        size = exact.size_of(self.types(name(node)))
+        return _Value(built, size, numeric=size is not None)
+
+    def _chain(self, node: exp.Expr) -> _Value:
+        links = _links(node)
+        if isinstance(node, exp.And | exp.Or):
+            join = and_ if isinstance(node, exp.And) else or_
+            return _Value(_joined(join, [self(each) for _, each in links]), _BIT)
+        if isinstance(node, exp.Mul):
+            places = MOST_PLACES // 2
+            return self._product([(sign, self.number(each, places)) for sign, each in links])
+        return self._sum([(sign, self.number(each)) for sign, each in links])
+
+    def number(self, node: exp.Expr, places: int = MOST_PLACES) -> _Value:
+        """A part to calculate with; of a text or a double so many places are read."""
+        value = self.value(node)
+        if value.numeric:
+            return value
+        built = Grouping(exact.parsed(value.built, literal_column(str(places))))
+        return _Value(built, exact.other_size(places), computed=True)
+
+    def _sum(self, terms: Sequence[tuple[str, _Value]]) -> _Value:
+        sizes = [value.size for _, value in terms if value.size]
+        size = None
+        if self.types and sizes:
+            carried = len(str(len(terms) - 1))
+            size = Size(max(each.whole for each in sizes) + carried, max(s.places for s in sizes))
+            if not size.fits_words:
+                size, terms = self._bounded(size, carried, terms)
+        parts = [(operator, value.built) for operator, value in terms]
+        return _Value(Grouping(exact.chained(parts, _COMBINE)), size, computed=True)
+
+    def _bounded(
+        self, size: Size, carried: int, terms: Sequence[tuple[str, _Value]]
+    ) -> tuple[Size, list[tuple[str, _Value]]]:
+        """Terms that are guarded so that no digit of their sum is lost."""
+        most = size.most_whole
+        bounded = [
+            (operator, _Value(_guarded(value.built, most - carried))) for operator, value in terms
+        ]
+        return Size(most, size.places), bounded
+
+    def _product(self, terms: Sequence[tuple[str, _Value]]) -> _Value:
+        size = _product_of([value for _, value in terms]) if self.types else None
+        if size and (size.places > MOST_PLACES or not size.fits_words):
+            return _guarded_product([value for _, value in terms])
+        parts = [(operator, value.built) for operator, value in terms]
+        return _Value(Grouping(exact.chained(parts, _COMBINE)), size, computed=True)
+
+
+def _product_of(factors: Sequence[_Value]) -> Size:
+    sizes = [each.size or _BIT for each in factors]
+    return Size(sum(each.whole for each in sizes), sum(each.places for each in sizes))
+
+
+_MOST_GUARDED = 4
+"""Factors of a product that is guarded: each guard repeats what is within."""
+
+
+def _guarded_product(factors: Sequence[_Value]) -> _Value:
+    """A product that is an error where a server would lose a digit."""
+    whole = _product_of(factors)
+    if whole.places > MOST_PLACES or len(factors) > _MOST_GUARDED:
+        raise CheckError(
+            f"a product of {len(factors)} factors has up to {whole.whole} digits before and"
+            f" {whole.places} behind the point: more than a server keeps",
+            permanent=True,
+        )
+    product, *rest = factors
+    for factor in rest:
+        size = _product_of((product, factor))
+        parts = [("", product.built), ("*", factor.built)]
+        built: Built = Grouping(exact.chained(parts, _COMBINE))
+        if not size.fits_words:
+            built, size = _guarded(built, size.most_whole), Size(size.most_whole, size.places)
+        product = _Value(built, size, computed=True)
+    return product
+
+
+def _refusal(node: exp.Expr) -> ValueError:
+    return ValueError(f"not allowed in a condition: {_start(node.sql(dialect='mysql'))}")
+
+
+_BIT = Size(1, 0)
+"""The size of what is 0 or 1."""
+
+_COMBINE: exact.Combine = {
+    "+": exact.added,
+    "-": exact.subtracted,
+    "*": exact.multiplied,
+}
+
+_BLOCK = 100
+
+
+def _joined(join: Callable[..., ColumnElement[bool]], parts: Sequence[Built]) -> Built:
+    """Parts joined by AND or OR, in blocks: SQLite takes a tree of depth 1000 at most."""
+    while len(parts) > _BLOCK:
+        blocks = (parts[n : n + _BLOCK] for n in range(0, len(parts), _BLOCK))
+        # SQLAlchemy would see through a Grouping alone, and make one long chain of them all.
+        parts = [type_coerce(Grouping(join(*block)), Boolean) for block in blocks]
+    return Grouping(join(*parts))
+
+
+def _compared(operate: Callable[[Built, Built], Built], build: _Builder, node: exp.Expr) -> Built:
+    """Two values compared."""
+    one, other = _comparable([build.value(node.this), build.value(node.expression)])
+    return Grouping(operate(one, other))
+
+
+def _comparable(values: Sequence[_Value]) -> list[Built]:
+    """Values in a form in which they can be compared with each other."""
+    if any(each.computed for each in values):
+        return [exact.comparable(each.built) for each in values]
+    return [each.built for each in values]
+
+
+def _operator(sign: str) -> Callable[[Built, Built], Built]:
+    # SQLAlchemy's own operators refuse NULL, TRUE and FALSE, or read them in another way.
+    return lambda a, b: a.op(sign, is_comparison=True)(b)
+
+
+def _literal(_build: _Builder, node: exp.Expr) -> _Value:
     if node.is_string:
-        return literal(node.this)
-    if not node.is_int:
-        raise ValueError(f"amounts are whole numbers: {node.this}")
-    return literal(int(node.this))
+        return _Value(literal(node.this), numeric=False)
+    return _number(str(node.this))
 
 
-def _is(node: exp.Expr, build: Build) -> Built:
+def _number(text: str) -> _Value:
+    """A number of the text, exact."""
+    digits = Decimal(text) if len(text) <= _SHOWN else None
+    if digits is None or abs(digits.adjusted()) > MOST_DIGITS:
+        raise ValueError(f"not a number of at most {MOST_DIGITS} digits: {_start(text)}")
+    if digits == int(digits) and abs(digits) < 2**63:
+        return _Value(literal(int(digits)), Size(len(str(abs(int(digits)))), 0))
+    return _exact_literal(digits)
+
+
+def _exact_literal(digits: Decimal) -> _Value:
+    """A number that is a DECIMAL for every server."""
+    plain = f"{digits:f}"
+    whole, _, places = plain.lstrip("-").partition(".")
+    size = Size(len(whole), len(places))
+    if not size.fits_column or size.places > MOST_PLACES:
+        raise ValueError(
+            f"{plain} has too many digits: {MOST_DIGITS} are the most, {MOST_PLACES} of them behind"
+            " the point"
+        )
+    return _Value(exact.number(literal_column(plain)), size, computed=True)
+
+
+def _negated(build: _Builder, node: exp.Expr) -> _Value:
+    if isinstance(node.this, exp.Literal) and not node.this.is_string:
+        return _number(f"-{node.this.this}")
+    value = build.number(node.this)
+    number = value.built if exact.is_decimal(value.built) else exact.decimal(value.built)
+    return _Value(Grouping(exact.negated(number)), value.size, computed=True)
+
+
+def _is(build: _Builder, node: exp.Expr) -> Built:
     if not isinstance(node.expression, exp.Null | exp.Boolean):
         raise ValueError("IS takes NULL, TRUE or FALSE")  # noqa: TRY004 - what pydantic catches
-    return build(node.this).is_(_IS[node.expression.args.get("this")])
+    return Grouping(build(node.this).is_(_IS[node.expression.args.get("this")]))
 
 
 # Not SQLAlchemy's true(): for SQLite it writes 1, and there 5 IS 1 is false.
@@ -114,20 +360,47 @@ _IS = {None: null(), True: literal_column("true"), False: literal_column("false"
 """What can stand behind IS, by the value."""
 
 
-def _in(node: exp.Expr, build: Build) -> Built:
+def _in(build: _Builder, node: exp.Expr) -> Built:
     if not node.expressions:
         raise ValueError("IN takes a list of values")
-    return build(node.this).in_([build(each) for each in node.expressions])
+    one, *others = _comparable([build.value(each) for each in (node.this, *node.expressions)])
+    return Grouping(one.in_(others))
 
 
-def _like(node: exp.Expr, build: Build) -> Built:
-    like = build(node.this).like(build(node.expression))
-    return not_(Grouping(like)) if node.args.get("negate") else like
+def _between(build: _Builder, node: exp.Expr) -> Built:
+    parts = (node.this, node.args["low"], node.args["high"])
+    one, low, high = _comparable([build.value(each) for each in parts])
+    return Grouping(one.between(low, high))
 
 
-def _function(node: exp.Expr, build: Build) -> Built:
+def _like(build: _Builder, node: exp.Expr) -> Built:
+    like = Grouping(build(node.this).like(build(node.expression)))
+    return Grouping(not_(like)) if node.args.get("negate") else like
+
+
+def _coalesced(build: _Builder, node: exp.Expr) -> _Value:
+    values = [build.value(each) for each in (node.this, *node.expressions)]
+    return _one_of(values, func.coalesce(*(each.built for each in values)))
+
+
+def _one_of(values: Sequence[_Value], built: Built) -> _Value:
+    """What is one of several values."""
+    sizes = [each.size for each in values]
+    known = [each for each in sizes if each]
+    size = None
+    if len(known) == len(sizes):
+        size = Size(max(each.whole for each in known), max(each.places for each in known))
+    return _Value(
+        built,
+        size,
+        computed=any(each.computed for each in values),
+        numeric=all(each.numeric for each in values),
+    )
+
+
+def _function(build: _Builder, node: exp.Expr) -> Built:
     if node.name.lower() != "non_empty_array":
-        raise ValueError(f"not allowed in a condition: {node.sql(dialect='mysql')}")
+        raise _refusal(node)
     if len(node.expressions) != 1 or not isinstance(node.expressions[0], exp.Column):
         raise ValueError("non_empty_array takes one column")
     return non_empty_array(build(node.expressions[0]))
@@ -138,24 +411,28 @@ _ARGUMENTS = frozenset(
 )
 """What the builders read of a parsed node. A parser that learns more must not go unnoticed."""
 
-_ATOMS = (exp.Literal, exp.Boolean, exp.Null, exp.Coalesce, exp.Anonymous)
-"""What needs no parentheses around it."""
+_COMPARISONS: dict[type[exp.Expr], Callable[[Built, Built], Built]] = {
+    exp.EQ: _operator("="),
+    exp.NEQ: _operator("<>"),
+    exp.NullSafeEQ: lambda a, b: a.is_not_distinct_from(b),
+    exp.LT: _operator("<"),
+    exp.LTE: _operator("<="),
+    exp.GT: _operator(">"),
+    exp.GTE: _operator(">="),
+}
 
-_BUILDERS: dict[type[exp.Expr], Callable[[exp.Expr, Build], Built]] = {
-    exp.Paren: lambda node, build: build(node.this),
+# The text's own precedence: SQLAlchemy would leave out parentheses that it needs.
+_BUILDERS: dict[type[exp.Expr], Callable[[_Builder, exp.Expr], Built | _Value]] = {
+    **{kind: partial(_compared, operate) for kind, operate in _COMPARISONS.items()},
     exp.Literal: _literal,
-    exp.Boolean: lambda node, _: true() if node.this else false(),
-    exp.Null: lambda _node, _build: null(),
-    exp.Not: lambda node, build: not_(build(node.this)),
-    exp.Neg: lambda node, build: -cast(build(node.this), _EXACT),
+    exp.Boolean: lambda _, node: true() if node.this else false(),
+    exp.Null: lambda _build, _node: _Value(null(), _BIT),
+    exp.Not: lambda build, node: Grouping(not_(build(node.this))),
+    exp.Neg: _negated,
     exp.Is: _is,
     exp.In: _in,
+    exp.Between: _between,
     exp.Like: _like,
-    exp.Between: lambda node, build: build(node.this).between(
-        build(node.args["low"]), build(node.args["high"])
-    ),
-    exp.Coalesce: lambda node, build: func.coalesce(
-        build(node.this), *(build(each) for each in node.expressions)
-    ),
+    exp.Coalesce: _coalesced,
     exp.Anonymous: _function,
 }

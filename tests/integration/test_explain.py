@@ -4,6 +4,7 @@ import json
 import re
 import sqlite3
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -103,13 +104,24 @@ def test_no_value_of_a_row_is_shown_of_any_kind(ledger: Path) -> None:
 
 
 def _long_texts(path: Path) -> set[str]:
-    """Texts with a digit in them, as keys and times of rows have, and names of states have not."""
+    """Texts with a digit in them, as keys of rows have, and names of states have not.
+
+    Not times: one of a row that was just written may well be the moment from which rows are young.
+    """
     found: set[str] = set()
     with closing(sqlite3.connect(path)) as raw:
         for (table,) in raw.execute("SELECT name FROM sqlite_schema WHERE type = 'table'"):
             for row in raw.execute(f"SELECT * FROM {table}"):
                 found |= {v for v in row if isinstance(v, str) and len(v) > 8}
-    return {each for each in found if any(map(str.isdigit, each))}
+    return {each for each in found if any(map(str.isdigit, each)) and not _is_time(each)}
+
+
+def _is_time(value: str) -> bool:
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
 
 
 def test_a_view_that_the_account_may_not_see_into(ledger_database: Database) -> None:

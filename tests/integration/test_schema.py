@@ -231,23 +231,23 @@ def of_key(folder: Path, database: Database, key: str) -> tuple[list[str], list[
 @pytest.mark.parametrize(
     ("columns", "key", "complaint"),
     [
-        ("PRIMARY KEY (doc, number)", '["doc", "number"]', None),
-        ("PRIMARY KEY (doc, number)", '["number", "doc"]', None),
-        ("PRIMARY KEY (id), UNIQUE (doc, number)", '["doc", "number"]', None),
+        ("PRIMARY KEY (doc, no)", '["doc", "no"]', None),
+        ("PRIMARY KEY (doc, no)", '["no", "doc"]', None),
+        ("PRIMARY KEY (id), UNIQUE (doc, no)", '["doc", "no"]', None),
         (
-            "PRIMARY KEY (doc, number)",
+            "PRIMARY KEY (doc, no)",
             '"doc"',
             "doc has no unique index: one value may name several rows",
         ),
         (
-            "PRIMARY KEY (id, doc, number)",
-            '["doc", "number"]',
-            "no unique index has exactly doc, number: the values of one row may be those of another",
+            "PRIMARY KEY (id, doc, no)",
+            '["doc", "no"]',
+            "no unique index has exactly doc, no: the values of one row may be those of another",
         ),
         (
-            "PRIMARY KEY (doc, number)",
-            '["doc", "numbers"]',
-            "table steps has no column numbers; the nearest existing name is number",
+            "PRIMARY KEY (doc, no)",
+            '["doc", "nos"]',
+            "table steps has no column nos; the nearest existing name is no",
         ),
     ],
 )
@@ -257,7 +257,7 @@ def test_a_key_of_several_columns_is_compared_as_a_whole(
     """A unique index of exactly these columns proves them, in whatever order; a wider one not."""
     alter(
         ledger_database,
-        f"CREATE TABLE steps (id bigint NOT NULL, doc int NOT NULL, number int NOT NULL, {columns})",
+        f"CREATE TABLE steps (id bigint NOT NULL, doc int NOT NULL, no int NOT NULL, {columns})",
     )
     wrong, worth = of_key(tmp_path, ledger_database, key)
     place = "tables.steps" if complaint and "no column" in complaint else "tables.steps.primary_key"

@@ -61,6 +61,7 @@ def state(request: pytest.FixtureRequest, installation: Path, tmp_path: Path) ->
         _know_the_log(connection, installation / upgrade.LOG)
     if request.param == "sqlite":
         yield file
+        file.dispose()
         return
     server: Server = request.getfixturevalue("mariadb")
     name = server.create_database()
@@ -72,6 +73,7 @@ def state(request: pytest.FixtureRequest, installation: Path, tmp_path: Path) ->
         for table in _tables(target).sorted_tables:
             if rows := [dict(row) for row in source.execute(select(table)).mappings()]:
                 target.execute(insert(table), rows)
+    file.dispose()
     (tmp_path / "reconciler-state.db").unlink()
     yield on_server
     on_server.dispose()

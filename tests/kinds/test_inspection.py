@@ -393,7 +393,7 @@ FAR_SIDE = SIDE | st.sampled_from(["owners.u", "owners.u - v", "owners.word"])
 FAR_WHEN = WHEN | st.sampled_from(["owners.word = 'a'", "owners.u - u < 0"])
 SIDES = {
     "equal": st.dictionaries(SIDE, FAR_SIDE, max_size=2),
-    "required_when": WHEN,
+    "when": WHEN,
     "since": TIMES,
 }
 
@@ -458,7 +458,13 @@ def read(ledger: Ledger, mode: str, statement: str | None) -> list[tuple[Any, ..
     mode=MODES,
     fields=st.fixed_dictionaries(
         {"reverse": st.booleans(), "one_to_one": st.booleans()},
-        optional={**SIDES, "parent_when": FAR_WHEN, "parent_columns": st.just(["name"])},
+        optional={
+            **SIDES,
+            "parent_when": FAR_WHEN,
+            "parent_columns": st.just(["name"]),
+            "none": st.lists(st.sampled_from([0, 1, "", "a"]), min_size=1, max_size=2),
+            "not_null_when": WHEN,
+        },
     ),
 )
 def test_references(

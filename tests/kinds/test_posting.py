@@ -234,8 +234,9 @@ def test_unwarranted(ledger: Ledger) -> None:
     record(ledger, 4, status=None)
     post(ledger, 4, "exchange_debit_k4", -100)
     record(ledger, 5, status="shipped")  # need not have any
-    fields: dict[str, Any] = {"required_when": "status = 'done'"}
+    fields: dict[str, Any] = {"when": "status = 'done'"}
     assert keys(run(ledger, **fields)) == [{FAR: 2}, {FAR: 3}, {FAR: 4}]
+    assert run(ledger, required_when="status = 'done'").findings == run(ledger, **fields).findings
     result = run(ledger, **fields, allowed_when="status = 'shipped'")
     assert seen(result) == [({FAR: 2}, "unwarranted"), ({FAR: 4}, "unwarranted")]
     finding = result.findings[0]
@@ -843,6 +844,10 @@ UNDATED = (
         ),
         ({"through": {}}, "accounts.user_id: accounts is not joined; `through` says how"),
         ({"sum": {"pay_amount": "users.x"}}, "users.x: users is not joined; `through` says how"),
+        (
+            {"required_when": "a = 1", "when": "a = 1"},
+            "required_when is the former name of when: state one of them",
+        ),
         ({"ledger_when": "users.x = 1"}, "users.x: users is not joined; `through` says how"),
         ({"settle": "10s"}, "written_at" + UNDATED.format("exchange_records")),
         (
@@ -1003,3 +1008,26 @@ def test_confirmations_are_bounded(confirmations: int) -> None:
     """A finding is confirmed by at least one run, and not by so many that it never is."""
     with pytest.raises(ValidationError, match="confirmations"):
         check("posting", "exchange_records", **{**DEBIT, "confirmations": confirmations})
+
+
+@on_servers
+@pytest.mark.parametrize("collation", ["utf8mb4_unicode_ci", "utf8mb4_bin"])
+def test_a_constant_has_the_collation_of_what_it_is_compared_with(
+    ledger: Ledger, collation: str
+) -> None:
+    """A text in `equal` agrees with a column of any collation, of grouped rows, too."""
+    tables(ledger)
+    ledger.sql(
+        "ALTER TABLE asset_transactions MODIFY asset_code varchar(50)"
+        f" CHARACTER SET utf8mb4 COLLATE {collation}"
+    )
+    draw(ledger, 1, "s1")
+    draw(ledger, 2, "s1")
+    post(ledger, 1, "lottery_consume:s1", -20, business_type="lottery_consume")
+    draw(ledger, 3, "s2")
+    other = {"business_type": "lottery_consume", "asset_code": "GEMS"}
+    post(ledger, 2, "lottery_consume:s2", -10, **other)
+    constant = {"'POINTS'": "asset_code", "user_id": "accounts.user_id"}
+    result = draws(ledger, CONSUME, equal=constant)
+    assert seen(result) == [({"lottery_session_id": "s2"}, "mismatched")]
+    assert result.findings[0].evidence["ledger asset_code"] == "GEMS"

@@ -307,5 +307,5 @@ def test_facts_state_a_list_of_columns(ledger: Ledger, tmp_path: Path) -> None:
 def test_what_is_no_key_is_refused(ledger: Ledger, tmp_path: Path, key: str) -> None:
     """An empty list, a column twice and what is no name are refused where they stand."""
     _ = ledger
-    with pytest.raises(ConfigError, match=r"tables\.seats\.primary_key: a (primary key|name) is"):
+    with pytest.raises(ConfigError, match=r"tables\.seats\.primary_key: "):
         configured(CONFIGURED.format(key=key), tmp_path)

@@ -237,6 +237,33 @@ RULES = {
         },
         Referred("exchange_records", "debit_transaction_id", "exchange_debit", _exchange_agrees),
     ),
+    "exchange reference of the paid": Rule(
+        "exchange_records",
+        "reference",
+        PARENT
+        | RECORD
+        | OWNED
+        | {
+            "columns": ["debit_transaction_id"],
+            "when": "status IN ('completed', 'shipped')",
+            "none": [0],
+            "not_null_when": "pay_amount > 101",
+            "pending": "status = 'pending'",
+            "parent_when": "business_type = 'exchange_debit'",
+            "equal": EXCHANGE_EQUAL,
+            "one_to_one": True,
+        },
+        Referred(
+            "exchange_records",
+            "debit_transaction_id",
+            "exchange_debit",
+            _exchange_agrees,
+            required=lambda row: (row["pay_amount"] or 0) > 101,
+            when=is_in("completed", "shipped"),
+            none=(0,),
+        ),
+        is_in("pending"),
+    ),
     "consumption reference": Rule(
         "consumption_records",
         "reference",
@@ -303,7 +330,9 @@ def test_what_is_right_is_right() -> None:
         [(kind, 11, one, two) for kind in businesses for one in range(4) for two in range(4)],
     )
     for fold in map(fold_of, EXAMPLES):
-        assert [rule.oracle.wrong(View(books, fold)) for rule in RULES.values()] == [set()] * 10
+        assert [rule.oracle.wrong(View(books, fold)) for rule in RULES.values()] == [set()] * len(
+            RULES
+        )
 
 
 def test_complete_runs_find_what_is_wrong(books_ledger: Ledger) -> None:

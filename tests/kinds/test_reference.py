@@ -140,6 +140,62 @@ def test_missing_where_required(ledger: Ledger) -> None:
     }
 
 
+def owners(ledger: Ledger) -> None:
+    """Purses of persons, of branches, and of nobody; the numbers of both are alike."""
+    ledger.sql(
+        "CREATE TABLE p (id bigint PRIMARY KEY)",
+        "CREATE TABLE t (id int PRIMARY KEY, sort varchar(9), p bigint)",
+    )
+    ledger.insert("p", "id", [(1,), (2,), (3,)])
+    rows = [("person", 1), ("branch", 2), ("person", 8), ("branch", 9), (None, 3), ("person", 0)]
+    ledger.insert("t", "id, sort, p", [(n, *row) for n, row in enumerate([*rows, ("branch", 1)])])
+
+
+def test_only_rows_for_which_when_is_true_refer(ledger: Ledger) -> None:
+    """Others are neither wrong nor do they name anything, nor share it, and that is said."""
+    owners(ledger)
+    fields: dict[str, Any] = {"when": "sort = 'person'", "reverse": True, "one_to_one": True}
+    result = plain(ledger, **fields)
+    assert seen(result) == [
+        ({"id": 2}, "dangling"),
+        ({"id": 5}, "dangling"),
+        ({"p.id": 2}, "unreferenced"),
+        ({"p.id": 3}, "unreferenced"),
+    ]
+    left_out = check("reference", "t", **PLAIN, **fields, settle="0s").leaves_out
+    assert "rows of t for which this is not true: sort = 'person'" in left_out
+    two, _ = result.findings[2:]
+    assert two.message == "only a row that is left out of t names this row of p"
+    assert two.evidence == {"problem": "unreferenced", "parent id": 2, "id": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "parents", "dangling"),
+    [("bigint", [0, 7], [3]), ("varchar(20)", ["", "0", "7", "x"], [3, 5])],
+)
+def test_values_that_stand_for_none_name_nothing(
+    ledger: Ledger, kind: str, parents: list[int | str], dangling: list[int]
+) -> None:
+    """As NULL does, even where there is a row of that name; where one is required, they miss it."""
+    ledger.sql(
+        f"CREATE TABLE p (id {kind} PRIMARY KEY)",
+        f"CREATE TABLE t (id int PRIMARY KEY, p {kind}, due int)",
+    )
+    ledger.insert("p", "id", [(name,) for name in parents])
+    named = {0: parents[0], 1: "0", 2: "7", 3: "8", 6: None, 7: "0"}
+    named |= {} if kind == "bigint" else {4: "x", 5: "y"}
+    ledger.insert("t", "id, p, due", [(n, each, int(n == 1)) for n, each in named.items()])
+    fields: dict[str, Any] = {"none": [0, ""], "reverse": True, "one_to_one": True}
+    expected: list[tuple[dict[str, Any], object]] = [({"id": n}, "dangling") for n in dangling]
+    none = [each for each in parents if each in {0, "0", ""}]
+    expected += [({"p.id": each}, "unreferenced") for each in none]
+    assert seen(plain(ledger, **fields)) == expected
+    required = plain(ledger, **fields, not_null_when="due = 1")
+    assert seen(required) == [({"id": 1}, "missing"), *expected]
+    message = "t.p is NULL or 0 or '' where a row of p is required"
+    assert messages(required)[0] == message
+
+
 @pytest.mark.parametrize(
     ("change", "evidence", "magnitude"),
     [
@@ -644,6 +700,13 @@ UNDATED = (
         ({"settle": "0"}, "a duration is a whole number above 0 and a unit: 30s, 5m, 1h, 7d"),
         ({"equal": {"accounts.user_id": "account_id"}}, "not allowed in a condition: accounts."),
         ({"required_when": "accounts.user_id = 1"}, "not allowed in a condition: accounts.user_id"),
+        ({"when": "accounts.user_id = 1"}, "not allowed in a condition: accounts.user_id"),
+        ({"none": True}, "what names nothing is a whole number or a text: True is neither"),
+        ({"none": [0, 1.5]}, "what names nothing is a whole number or a text: 1.5 is neither"),
+        (
+            {"required_when": "a = 1", "not_null_when": "a = 1"},
+            "required_when is the former name of not_null_when: state one of them",
+        ),
         ({"pending": "SLEEP(9)"}, "not allowed in a condition: SLEEP(9)"),
         ({"parent_primary_key": None}, "a name is 1 to 64 letters"),
         ({"colums": ["a"]}, "Extra inputs are not permitted"),

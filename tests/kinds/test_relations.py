@@ -9,7 +9,7 @@ from checks.contract import Check, CheckError
 from checks.snapshot import Snapshot
 from checks.sql import catalog
 from tests.support.ledgers import Ledger, configured, keys, on_servers
-from tests.support.runs import window_after
+from tests.support.runs import Counting, window_after
 from worker.config import ConfigError
 
 FACTS = """
@@ -33,6 +33,7 @@ primary_key = "id"
 cursor = "id"
 keys = [{ columns = ["code"] }]
 non_negative = ["amount"]
+rows = { at_least = 1 }
 """
 
 
@@ -144,6 +145,7 @@ def test_columns_of_a_select_are_what_the_server_says(ledger: Ledger, tmp_path: 
             MAX(at) latest, CONCAT(MAX(code), 'x') built, MAX(raw) bytes, MAX(note) longest
             FROM t GROUP BY id, code, amount, kind'''
         primary_key = "id"
+        rows = { at_least = 1 }
         """,
         tmp_path,
     ).values()
@@ -184,7 +186,8 @@ def test_what_a_select_names_and_the_database_lacks_is_told(
 ) -> None:
     """As an error of the run that says what is missing, and never as an answer."""
     (check,) = configured(
-        f'[relations.r]\nselect = "{select}"\nprimary_key = "id"', tmp_path
+        f'[relations.r]\nselect = "{select}"\nprimary_key = "id"\nrows = {{ at_least = 1 }}',
+        tmp_path,
     ).values()
     with pytest.raises(CheckError, match=re.escape(says)) as caught:
         check.run(books.sources)
@@ -245,6 +248,7 @@ def test_relations_read_one_another(books: Ledger, tmp_path: Path) -> None:
         [relations.above]
         select = "SELECT id, amount FROM below WHERE amount > 5"
         primary_key = "id"
+        rows = {{ at_least = 1 }}
         [relations.below]
         select = "SELECT b.id, b.amount FROM moves b"
         primary_key = "id"
@@ -252,6 +256,7 @@ def test_relations_read_one_another(books: Ledger, tmp_path: Path) -> None:
         tmp_path,
     )
     assert checks["above.row_count"].run(books.sources).measures == {"rows": 1}
+    assert "below.row_count" not in checks  # nobody asked for it, and it costs what the SELECT does
     with pytest.raises(ConfigError, match="reads itself: a → b → a"):
         configured(
             '[relations.a]\nselect = "SELECT id FROM b"\nprimary_key = "id"\n'
@@ -291,3 +296,78 @@ def test_a_relation_is_read_along_an_index_of_its_table(books: Ledger, tmp_path:
     )
     assert checks["along"].run(books.sources).notes == ()
     assert "read as a whole" in checks["whole"].run(books.sources).notes[0]
+
+
+FOLLOWED = """
+[tables.moves]
+primary_key = "id"
+cursor = "id"
+when = "is_test = 0"
+[tables.people]
+primary_key = "id"
+when = "is_test = 0"
+[relations.joined]
+select = '''SELECT m.id AS number, m.person, m.code
+            FROM moves m JOIN people p ON p.id = m.person WHERE p.kind = 'user' '''
+primary_key = "number"
+cursor = "number"
+[relations.united]
+select = '''SELECT id, person, made_at FROM moves
+            UNION ALL SELECT id, person, made_at FROM others'''
+primary_key = "id"
+cursor = "made_at"
+written_at = "made_at"
+"""
+
+
+@on_servers
+@pytest.mark.parametrize("table", ["moves", "joined", "united"])
+def test_an_incremental_run_reads_what_is_new(books: Ledger, tmp_path: Path, table: str) -> None:
+    """Of a filtered table, a join and a UNION by a time: by the index, however large they are."""
+    number = 3000
+    books.sql("DELETE FROM moves", "DELETE FROM people")
+    for name in ("moves", "others"):
+        if name == "others":
+            books.sql("CREATE TABLE others LIKE moves")
+        else:
+            books.sql("ALTER TABLE moves ADD COLUMN made_at datetime NOT NULL, ADD KEY (made_at)")
+        books.insert(
+            name,
+            "id, person, code, amount, is_test, made_at",
+            [
+                (n, n, f"c{n}", 1, 0, f"2025-01-01 {n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}")
+                for n in range(number)
+            ],
+        )
+    books.insert("people", "id, kind, total, is_test", [(n, "user", 1, 0) for n in range(number)])
+    books.sql("ANALYZE TABLE moves, others, people")
+    reference = REFERENCE.replace('"moves"', f'"{table}"')
+    check = configured(FOLLOWED + reference, tmp_path)["who"]
+    counting = Counting(books.sources)
+    first = check.run(counting)
+    second = check.run(counting, window_after(first, overlap_rows=10))
+    assert not second.complete
+    books.sql("INSERT INTO moves VALUES (9000, 9000, 'new', 1, 0, '2025-01-02')")
+    if table != "joined":
+        third = check.run(counting, window_after(second, overlap_rows=10))
+        assert third.violations == 1
+    assert counting.reads[0] >= number
+    assert counting.reads[-1] < number / 4
+
+
+@on_servers
+def test_numbers_of_several_tables_do_not_grow_together(books: Ledger, tmp_path: Path) -> None:
+    """A UNION by whole numbers is read as a whole: a row of either table may be the next."""
+    books.sql("CREATE TABLE others LIKE moves")
+    united = """
+        [tables.people]
+        primary_key = "id"
+        [relations.united]
+        select = "SELECT id, person FROM moves UNION ALL SELECT id, person FROM others"
+        primary_key = "id"
+        cursor = "id"
+        """
+    check = configured(united + REFERENCE.replace('"moves"', '"united"'), tmp_path)["who"]
+    first = check.run(books.sources)
+    assert first.cursor is None
+    assert "read as a whole" in first.notes[0]

@@ -72,6 +72,7 @@ _EXTRA: dict[str, list[Any]] = {
     "prize_type": ["points", "coupon"],
     "account_id": [1, 404],
     "user_id": [11, 404],
+    "debit_transaction_id": [0, 1],
     "fee_amount": [0, 1],
 }
 
@@ -386,10 +387,16 @@ class Referred:
     required: Condition = lambda _: False
     one_to_one: bool = True
     owned: bool = True
+    when: Condition = lambda _: True
+    """Which rows refer at all."""
+    none: tuple[object, ...] = ()
+    """Values that name nothing."""
 
     def wrong(self, view: View) -> set[Wrong]:
         """Everything that is wrong."""
-        rows, own = view.of(self.table), NAMES[self.table][0]
+        rows, own = [row for row in view.of(self.table) if self.when(row)], NAMES[self.table][0]
+        for row in rows:
+            row[self.column] = None if row[self.column] in self.none else row[self.column]
         entries = {entry["transaction_id"]: entry for entry in view.of("asset_transactions")}
         found: set[Wrong] = set()
         for row in rows:

@@ -75,7 +75,8 @@ class Ledger:
                 " FROM information_schema.tables WHERE table_schema = DATABASE()"
             )
         for name, kind in self.sql(existing):
-            self.sql(f"DROP {kind} {name}")
+            mark = '"' if self.backend == "sqlite" else "`"
+            self.sql(f"DROP {kind} {mark}{name.replace(mark, mark * 2)}{mark}")
 
     def run(self, kind: str, table: str, **fields: object) -> Result:
         """Run a check as the configuration would declare it."""
@@ -100,8 +101,9 @@ def messages(result: Result) -> list[str]:
 def sources_of(url: URL) -> Sources:
     """The worker's own way to read a database, which is called `ledger` in it."""
     text = url.render_as_string(hide_password=False)
-    patient = timedelta(seconds=60)  # the most that may be configured: a busy machine is slow
-    return Sources({"ledger": DatabaseSettings(url=text, time_limit=patient)})
+    # Longer than may be configured: what takes seconds takes minutes on a busy machine.
+    patient = {"time_limit": timedelta(minutes=10)}
+    return Sources({"ledger": DatabaseSettings(url=text).model_copy(update=patient)})
 
 
 def ledger_on(database: Database) -> Ledger:

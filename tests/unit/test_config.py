@@ -110,7 +110,7 @@ def test_a_state_begins_when_its_row_was_written(tmp_path: Path) -> None:
 
 def test_a_mistake_in_a_fact_is_told_once(tmp_path: Path) -> None:
     """A fact that is wrong is told at its place, and not again for each check that it fills in."""
-    text = VALID + "cursor = '1st'\n" + REFERENCE + STUCK + "entered_at = 'at'\n"
+    text = VALID + "cursor = ''\n" + REFERENCE + STUCK + "entered_at = 'at'\n"
     assert [line.split(":")[0] for line in mistakes(tmp_path, text)] == ["tables.orders.cursor"]
 
 
@@ -160,9 +160,18 @@ parent = "orders"
 """
 
 ONE_MISTAKE = {
-    "unknown section": (VALID + "[colour]\n", "colour: unknown key"),
-    "unknown key": (VALID + "[http]\nprot = 1\n", "http.prot: unknown key"),
-    "unknown fact": (VALID + "cursr = 'id'\n", "tables.orders.cursr: unknown key"),
+    "unknown section": (
+        VALID + "[colour]\n",
+        "colour: unknown key; there are timezone, databases, access_logs,",
+    ),
+    "unknown key": (
+        VALID + "[http]\nprot = 1\n",
+        "http.prot: unknown key; the nearest existing name is port",
+    ),
+    "unknown fact": (
+        VALID + "cursr = 'id'\n",
+        "tables.orders.cursr: unknown key; the nearest existing name is cursor",
+    ),
     "time zone": (
         "timezone = 'Mars'\n" + VALID,
         "timezone: not a time zone of the IANA database, such as Asia/Shanghai",
@@ -195,11 +204,28 @@ ONE_MISTAKE = {
         "tables.b: a retired table has no other facts, but states ['primary_key']",
     ),
     "identifier": (
-        VALID + "cursor = '1st'\n",
-        (
-            "tables.orders.cursor: a name is 1 to 64 letters, digits, '_' or '$',"
-            " and does not start with a digit"
-        ),
+        VALID + "cursor = '1st '\n",
+        ("tables.orders.cursor: '1st ' is no name that a server takes: it ends with a space"),
+    ),
+    "table that cannot be": (
+        VALID + f"[tables.{'a' * 65}]\nprimary_key = 'id'\n",
+        f"tables.{'a' * 65}.[key]: '{'a' * 65}' is no name that a server takes: it has 65",
+    ),
+    "column of an odd table": (
+        VALID + "[tables.'gift card']\nprimary_key = ''\n",
+        "tables.\"gift card\".primary_key: '' is no name that a server takes: it is empty",
+    ),
+    "name of a check": (
+        VALID + CONDITION.replace('"c"', '"a check"') + 'expression = "id > 0"\n',
+        "checks[0].name: a check is named by letters, digits, '_' and '-', in parts with a dot",
+    ),
+    "field of another kind": (
+        VALID + CONDITION + 'expression = "id > 0"\ntallly = "id"\n',
+        "checks[0].tallly: unknown key; the nearest existing name is tally",
+    ),
+    "field of no kind": (
+        VALID + CONDITION + 'expression = "id > 0"\nzzz = 1\n',
+        "checks[0].zzz: unknown key; there are name, kind, database, table, severity,",
     ),
     "key without columns": (
         VALID.replace('["code"]', "[]"),
@@ -252,11 +278,7 @@ ONE_MISTAKE = {
     ),
     "kind": (
         VALID + '[[checks]]\nname = "c"\nkind = "dup"\ntable = "orders"\n',
-        (
-            "checks[0]: Input tag 'dup' found using 'kind' does not match any of the expected tags:"
-            " 'tables', 'columns', 'unique_index', 'duplicates', 'blank', 'non_negative',"
-            " 'condition', "
-        ),
+        "checks[0].kind: no kind is named dup; the nearest existing name is duplicates",
     ),
     "expression": (
         VALID + CONDITION + 'expression = "sleep(9)"\n',

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from checks.contract import Check
 from checks.types import Severity
@@ -37,7 +38,7 @@ class Drafts:
             return None
         findings = [self._masked(each) for each in told]
         name = check.card.alert.name
-        page = f"{self._page}/checks/{check.name}"
+        page = f"{self._page}/checks/{quote(check.name, safe='')}"
         labels = {
             **self._labels,
             "alertname": name,

@@ -11,7 +11,7 @@ from checks.relations import Relation
 from checks.sql import catalog
 from checks.watermark import cursor_complaints
 from worker.cli.identity import Identity, identity
-from worker.config import Config, Problem
+from worker.config import Config, Problem, place_of
 from worker.sources import Database, Sources
 
 
@@ -31,9 +31,9 @@ def _compare(config: Config, database: Database) -> Iterator[Problem]:
         for name, facts in settings.tables.items():
             if (facts.database or settings.main_database) != database.name or facts.retired:
                 continue
-            yield from schema.missing(f"tables.{name}", name, sorted(facts.names))
+            yield from schema.missing(place_of(("tables", name)), name, sorted(facts.names))
             for field, complaint in schema.complaints(name, facts):
-                yield Problem(f"tables.{name}.{field}", complaint)
+                yield Problem(place_of(("tables", name, field)), complaint)
         for name, relation in settings.relations.items():
             if (relation.database or settings.main_database) == database.name:
                 yield from schema.of_relation(name, relation, known[name])
@@ -98,11 +98,11 @@ class _Schema:
             known.describe(self.connection)
         except CheckError as error:
             self.refused.add(name)
-            yield Problem(f"relations.{name}.select", str(error))
+            yield Problem(place_of(("relations", name, "select")), str(error))
             return
         self._tables[name] = "RELATION"
         for field, complaint in self.complaints(name, facts):
-            yield Problem(f"relations.{name}.{field}", complaint)
+            yield Problem(place_of(("relations", name, field)), complaint)
 
     def missing(self, place: str, table: str, names: Iterable[str]) -> Iterator[Problem]:
         """A problem for the table if it is not there, or for each column that is not."""

@@ -20,6 +20,7 @@ from worker.config.loader import (
     PlannedCheck,
     Problem,
     load,
+    place_of,
 )
 from worker.config.settings import (
     AlertsSettings,
@@ -68,4 +69,5 @@ __all__ = [
     "Zone",
     "load",
     "parse_url",
+    "place_of",
 ]

@@ -1,6 +1,8 @@
 """`config.toml` and the environment: a `Config`, or every mistake of them at once."""
 
+import json
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from checks.contract import Check
 from checks.declared import key_standard, relations
@@ -18,6 +21,7 @@ from checks.registry import BY_NAME, any_check
 from checks.relations import Relations
 from checks.sql.catalog import nearest
 from worker.config.cron import CronLine
+from worker.config.known_keys import known_keys
 from worker.config.settings import Override, Settings, Timetable
 from worker.config.types import Schedule
 
@@ -61,7 +65,7 @@ class Origin:
     """The name of the table, or the place in the list."""
 
     def __str__(self) -> str:
-        return _place((self.section, self.entry))
+        return place_of((self.section, self.entry))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
     try:
         settings = Settings.model_validate(document)
     except ValidationError as error:
-        problems += _problems(error)
+        problems += _problems(error, Settings)
         # The checks are looked at too, so that their mistakes are told in the same breath.
         settings = None
     plan = list(_plan(document, settings, problems))
@@ -168,22 +172,46 @@ def _other_spelling(name: str) -> str:
     return name.removesuffix("_file") if name.endswith("_file") else f"{name}_file"
 
 
-_PLAIN_WORDS = {"extra_forbidden": "unknown key", "missing": "is missing"}
+_PLAIN_WORDS = {"missing": "is missing", "union_tag_not_found": "is missing"}
 
 
-def _problems(error: ValidationError, *prefix: str | int) -> list[Problem]:
+def _problems(error: ValidationError, model: Any, *prefix: str | int) -> list[Problem]:
     return [
-        Problem(
-            _place((*prefix, *each["loc"])),
-            _PLAIN_WORDS.get(each["type"]) or each["msg"].removeprefix("Value error, "),
-        )
+        Problem(place_of((*prefix, *_location(each))), _message(each, model))
         for each in error.errors(include_input=False, include_url=False)
     ]
 
 
-def _place(location: tuple[str | int, ...]) -> str:
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
-    return "".join(steps).removeprefix(".")
+def _location(error: ErrorDetails) -> tuple[str | int, ...]:
+    about = "kind" if error["type"].startswith("union_tag") else None
+    return (*error["loc"], *filter(None, (about,)))
+
+
+def _message(error: ErrorDetails, model: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        *steps, key = error["loc"]
+        known = known_keys(model, steps)
+        others = f"; there are {', '.join(known)}" if known else ""
+        return f"unknown key{nearest(str(key), known) or others}"
+    if error["type"] == "union_tag_invalid":
+        kind = error["ctx"]["tag"]
+        others = f"; there are {', '.join(BY_NAME)}"
+        return f"no kind is named {kind}{nearest(kind, BY_NAME) or others}"
+    return _PLAIN_WORDS.get(error["type"]) or error["msg"].removeprefix("Value error, ")
+
+
+def place_of(location: tuple[str | int, ...]) -> str:
+    """Where something is in the file, written as TOML would write it."""
+    return "".join(map(_step, location)).removeprefix(".")
+
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+|\[key\]", re.ASCII)
+
+
+def _step(step: str | int) -> str:
+    if isinstance(step, int):
+        return f"[{step}]"
+    return f".{step}" if _BARE.fullmatch(step) else f".{json.dumps(step, ensure_ascii=False)}"
 
 
 def _plan(
@@ -221,7 +249,7 @@ def _plan(
 def _relations(settings: Settings, problems: list[Problem]) -> Relations:
     """What names stand for; nothing where that is not clear."""
     found = list(relations.mistakes(settings.tables, settings.relations, settings.main_database))
-    problems += [Problem(_place(("relations", m.name, *m.field)), m.message) for m in found]
+    problems += [Problem(place_of(("relations", m.name, *m.field)), m.message) for m in found]
     return {} if found else relations.relations(settings.tables, settings.relations)
 
 
@@ -295,7 +323,7 @@ def _stated_facts(document: Mapping[str, Any]) -> Mapping[str, _Stated]:
     """What the file states of tables and relations, by name."""
     sections = {each: document.get(each) for each in ("relations", "tables")}
     return {
-        name: _Stated(f"{section}.{name}", facts)
+        name: _Stated(place_of((section, name)), facts)
         for section, named in sections.items()
         for name, facts in (named.items() if isinstance(named, dict) else ())
         if isinstance(facts, dict)
@@ -308,7 +336,7 @@ def _own_schedule(raw: Mapping[str, Any], number: int, problems: list[Problem]) 
     try:
         return Timetable.model_validate({"every": raw["every"]}).every
     except ValidationError as error:
-        problems.extend(_problems(error, "checks", number))
+        problems.extend(_problems(error, Timetable, "checks", number))
         return None
 
 
@@ -331,7 +359,7 @@ def _filled(given: Mapping[str, Any], facts: Mapping[str, _Stated]) -> _Filled:
         for field, fact in FILLED.items():
             name = prefix + field
             if kind and name in kind.model_fields and name not in given:
-                sources[name] = f"{stated.place if stated else f'tables.{table}'}.{fact}"
+                sources[name] = f"{stated.place if stated else place_of(('tables', table))}.{fact}"
                 if stated and fact in stated.facts:
                     values[name] = stated.facts[fact]
     return _Filled(values, sources)
@@ -352,7 +380,8 @@ def _problems_of_check(
     """The mistakes of a check, without those that are told where its tables' facts are."""
     place = f"checks[{number}]"
     tagged = f"{place}.{given.get('kind')}"
-    for problem in _problems(error, "checks", number):
+    kind: Any = _kind(given) or Check
+    for problem in _problems(error, Mapping[str, kind], "checks", number):
         # The discriminator is a step of pydantic's path, not of the file's.
         shown = problem.place.replace(tagged, place, 1)
         field = shown.removeprefix(f"{place}.")

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection
 
+from checks.sql import exact
 from checks.sql.values import scalar
 from worker.model.server import Load
 from worker.sources.driver import Explained
@@ -39,9 +40,9 @@ class SQLite:
             timeout=self._connect_timeout,
         )
         raw.execute("PRAGMA query_only = ON")
-        raw.create_function(
-            "abridged", 1, scalar, deterministic=True
-        )  # see `checks.sql.statements`
+        raw.create_function("abridged", 1, scalar, deterministic=True)  # see `checks.sql.functions`
+        for name, (arguments, function) in exact.FUNCTIONS.items():
+            raw.create_function(name, arguments, function, deterministic=True)
         return raw
 
     def unbounded_reads(self, raw: object, *, allowed: bool) -> None:

@@ -41,6 +41,8 @@ class Pairing(DatabaseCheck):
     """Rows for which it holds may still change; an incremental run never moves past them."""
     settle: Settle = timedelta(seconds=10)
     since: Since | None = None
+    when: Expression | None = Field(default=None, repr=False)
+    """Which rows the rule is about; all, unless stated."""
     equal: Mapping[Expression, FarExpression] = {}
     """What agrees: an expression of the near side, and one of the far side."""
     through: Through = Field(default_factory=dict)
@@ -120,7 +122,8 @@ class Pairing(DatabaseCheck):
             if side.cursor:
                 yield from cursor_complaints(connection, side.table, side.cursor)
         near, far = plan.near, plan.far
-        for each in filter(None, (near.pending, near.required_when, near.allowed_when)):
+        conditions = (near.when, near.not_null_when, near.allowed_when)
+        for each in filter(None, (near.pending, *conditions)):
             yield from each.complaints(connection, near.table)
         if far.when:
             yield from far.when.complaints(connection, far.table)

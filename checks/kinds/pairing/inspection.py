@@ -11,6 +11,7 @@ from sqlalchemy import (
     FromClause,
     Select,
     String,
+    and_,
     cast,
     exists,
     func,
@@ -80,13 +81,14 @@ def _of_several(plan: Plan, ids: Keys) -> Select[Any]:
     near, far = _near(plan), _far(plan)
     shared = {name: without_index(near.c[column]) for name, column in plan.shared_id.items()}
     shown = select(_whole(near), _whole(far)).select_from(_far_of_near(plan, near, far))
-    return shown.where(chosen(shared, ids))
+    return shown.where(chosen(shared, ids), plan.near.chosen(near))
 
 
 def _of_several_or_none(plan: Plan, ids: Keys) -> CompoundSelect[Any]:
     """The same and, of these far rows, those to which no near row refers."""
     near, far = _near(plan), _far(plan)
-    shown = select(_whole(near), _whole(far)).select_from(_near_of_far(plan, near, far))
+    counts = and_(plan.refers(near, far), plan.near.chosen(near))
+    shown = select(_whole(near), _whole(far)).select_from(far.join(near, counts, isouter=True))
     is_alone = plan.near.own(near)[0].is_(None)
     alone = shown.where(chosen(_far_id(plan, far), ids), is_alone)
     return union_all(_of_several(plan, ids), alone)
@@ -183,7 +185,8 @@ def _shared(plan: Plan) -> Select[Any]:
     return (
         select(*_by_id(f"{plan.far.role} of several", *keys))
         .select_from(near)
-        .where(*filled, plan.scope.judged(Context(), plan.near, near))
+        .where(*filled, *plan.near.key.names(near), plan.near.chosen(near))
+        .where(plan.scope.judged(Context(), plan.near, near))
         .group_by(*keys)
         .having(func.count() > 1)
     )

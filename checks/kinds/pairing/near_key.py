@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause
+from sqlalchemy import ColumnElement, FromClause, String, case, literal, not_
 
-from checks.keys.template import Template, as_number
+from checks.keys.template import Template, as_number, joined
 from checks.sql.catalog import Column
 
 Built = ColumnElement[Any]
@@ -24,6 +24,15 @@ class NearKey(ABC):
     @abstractmethod
     def of(self, rows: FromClause) -> list[Built]:
         """The key of each row, a value for every column of the far key."""
+
+    def named(self, rows: FromClause) -> list[Built]:
+        """The same with NULL for a value that names nothing, as `names` tells."""
+        return self.of(rows)
+
+    def names(self, rows: FromClause) -> list[ColumnElement[bool]]:
+        """What is true of the columns of a row whose key names something, NULL left aside."""
+        _ = rows
+        return []
 
     @abstractmethod
     def may_be_long(self, types: Mapping[str, Column]) -> list[bool]:
@@ -45,10 +54,27 @@ class ReferringColumns(NearKey):
     """Columns as they are: a logical foreign key."""
 
     columns: tuple[str, ...]
+    none: tuple[int | str, ...] = ()
+    """Values that name nothing, as NULL does."""
 
     def of(self, rows: FromClause) -> list[Built]:
         """The columns."""
         return [rows.c[name] for name in self.columns]
+
+    def named(self, rows: FromClause) -> list[Built]:
+        """The columns, NULL in place of the values that name nothing."""
+        if not self.none:
+            return self.of(rows)
+        return [case((not_(self._names(each)), None), else_=each) for each in self.of(rows)]
+
+    def names(self, rows: FromClause) -> list[ColumnElement[bool]]:
+        """None of the columns has such a value."""
+        return [self._names(each) for each in self.of(rows)] if self.none else []
+
+    def _names(self, column: Built) -> ColumnElement[bool]:
+        # As texts: to a server `'abc' = 0` is true, and so is `0 = ''`.
+        text = joined(literal("", String()), column)
+        return text.not_in([str(value) for value in self.none])
 
     def may_be_long(self, types: Mapping[str, Column]) -> list[bool]:
         """As each column is declared."""

@@ -105,7 +105,7 @@ class NearRows:
         near = self.plan.near
         return select(
             *labelled("key", near.ids(rows)),
-            *labelled("name", near.key.of(rows)),
+            *labelled("name", near.key.named(rows)),
             *labelled("value", [pair.near.over(rows.c.__getitem__) for pair in self.plan.equal]),
         )
 

@@ -73,28 +73,41 @@ class Near(Side):
     key: NearKey
     pending: Expression | None
     """Rows for which it holds may still change."""
-    required_when: Expression | None
+    when: Expression | None = None
     """Which rows must have a far row; all, unless stated."""
+    not_null_when: Expression | None = None
+    """Which of them must have one even if their key names nothing, where `key_is_optional`."""
     allowed_when: Expression | None = None
     """Which rows may have a far row besides; none, unless stated."""
     key_is_optional: bool = False
-    """Whether only a row whose key has no NULL must have a far row, or one for which
-    `required_when` holds."""
+    """Whether a row whose key names nothing need not have a far row."""
     key_repeats: bool = False
     """Whether many rows have the same key, so that it pays to pair equal ones once."""
 
     def required(self, rows: FromClause) -> Predicate:
         """Whether a row must have a far row."""
-        stated = self.required_when.over(rows.c.__getitem__) if self.required_when else None
-        if not self.key_is_optional:
-            return true() if stated is None else stated
-        refers = and_(*(rows.c[name].is_not(None) for name in self.key.columns))
-        return refers if stated is None else or_(refers, stated)
+        return (
+            and_(self.chosen(rows), self._names(rows))
+            if self.key_is_optional
+            else self.chosen(rows)
+        )
+
+    def chosen(self, rows: FromClause) -> Predicate:
+        """Whether the rule is about a row."""
+        return self.when.over(rows.c.__getitem__) if self.when else true()
+
+    def _names(self, rows: FromClause) -> Predicate:
+        """Whether the key of a row names something, or has to."""
+        filled = (rows.c[name].is_not(None) for name in self.key.columns)
+        names = and_(*filled, *self.key.names(rows))
+        if not self.not_null_when:
+            return names
+        return or_(names, self.not_null_when.over(rows.c.__getitem__))
 
     def allowed(self, rows: FromClause) -> Predicate:
         """Whether a row may have a far row."""
         required = self.required(rows)
-        if not self.allowed_when or not self.required_when:
+        if not self.allowed_when or not self.when:
             return required
         return or_(required, self.allowed_when.over(rows.c.__getitem__))
 
@@ -228,7 +241,8 @@ class Plan:
         yield from (*near.primary_key, *filter(None, (near.cursor, near.written_at)))
         yield from near.key.columns
         compared = (pair.near for pair in (*self.sums, *self.equal))
-        for each in (near.required_when, near.allowed_when, *compared, near.pending):
+        conditions = (near.when, near.not_null_when, near.allowed_when)
+        for each in (*conditions, *compared, near.pending):
             yield from each.columns if each else ()
 
     def rows(self, side: Side) -> FromClause:
@@ -242,4 +256,4 @@ class Plan:
     def refers(self, near: FromClause, far: FromClause) -> Predicate:
         """Whether a near row refers to a far row."""
         keys = zip(self.far.key, self.near.key.of(near), strict=True)
-        return and_(*(far.c[name] == value for name, value in keys))
+        return and_(*(far.c[name] == value for name, value in keys), *self.near.key.names(near))

@@ -51,7 +51,7 @@ class Posting(Pairing):
     ledger_when: FarExpression | None = None
     """Which ledger rows belong to this business event."""
     required_when: Expression | None = None
-    """Which business rows must have their ledger row; all, unless stated."""
+    """The former name of `when`."""
     allowed_when: Expression | None = None
     """Which business rows may have it; those that must, unless stated."""
     sum: Mapping[Expression, FarExpression] = {}
@@ -65,7 +65,13 @@ class Posting(Pairing):
                 "ledger_when is missing: it tells which ledger rows need a business row;"
                 " reverse = false asks for business rows only"
             )
+        if self.required_when and self.when:
+            raise ValueError("required_when is the former name of when: state one of them")
         return self
+
+    @property
+    def _when(self) -> Expression | None:
+        return self.when or self.required_when
 
     @property
     def plan(self) -> Plan:
@@ -80,7 +86,7 @@ class Posting(Pairing):
                 id=self.ledger_key.columns if self.sum else key_columns(self.primary_key),
                 key=DerivedKey(self.ledger_key),
                 pending=self.pending,
-                required_when=self.required_when,
+                when=self._when,
                 allowed_when=self.allowed_when,
             ),
             far=Far(
@@ -112,9 +118,9 @@ class Posting(Pairing):
             *super().leaves_out,
             f"ledger rows that are there twice: `duplicates` on {self.ledger}",
         ]
-        if self.required_when:
+        if self._when:
             needed = f"rows of {self.table} without a ledger row for which this is not true"
-            found.insert(0, f"{needed}: {self.required_when.source}")
+            found.insert(0, f"{needed}: {self._when.source}")
         return tuple(found)
 
     def near_problem(self, seen: Seen) -> Problem:

@@ -1,9 +1,9 @@
 """`reference`: a logical foreign key names a row that exists and is the right one."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, PlainValidator, model_validator
 
 from checks.card import Alert, Card, Words
 from checks.contract import Scalar
@@ -18,11 +18,24 @@ from checks.sql.row_ids import row_keys
 from checks.types import Columns, Identifier, PrimaryKey, key_columns
 
 
+def _nothing(value: object) -> tuple[int | str, ...]:
+    values = value if isinstance(value, list | tuple) else (value,)
+    for each in values:
+        if isinstance(each, bool) or not isinstance(each, int | str):
+            message = f"what names nothing is a whole number or a text: {each!r} is neither"
+            raise ValueError(message)  # noqa: TRY004 - what pydantic catches
+    return tuple(values)
+
+
+Nothing = Annotated[tuple[int | str, ...], PlainValidator(_nothing)]
+"""Whole numbers and texts, or one of them."""
+
+
 class Reference(Pairing):
     """Whether each row names a row of the parent table that exists and agrees with it.
 
-    A row with a NULL among `columns` names nothing, which is wrong only where `required_when`
-    holds.
+    A row with a NULL among `columns` names nothing, which is wrong only where `not_null_when`
+    holds; so does one with a value of `none`.
     """
 
     card: ClassVar[Card] = Card(
@@ -51,6 +64,11 @@ class Reference(Pairing):
     parent_written_at: Identifier | None = None
     parent_when: FarExpression | None = None
     required_when: Expression | None = None
+    """The former name of `not_null_when`."""
+    not_null_when: Expression | None = Field(default=None, repr=False)
+    """Which rows may not name nothing."""
+    none: Nothing = Field(default=(), repr=False)
+    """Values of `columns` that name nothing, as NULL does."""
     one_to_one: bool = False
     """Whether no two rows may name the same parent."""
 
@@ -60,7 +78,13 @@ class Reference(Pairing):
             raise ValueError(
                 f"{len(self.columns)} columns cannot name {len(self._far_key)} of {self.parent}"
             )
+        if self.required_when and self.not_null_when:
+            raise ValueError("required_when is the former name of not_null_when: state one of them")
         return self
+
+    @property
+    def _not_null_when(self) -> Expression | None:
+        return self.not_null_when or self.required_when
 
     @property
     def _far_key(self) -> tuple[str, ...]:
@@ -77,9 +101,10 @@ class Reference(Pairing):
                 cursor=self.cursor,
                 written_at=self.written_at,
                 id=key_columns(self.primary_key),
-                key=ReferringColumns(self.columns),
+                key=ReferringColumns(self.columns, self.none),
                 pending=self.pending,
-                required_when=self.required_when,
+                when=self.when,
+                not_null_when=self._not_null_when,
                 key_is_optional=True,
                 key_repeats=not self.one_to_one,
             ),
@@ -108,10 +133,20 @@ class Reference(Pairing):
     @property
     def leaves_out(self) -> tuple[str, ...]:
         """Also: rows that name nothing, and need not."""
-        named = f"rows of {self.table} with NULL in {', '.join(self.columns)}"
-        if self.required_when:
-            named += f" for which this is not true: {self.required_when.source}"
-        return (named, *super().leaves_out)
+        named = f"rows of {self.table} with {self._nothing} in {', '.join(self.columns)}"
+        if self._not_null_when:
+            named += f" for which this is not true: {self._not_null_when.source}"
+        others = (
+            f"rows of {self.table} for which this is not true: {self.when.source}"
+            if self.when
+            else None
+        )
+        return (*filter(None, (others,)), named, *super().leaves_out)
+
+    @property
+    def _nothing(self) -> str:
+        """What names nothing, in words."""
+        return " or ".join(("NULL", *(f"{each!r}" for each in self.none)))
 
     def row_keys(self, evidence: Mapping[str, Any]) -> Sequence[Mapping[str, Scalar]]:
         """The first and the last of the rows that name the same parent."""
@@ -121,7 +156,7 @@ class Reference(Pairing):
         """Missing, dangling or mismatched."""
         names = f"{self.table}.{', '.join(self.columns)}"
         if None in seen.key:
-            message = f"{names} is NULL where a row of {self.parent} is required"
+            message = f"{names} is {self._nothing} where a row of {self.parent} is required"
             return Problem("missing", message)
         if seen.far_id is None:
             return Problem("dangling", f"{names} names no row of {self.parent}")
@@ -129,8 +164,8 @@ class Reference(Pairing):
 
     def far_problem(self, near_id: Id | None) -> Problem:
         """No row names it."""
-        _ = near_id
-        message = f"no row of {self.table} names this row of {self.parent}"
+        one = "only a row that is left out" if near_id is not None else "no row"
+        message = f"{one} of {self.table} names this row of {self.parent}"
         return Problem("unreferenced", message)
 
     def key_doubts(self, columns: Catalog) -> Iterator[str]:

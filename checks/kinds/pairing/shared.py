@@ -31,11 +31,16 @@ def _repeated(plan: Plan, snapshot: Snapshot, reading: Reading, known: Sequence[
     repeated = (
         select(*keys)
         .select_from(source)
-        .where(*(each.is_not(None) for each in keys))
+        .where(*(each.is_not(None) for each in keys), *_counts(plan, rows))
         .group_by(*keys)
         .having(func.count() > 1)
     )
     return _judged(plan, snapshot, repeated) if plan.scope.since else repeated
+
+
+def _counts(plan: Plan, rows: FromClause) -> tuple[Predicate, ...]:
+    """What is true of the rows that count, beyond that their key has no NULL."""
+    return (plan.near.chosen(rows), *plan.near.key.names(rows))
 
 
 def _read(plan: Plan, reading: Reading, known: Sequence[Id]) -> tuple[FromClause, FromClause]:
@@ -69,7 +74,7 @@ def _judged(plan: Plan, snapshot: Snapshot, repeated: Select[Any]) -> Select[Any
     return (
         select(*keys)
         .select_from(found.join(rows, _same_key(plan, found, rows)))
-        .where(plan.scope.judged(snapshot, plan.near, rows))
+        .where(plan.scope.judged(snapshot, plan.near, rows), *_counts(plan, rows))
         .group_by(*keys)
         .having(func.count() > 1)
     )
@@ -80,7 +85,7 @@ def _findings(plan: Plan, snapshot: Snapshot, ids: Sequence[Id]) -> list[Finding
     judged = plan.scope.judged(snapshot, plan.near, rows) if plan.scope.since else true()
     names = dict.fromkeys((*plan.near.key.columns, *plan.near.primary_key))
     found = select(*(rows.c[name] for name in names))
-    found = found.where(among(plan.near.key.of(rows), ids), judged)
+    found = found.where(among(plan.near.key.of(rows), ids), judged, *_counts(plan, rows))
     ends = first_and_last(found.subquery("near"), plan.near.key.columns, plan.near.primary_key)
     keys = plan.near.key.of(ends.rows)
     statement = select(*keys, func.count().label("rows"), *ends.columns)

@@ -106,5 +106,9 @@ def same(plan: Plan, near: FromClause, column: Lookup) -> list[Predicate]:
     for number, pair in enumerate(plan.pairs):
         names = [name for name in (f"value_{number}", f"also_{number}") if name in near.c]
         theirs = pair.far.over(column)
+        if not pair.near.columns:
+            # As a column of grouped rows, a text would have the session's collation.
+            found.append(pair.near.over(near.c.__getitem__).is_not_distinct_from(theirs))
+            continue
         found.append(and_(*(near.c[name].is_not_distinct_from(theirs) for name in names)))
     return found

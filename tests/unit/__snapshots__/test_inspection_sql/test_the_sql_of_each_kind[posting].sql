@@ -20,7 +20,7 @@
           AND (`ledger`.`business_type` = 'lottery_consume')
           AND `business`.`least_0` <=> `far_accounts`.`user_id`
           AND `business`.`most_0` <=> `far_accounts`.`user_id`
-          AND `business`.`sum_0` <=> (-CAST(`ledger`.`delta_amount` AS DECIMAL(50, 10)))
+          AND `business`.`sum_0` <=> (-(`ledger`.`delta_amount` + 0.))
     ))
     LIMIT 100
 )
