@@ -8,12 +8,26 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Self
 
 from pydantic import PrivateAttr
-from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Select,
+    and_,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+)
 
 from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Scalar, Window
 from checks.ports import Sources
 from checks.relations import Relations, followed, rows_of
 from checks.sql import catalog, statements, timestamps
+from checks.sql.timestamps import TimeColumn
 from checks.sql.values import Hexadecimal, is_abridged
 
 Catalog = Mapping[str, Mapping[str, catalog.Column]]
@@ -57,33 +71,58 @@ class Context:
         """A column; one that may be anything where no database is asked."""
         return self.columns[table][name] if self.columns else _UNKNOWN
 
+    def notation(self, table: str, time: TimeColumn) -> timestamps.Notation:
+        """How a column writes a moment."""
+        described = self.described(table, time)
+        zero_dates = not self.is_sqlite
+        return timestamps.Notation(described, time.unit, self.zone or UTC, zero_dates)
+
     def types(self, table: str) -> Callable[[str], catalog.Column] | None:
         """The columns of a table by name; None where no database is asked that has types."""
         _ = table
         return None
 
-    def written(self, moment: datetime, table: str, name: str) -> str:
-        """A moment as a column holds it; where no zone is known, as the configuration has it."""
-        zone = self.zone or moment.tzinfo or UTC
-        return timestamps.written(moment, self.described(table, name), zone)
+    def time_complaint(self, table: str, time: TimeColumn) -> str | None:
+        """Why a column tells no time, with its name; None where it does."""
+        found = timestamps.complaint(self.described(table, time), time)
+        return found and f"{table}.{time} {found}"
 
-    def seconds_since(self, value: object, table: str, name: str) -> int | None:
-        """How long ago a value of a column was; None for NULL and for what is no time."""
-        moment = timestamps.read(value, self.described(table, name), self.zone or UTC)
+    def seconds_since(self, value: object, table: str, time: TimeColumn) -> int | None:
+        """How long ago a value of a column was at least; None for what tells no time."""
+        moment = self.notation(table, time).read(value, self.now)
         return None if moment is None else int((self.now - moment).total_seconds())
 
     def longer_ago(
-        self, rows: FromClause, table: str, name: str, span: timedelta
+        self, rows: FromClause, table: str, time: TimeColumn, span: timedelta
     ) -> ColumnElement[bool]:
-        """Whether a column's time is more than a span ago; true where it holds no time."""
-        described, zone = self.described(table, name), self.zone or UTC
-        return timestamps.longer_ago(rows.c[name], described, zone, self.now, span)
+        """Whether a row is surely more than a span old; true where it tells no time."""
+        notation, column = self.notation(table, time), rows.c[time]
+        before = notation.is_before(column, self.now - span, self.now)
+        return or_(before, notation.is_timeless(column))
+
+    def is_recent(
+        self, rows: FromClause, table: str, time: TimeColumn, span: timedelta
+    ) -> ColumnElement[bool]:
+        """Whether a row may be of the last `span`, or of the next; NULL where it is NULL."""
+        return self.notation(table, time).is_within(rows.c[time], self.now, span)
+
+    def is_settled(
+        self, rows: FromClause, table: str, time: TimeColumn, span: timedelta
+    ) -> ColumnElement[bool]:
+        """Whether a row cannot be of the last `span`, or of the next.
+
+        True where it tells no time, and of one from further ahead: waiting for it could take for
+        ever.
+        """
+        # Not asked where it cannot be: it would keep an index on the column from being used.
+        null = rows.c[time].is_(None) if self.described(table, time).nullable else false()
+        return or_(null, not_(self.is_recent(rows, table, time, span)))
 
     def in_scope(
         self,
         rows: FromClause,
         table: str,
-        name: str | None,
+        time: TimeColumn | None,
         *,
         settle: timedelta,
         since: datetime | None,
@@ -93,14 +132,18 @@ class Context:
         By the column that says when it was written; without one every row is. Where no database is
         asked `settle` is left aside.
         """
-        if name is None or not (settle or since):
+        if time is None:
             return true()
+        asked = settle and self.columns is not None
+        settled = self.is_settled(rows, table, time, settle) if asked else true()
+        return and_(settled, self._is_not_before(rows, table, time, since)) if since else settled
+
+    def _is_not_before(
+        self, rows: FromClause, table: str, time: TimeColumn, since: datetime
+    ) -> ColumnElement[bool]:
         if self.columns is None:
-            return timestamps.not_before(rows.c[name], since) if since else true()
-        described, zone = self.described(table, name), self.zone or UTC
-        return timestamps.in_scope(
-            rows.c[name], described, zone, at=self.now, settle=settle, since=since
-        )
+            return timestamps.is_not_before_as_written(rows.c[time], time.unit, since)
+        return self.notation(table, time).is_not_before(rows.c[time], since)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +282,18 @@ class DatabaseCheck(Check, ABC):
         return rows_of(self.relations, name, columns)
 
     @property
+    def definitions(self) -> Mapping[str, str]:
+        """The relations, for MySQL and MariaDB."""
+        return {name: each.text for name, each in self.relations.items()}
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Also those that are read in the place of a name."""
+        known = ((n, self.relations.get(n)) for n in super().tables)
+        names = (each for n, one in known for each in (one.tables if one else (n,)))
+        return tuple(dict.fromkeys(names))
+
+    @property
     def excluded(self) -> tuple[str, ...]:
         """Rows that do not count."""
         return tuple(filter(None, (each.leaves_out for each in self.relations.values())))
@@ -259,8 +314,18 @@ class DatabaseCheck(Check, ABC):
         Raises CheckError when it cannot be read, lacks what the check needs, or when there are
         doubts.
         """
-        with sources.snapshot(self.database) as connection:
-            snapshot = Snapshot.of(connection, self.needs, window, self.relations)
-            if doubt := next(iter(self.doubts(snapshot)), None):
-                raise CheckError(doubt, permanent=True)
-            yield snapshot
+        try:
+            with sources.snapshot(self.database) as connection:
+                yield self._beyond_doubt(connection, window)
+        except CheckError as error:
+            advice = [*filter(None, (each.advice for each in self.relations.values()))]
+            if not (error.overrun and advice):
+                raise
+            advice.append(f"`reconciler explain {self.name} --connect` shows which part takes long")
+            raise CheckError("; ".join((str(error), *advice)), overrun=True) from None
+
+    def _beyond_doubt(self, connection: Connection, window: Window) -> Snapshot:
+        snapshot = Snapshot.of(connection, self.needs, window, self.relations)
+        if doubt := next(iter(self.doubts(snapshot)), None):
+            raise CheckError(doubt, permanent=True)
+        return snapshot

@@ -8,21 +8,23 @@ row that may still change (`pending`), and always reads the last `overlap_rows` 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select, true
+from sqlalchemy import ColumnElement, Connection, Select, func, not_, select, true
 
 from checks.ports import Cursor
 from checks.snapshot import Snapshot
 from checks.sql import catalog
 from checks.sql.expression import Expression
+from checks.sql.timestamps import Notation, TimeColumn
 from checks.sql.values import scalar
 
 MARKS = 10
 """Steps in which the overlap is remembered."""
 
 Place = int | str
-"""A cursor's value: an integer, or a time as text."""
+"""A cursor's value: a whole number, or a time as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,8 @@ class Followed:
     """A table and the column along which its new rows are read."""
 
     table: str
-    cursor: str | None
-    written_at: str | None = None
+    cursor: TimeColumn | None
+    written_at: TimeColumn | None = None
     pending: Expression | None = None
     """Rows for which it holds may still change."""
     key: tuple[str, ...] = ()
@@ -65,7 +67,7 @@ class Followed:
         if not snapshot.finds_known:
             before = None
         # An end that went back is another copy of the table.
-        if not before or end is None or not before["marks"] or end < before["marks"][-1][1]:
+        if not before or end is None or not before["marks"] or _went_back(before, end):
             begin, marks = None, self._first_marks(snapshot)
         else:
             begin, marks = self._begin(snapshot, before), before["marks"]
@@ -85,11 +87,21 @@ class Followed:
         name = self.cursor or ""
         tables = snapshot.followed(self.table, name)
         ends = _places(snapshot, (select(func.max(rows.c[name])) for rows in tables))
-        if not ends or not all(isinstance(each, str) for each in ends):
+        notation = self._cursor_notation(snapshot)
+        if not ends or notation is None:
             return max(ends, default=None)
-        end = str(max(ends))
         # A row dated years ahead must not hide those that come; it is read in every run.
-        return min(end, snapshot.written(snapshot.now, self.table, name))
+        return _least((max(ends), notation.written(snapshot.now)))
+
+    def _cursor_notation(self, snapshot: Snapshot) -> Notation | None:
+        """How the cursor writes a moment; None where it is a number that counts anything else."""
+        if self.cursor is None:
+            return None
+        time = self.cursor
+        if time.unit is None and time == self.written_at:
+            time = self.written_at
+        is_time = time.unit or not snapshot.described(self.table, time).is_integer
+        return snapshot.notation(self.table, time) if is_time else None
 
     def _begin(self, snapshot: Snapshot, before: Cursor) -> Place | None:
         window, tables = snapshot.window, snapshot.followed(self.table, self.cursor or "")
@@ -100,29 +112,35 @@ class Followed:
         )
         previous_run = before["marks"][-1][0]
         settled = previous_run - window.overlap.total_seconds()
-        old = [place for moment, place in before["marks"] if moment <= settled]
-        places = [
-            min(last_rows) if len(last_rows) == len(tables) else None,
-            old[-1] if old else None,
-        ]
-        if before["pending"] is not None:
-            places.append(before["pending"])
-        return None if None in places else min(each for each in places if each is not None)
+        old = [mark for mark in before["marks"] if mark[0] <= settled]
+        if not old or len(last_rows) < len(tables):
+            return None
+        places = [*last_rows, old[-1][1], before["pending"]]
+        if notation := self._cursor_notation(snapshot):
+            # Clocks that were set back since show times that come before the mark's.
+            marked = datetime.fromtimestamp(old[-1][0], UTC)
+            places.append(notation.earliest(marked, snapshot.now))
+        return _least(places)
 
     def _first_marks(self, snapshot: Snapshot) -> list[list[Any]]:
         """Where the table ended `overlap` ago, by what its rows say of themselves."""
         if self.written_at is None:
             return []
         long_ago = snapshot.now - snapshot.window.overlap
-        before = snapshot.written(long_ago, self.table, self.written_at)
         cursor, time = self.cursor or "", self.written_at
+        notation = snapshot.notation(self.table, time)
         tables = snapshot.followed(self.table, cursor, time)
         last = (
-            select(rows.c[cursor]).where(rows.c[time] <= before).order_by(rows.c[cursor].desc())
+            select(rows.c[cursor])
+            .where(
+                notation.is_before(rows.c[time], long_ago, snapshot.now),
+                not_(notation.is_timeless(rows.c[time])),
+            )
+            .order_by(rows.c[cursor].desc())
             for rows in tables
         )
         places = _places(snapshot, (each.limit(1) for each in last))
-        return [[long_ago.timestamp(), min(places)]] if len(places) == len(tables) else []
+        return [[long_ago.timestamp(), _least(places)]] if len(places) == len(tables) else []
 
     def _first_pending(self, snapshot: Snapshot, begin: Place | None) -> Place | None:
         if self.pending is None or self.cursor is None:
@@ -139,7 +157,7 @@ def cursor_complaints(connection: Connection, table: str, cursor: str) -> Iterat
     described = catalog.columns(connection, table).get(cursor)
     if described is None:
         return  # a missing column is told elsewhere
-    if not (described.is_integer or described.is_moment):
+    if not (described.is_integer or described.is_moment or described.is_date):
         yield f"cursor {cursor} is {described.type}: only a whole number or a time grows"
     elif described.nullable:
         yield f"cursor {cursor} may be NULL: such rows would never be read"
@@ -148,6 +166,18 @@ def cursor_complaints(connection: Connection, table: str, cursor: str) -> Iterat
         for index in catalog.indexes(connection, table)
     ):
         yield f"cursor {cursor} leads no index: to find what is new would read every row"
+
+
+def _went_back(before: Cursor, end: Place) -> bool:
+    last = before["marks"][-1][1]
+    return type(end) is not type(last) or _least((end, last)) != last
+
+
+def _least(places: Iterable[Place | None]) -> Place:
+    """The lowest of some places, which are all numbers or all texts."""
+    found: Any = [place for place in places if place is not None]
+    least: Place = min(found)
+    return least
 
 
 def _marked(marks: list[list[Any]], end: Place, snapshot: Snapshot) -> list[list[Any]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
@@ -27,7 +28,7 @@ from checks.snapshot import Context, Snapshot
 from checks.sql import catalog
 from checks.sql.expression import Expression
 from checks.sql.statements import among
-from checks.sql.timestamps import Since
+from checks.sql.timestamps import Since, TimeColumn
 from checks.types import Identifier
 from checks.watermark import Followed, Reading, cursor_complaints
 
@@ -48,8 +49,8 @@ class KeyFormat(RowCheck):
     """Rules such as `lottery_draw_{int}_{int}_{int}`; see `checks.keys.pattern`."""
     when: Expression | None = None
     """The rows that the rules are for; all, unless stated."""
-    cursor: Identifier | None = None
-    written_at: Identifier | None = None
+    cursor: TimeColumn | None = None
+    written_at: TimeColumn | None = None
     since: Since | None = None
 
     @model_validator(mode="after")
@@ -95,9 +96,8 @@ class KeyFormat(RowCheck):
         """What would make an answer wrong."""
         if not (self.since and self.written_at):
             return
-        described = snapshot.described(self.table, self.written_at)
-        if not described.is_moment:
-            yield f"{self.table}.{self.written_at} is {described.type}, and no time"
+        if complaint := snapshot.time_complaint(self.table, self.written_at):
+            yield complaint
 
     def _too_long(self, column: catalog.Column) -> Iterator[str]:
         limit, most = column.longest, longest(self.patterns)
@@ -153,11 +153,14 @@ class KeyFormat(RowCheck):
         wrong = [key.is_not(None), not_(obeys(key, self.patterns)), not_(is_blank(key))]
         if self.when:
             wrong.append(self.when.holds_for(rows))
-        if self.since and self.written_at:
-            # A row without a time may be a new one.
-            since = context.written(self.since, self.table, self.written_at)
-            wrong.append(func.coalesce(rows.c[self.written_at] >= since, True))
+        if self.since:
+            wrong.append(self._in_scope(rows, context))
         return and_(*wrong)
+
+    def _in_scope(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
+        return context.in_scope(
+            rows, self.table, self.written_at, settle=timedelta(), since=self.since
+        )
 
     def _examined(self, rows: FromClause, reading: Reading, snapshot: Snapshot) -> int:
         if reading.begin is None or self.cursor is None:

@@ -5,17 +5,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    FromClause,
-    Select,
-    and_,
-    false,
-    func,
-    or_,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, func, not_, select
 
 from checks.card import Alert, Card, Words
 from checks.contract import EVERYTHING, Finding, Result, Scalar, Window
@@ -24,7 +14,8 @@ from checks.ports import Sources
 from checks.snapshot import Context, Snapshot
 from checks.sql.expression import Expression
 from checks.sql.statements import counted
-from checks.types import Duration, Identifier, duration_text
+from checks.sql.timestamps import TimeColumn
+from checks.types import Duration, duration_text
 
 
 class Stuck(RowCheck):
@@ -46,9 +37,9 @@ class Stuck(RowCheck):
     kind: Literal["stuck"] = "stuck"
     when: Expression
     """The passing state, so put that an index serves it: `status = 'processing'`."""
-    entered_at: Identifier
+    entered_at: TimeColumn
     """The column that says when the row entered that state."""
-    due_at: Identifier | None = Field(default=None, repr=False)
+    due_at: TimeColumn | None = Field(default=None, repr=False)
     """In place of `entered_at`: the column that says until when the row may be in that state."""
     longer_than: Duration
 
@@ -90,10 +81,8 @@ class Stuck(RowCheck):
 
     def doubts(self, snapshot: Snapshot) -> Iterator[str]:
         """A column that holds no time."""
-        described = snapshot.described(self.table, self.entered_at)
-        if not described.is_moment:
-            field = "due_at" if self.due_at else "entered_at"
-            yield f"{field} {self.entered_at} is {described.type}, and no time"
+        if complaint := snapshot.time_complaint(self.table, self.entered_at):
+            yield f"{'due_at' if self.due_at else 'entered_at'}: {complaint}"
 
     def violates(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
         """The row is in the state; where a database is asked, for too long."""
@@ -123,18 +112,16 @@ class Stuck(RowCheck):
     def _late(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
         """Whether a row is in the state for too long, or nobody can tell since when.
 
-        A time that lies further ahead than a row may wait tells nothing, and to wait until it has
-        passed could take for ever. A row that is due later, or at no time, is not late.
+        A row that is due later, or at no time, is not late.
         """
         if self.due_at:
             return self._overdue(rows, context)
-        late = context.longer_ago(rows, self.table, self.entered_at, self.longer_than)
-        ahead = context.written(context.now + self.longer_than, self.table, self.entered_at)
-        return or_(late, rows.c[self.entered_at] > ahead)
+        return context.is_settled(rows, self.table, self.entered_at, self.longer_than)
 
     def _overdue(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
-        latest = context.written(context.now - self.longer_than, self.table, self.entered_at)
-        return func.coalesce(rows.c[self.entered_at] < latest, false())
+        notation, due = context.notation(self.table, self.entered_at), rows.c[self.entered_at]
+        before = notation.is_before(due, context.now - self.longer_than, context.now)
+        return and_(before, not_(notation.is_timeless(due)))
 
     def describe(self, seen: dict[str, Scalar], snapshot: Snapshot) -> str:
         """Since when, or until when it was to last."""
@@ -142,8 +129,10 @@ class Stuck(RowCheck):
         seconds = snapshot.seconds_since(entered, self.table, self.entered_at)
         if self.due_at:
             return f"{self.table}: {self.when.source} until {entered} (over {limit} s ago)"
-        how_long = f"over {limit} s" if seconds is None or seconds >= 0 else "in the future"
-        since = "an unknown time" if entered is None else f"{entered} ({how_long})"
+        if seconds is None:
+            since = "an unknown time"
+        else:
+            since = f"{entered} ({f'over {limit} s' if seconds >= 0 else 'in the future'})"
         return f"{self.table}: {self.when.source} since {since}"
 
     def _with_limit(self, finding: Finding) -> Finding:

@@ -85,7 +85,7 @@ def test_what_fits_no_check_is_told_at_its_place(database: Database, tmp_path: P
             "checks[0] backing: orders.asset cannot be compared with listings.asset:"
             " utf8mb4_bin against utf8mb4_unicode_ci"
         ),
-        "checks[1] stuck: entered_at asset is varchar(9), and no time",
+        "checks[1] stuck: entered_at: orders.asset is varchar(9), and tells no time",
     ]
 
 

@@ -267,7 +267,7 @@ def test_timestamp_is_of_no_zone(ledger: Ledger) -> None:
 def test_what_is_no_time_cannot_be_answered(ledger: Ledger, type_name: str) -> None:
     """A column of seconds or text is refused."""
     requests = Requests(ledger, type_name)
-    with pytest.raises(CheckError, match=r"written_at created_at is .*, and no time") as caught:
+    with pytest.raises(CheckError, match=r"created_at is .*, and tells no time") as caught:
         run(requests)
     assert caught.value.permanent
 

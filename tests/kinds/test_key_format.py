@@ -76,7 +76,7 @@ def test_rows_from_before_are_not_judged(ledger: Ledger) -> None:
 def test_a_cut_over_needs_a_time(ledger: Ledger) -> None:
     """A column that tells no time makes the check an error."""
     fill(ledger, "x")
-    with pytest.raises(CheckError, match=r"t\.source is varchar\(9\), and no time"):
+    with pytest.raises(CheckError, match=r"t\.source is varchar\(9\), and tells no time"):
         run(ledger, since=NOON, written_at="source")
 
 

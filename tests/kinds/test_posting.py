@@ -829,6 +829,10 @@ def _refused_or_right(declared: Check, ledger: Ledger) -> None:
         assert declared.run(ledger.sources).findings == ()
 
 
+UNITLESS = (
+    "tells no time without the unit that it counts since 1970:"
+    ' { column = "pay_amount", unit = "s" }, or "ms", or "us"'
+)
 UNDATED = (
     " is missing: settle and since need the time at which a row of {} was written;"
     ' settle = "0s" judges every row at once'
@@ -988,7 +992,7 @@ def test_aspects_tell_what_differs_and_in_which_direction(ledger: Ledger) -> Non
         ),
         (
             {"settle": "5s", "written_at": "pay_amount", "ledger_written_at": "at"},
-            "exchange_records.pay_amount is bigint, and tells no time",
+            f"exchange_records.pay_amount is bigint, and {UNITLESS}",
         ),
     ],
 )

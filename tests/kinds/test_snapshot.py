@@ -10,6 +10,7 @@ from checks.contract import CheckError, Window
 from checks.snapshot import Context, Snapshot
 from checks.sql.render import render
 from checks.sql.statements import rows_of
+from checks.sql.timestamps import TimeColumn
 from tests.support.ledgers import Ledger, on_any
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -67,11 +68,14 @@ def test_known_findings_are_told_apart_by_the_names_of_their_keys(ledger: Ledger
 
 def test_without_a_database_only_the_cut_over_bounds_what_is_shown() -> None:
     """SQL for people shows rows that have not settled, too; without times every row is in scope."""
-    rows = rows_of("t", ("at",))
+    at = TimeColumn("at")
+    rows = rows_of("t", (at,))
     settle = timedelta(seconds=10)
     since = NOON.replace(tzinfo=None)
-    shown = Context().in_scope(rows, "t", "at", settle=settle, since=since)
-    assert render(shown) == "`at` IS NULL OR `at` >= '2026-01-05 12:00:00'"
-    for name, cut_over in (("at", None), (None, since)):
+    shown = Context().in_scope(rows, "t", at, settle=settle, since=since)
+    assert render(shown) == (
+        "`at` IS NULL OR MONTH(`at`) * DAYOFMONTH(`at`) = 0 OR `at` >= '2026-01-05 12:00:00'"
+    )
+    for name, cut_over in ((at, None), (None, since)):
         everything = Context().in_scope(rows, "t", name, settle=settle, since=cut_over)
         assert render(everything) == "TRUE"

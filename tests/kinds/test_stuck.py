@@ -135,7 +135,8 @@ def test_index_on_the_state_is_used(ledger: Ledger, index: str) -> None:
         for statement, values in asked:
             explained = f"EXPLAIN FORMAT=TRADITIONAL {statement}"
             plan = connection.exec_driver_sql(explained, values).mappings().one()
-            assert (plan["key"], int(plan["rows"])) == ("i", 3)
+            assert plan["key"] == "i"
+            assert int(plan["rows"]) <= 4  # by two ranges of times the server estimates one more
 
 
 def test_other_columns_of_the_state_are_shown(ledger: Ledger) -> None:
@@ -147,11 +148,11 @@ def test_other_columns_of_the_state_are_shown(ledger: Ledger) -> None:
     assert result.findings[0].evidence["status"] == "waiting"
 
 
-@pytest.mark.parametrize("type_name", ["bigint", "varchar(30)", "date"])
+@pytest.mark.parametrize("type_name", ["bigint", "varchar(30)"])
 def test_what_is_no_time_cannot_be_answered(ledger: Ledger, type_name: str) -> None:
     """A column of seconds or text is refused: it would compare with a time and mean nothing."""
     fill(ledger, type_name=type_name)
-    with pytest.raises(CheckError, match=r"entered_at at is .*, and no time") as caught:
+    with pytest.raises(CheckError, match=r"entered_at: t.at is .*, and tells no time") as caught:
         run(ledger)
     assert caught.value.permanent
     stuck = check(

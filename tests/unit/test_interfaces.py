@@ -10,11 +10,12 @@ from checks.declared.key_standard import key_checks, mistakes
 from checks.declared.table import TableFacts
 from checks.keys.interfaces import CONFLICTS, Interface
 from checks.kinds.key_format import KeyFormat
+from checks.sql.timestamps import TimeColumn
 
 BASE = {"method": "POST", "route": "/orders", "key": "required"}
 SINCE = datetime.fromisoformat("2026-01-02T20:24:20+08:00")
 TABLES = {
-    "orders": TableFacts(primary_key="id", cursor="id", written_at="at"),
+    "orders": TableFacts(primary_key="id", cursor=TimeColumn("id"), written_at=TimeColumn("at")),
     "plain": TableFacts(primary_key="id"),
     "gone": TableFacts(retired=True),
 }

@@ -8,7 +8,7 @@ from checks.contract import Check, CheckError
 from checks.declared.relations import relations
 from checks.declared.table import RelationFacts, RowFacts
 from checks.relations import Relation
-from checks.sql import catalog
+from checks.sql import catalog, timestamps
 from checks.watermark import cursor_complaints
 from worker.cli.identity import Identity, identity
 from worker.config import Config, Problem, place_of
@@ -120,14 +120,14 @@ class _Schema:
         """What does not fit the facts of a table, each with the field that says it."""
         connection = self.connection
         found = catalog.columns(connection, table)
-        written = found.get(facts.written_at or "")
         identity = self._identity(table, facts)
         if identity and identity.complaint:
             yield "primary_key", identity.complaint
         if facts.cursor:
             yield from (("cursor", c) for c in cursor_complaints(connection, table, facts.cursor))
-        if written and not written.is_moment:
-            yield "written_at", f"{written.type} tells no time"
+        if time := facts.written_at:
+            why = time in found and timestamps.complaint(found[time], time)
+            yield from (("written_at", f"{time} {why}") for _ in filter(None, (why,)))
         if facts.pending:
             yield from (("pending", c) for c in facts.pending.complaints(connection, table))
 

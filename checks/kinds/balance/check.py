@@ -26,6 +26,7 @@ from checks.ports import Sources
 from checks.snapshot import Catalog, DatabaseCheck, Snapshot
 from checks.sql import catalog
 from checks.sql.inspection import Keys
+from checks.sql.timestamps import TimeColumn, Written
 from checks.types import Columns, Identifier, PrimaryKey, Severity, key_columns
 from checks.watermark import Followed, Place, Reading, cursor_complaints
 
@@ -64,8 +65,8 @@ class Balance(DatabaseCheck):
     primary_key: PrimaryKey
     ledger: Identifier
     ledger_primary_key: PrimaryKey
-    ledger_cursor: Identifier | None = None
-    ledger_written_at: Identifier | None = None
+    ledger_cursor: TimeColumn | None = None
+    ledger_written_at: TimeColumn | None = None
     by: Columns
     ledger_by: Columns | None = None
     """The ledger's columns for `by`, where they are named otherwise."""
@@ -74,7 +75,7 @@ class Balance(DatabaseCheck):
     chain: Chain | None = None
     empty_allowed: bool = False
     """Whether a balance of 0 may be without ledger rows."""
-    changed_at: Identifier | None = None
+    changed_at: TimeColumn | None = None
     """When a balance row was last changed: incremental runs look at what changed, too."""
 
     @model_validator(mode="after")
@@ -204,8 +205,8 @@ class Balance(DatabaseCheck):
         own = theirs[self.ledger_order]
         if self.ledger_cursor and own.is_moment:
             yield f"{self.ledger}.{self.ledger_order} is {own.type}: rows chain by number"
-        if self.changed_at and not (changed := mine[self.changed_at]).is_moment:
-            yield f"{self.table}.{self.changed_at} is {changed.type}, and tells no time"
+        if self.changed_at:
+            yield from filter(None, (snapshot.time_complaint(self.table, self.changed_at),))
 
     def _pages(self, comparison: Comparison) -> int:
         sides = (comparison.ledger.postings, comparison.ledger.balances)
@@ -266,14 +267,14 @@ class Balance(DatabaseCheck):
             kept = running_totals.with_new(connection, ledger, kept, new, wrong)
         return seen, kept
 
-    def _changed(self, snapshot: Snapshot) -> tuple[str, str] | None:
+    def _changed(self, snapshot: Snapshot) -> tuple[str, Written] | None:
         """Since when balances are looked at that changed, as their column writes it."""
         window = snapshot.window
         if self.changed_at is None or window.cursor is None:
             return None
         before = datetime.fromtimestamp(window.cursor["ledger"]["marks"][-1][0], UTC)
-        since = snapshot.written(before - window.overlap, self.table, self.changed_at)
-        return self.changed_at, since
+        notation = snapshot.notation(self.table, self.changed_at)
+        return self.changed_at, notation.earliest(before - window.overlap, snapshot.now)
 
     def _result(self, seen: Seen, reading: Reading, kept: running_totals.Kept | None) -> Result:
         whole = len(seen.findings) == seen.violations <= SAMPLE

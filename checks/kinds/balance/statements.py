@@ -25,6 +25,7 @@ from checks.kinds.balance.chain import Chain
 from checks.kinds.balance.sides import Built, Part, Side
 from checks.sql import catalog
 from checks.sql.statements import among, labelled, numbered
+from checks.sql.timestamps import Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ class Ledger:
         self,
         begin: Any,
         left_out: Sequence[tuple[Any, ...]],
-        changed: tuple[str, str] | None = None,
+        changed: tuple[str, Written] | None = None,
     ) -> Subquery:
         """The groups with ledger rows from `begin` on, without some; `by_n`.
 

@@ -19,6 +19,7 @@ from checks.sql import catalog
 from checks.sql.functions import one_of, shown
 from checks.sql.inspection import Keys
 from checks.sql.statements import counted
+from checks.sql.timestamps import TimeColumn
 from checks.sql.values import scalar
 from checks.types import Duration, Identifier, PrimaryKey, Ratio, Slug, duration_text, key_columns
 
@@ -69,7 +70,7 @@ class IdempotencyRequests(DatabaseCheck):
     path: Identifier = "api_path"
     hash: Identifier = "request_hash"
     status: Identifier = "status"
-    written_at: Identifier = "created_at"
+    written_at: TimeColumn = TimeColumn("created_at")
     """When a request came in."""
     retries: Identifier | None = None
     """The column that counts how often a request was tried again."""
@@ -134,9 +135,8 @@ class IdempotencyRequests(DatabaseCheck):
 
     def doubts(self, snapshot: Snapshot) -> Iterator[str]:
         """A column that holds no time."""
-        described = snapshot.described(self.table, self.written_at)
-        if not described.is_moment:
-            yield f"written_at {self.written_at} is {described.type}, and no time"
+        if complaint := snapshot.time_complaint(self.table, self.written_at):
+            yield complaint
 
     def look(self, keys: Keys = ()) -> str | None:
         """The requests of some paths or of reused keys; without keys how many there are."""
@@ -217,12 +217,8 @@ class IdempotencyRequests(DatabaseCheck):
 
     def _judge_window(self, seen: _Seen) -> None:
         time: Row = seen.rows.c[self.written_at]
-        now, column = seen.snapshot.now, (self.table, self.written_at)
         # A request that claims to come from a far future would stay in the window for ever.
-        recent = time.between(
-            seen.snapshot.written(now - self.window, *column),
-            seen.snapshot.written(now + self.window, *column),
-        )
+        recent = seen.snapshot.is_recent(seen.rows, self.table, self.written_at, self.window)
         failed = counted(seen.rows.c[self.status] == self.failed, "failed")
         totals = [0, 0]
         for path, (number, bad, _) in self._by_path(

@@ -22,8 +22,8 @@ from checks.sql import catalog, joins
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.inspection import Keys
 from checks.sql.joins import Through
-from checks.sql.timestamps import Settle, Since
-from checks.types import Identifier, PrimaryKey, Severity, duration_text
+from checks.sql.timestamps import Settle, Since, TimeColumn
+from checks.types import PrimaryKey, Severity, duration_text
 from checks.watermark import Followed, Reading, cursor_complaints
 
 
@@ -35,8 +35,8 @@ class Pairing(DatabaseCheck):
     severity: Severity = Severity.CRITICAL
     confirmations: int = Field(default=2, ge=1, le=100)
     primary_key: PrimaryKey
-    cursor: Identifier | None = None
-    written_at: Identifier | None = None
+    cursor: TimeColumn | None = None
+    written_at: TimeColumn | None = None
     pending: Expression | None = None
     """Rows for which it holds may still change; an incremental run never moves past them."""
     settle: Settle = timedelta(seconds=10)
@@ -133,9 +133,8 @@ class Pairing(DatabaseCheck):
         """Times that are none, joins that meet several rows, columns that cannot be compared."""
         plan, columns = self.plan, snapshot.columns
         for side in plan.sides:
-            found = columns[side.table].get(side.written_at or "")
-            if found and not found.is_moment and plan.scope.needs_times:
-                yield f"{side.table}.{side.written_at} is {found.type}, and tells no time"
+            if side.written_at and plan.scope.needs_times:
+                yield from filter(None, (snapshot.time_complaint(side.table, side.written_at),))
         yield from joins.complaints(snapshot.connection, plan.far.table, plan.joins)
         for pair in plan.equal:
             yield from _pair_doubts(plan, pair, columns)

@@ -42,6 +42,7 @@ from checks.relations import Relations, rows_of
 from checks.snapshot import Context
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.joins import Lookup, Through, needed
+from checks.sql.timestamps import TimeColumn
 
 Predicate = ColumnElement[bool]
 Id = tuple[Scalar, ...]
@@ -56,8 +57,8 @@ class Side:
     """What a row of it is called in fields, findings and inspection queries."""
     table: str
     primary_key: tuple[str, ...]
-    cursor: str | None
-    written_at: str | None
+    cursor: TimeColumn | None
+    written_at: TimeColumn | None
 
     def own(self, rows: FromClause) -> list[Built]:
         """The columns of the primary key."""

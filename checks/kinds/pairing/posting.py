@@ -14,6 +14,7 @@ from checks.kinds.pairing.plan import Far, Id, Near, Plan, Scope, equal_pairs, s
 from checks.snapshot import Catalog
 from checks.sql import catalog
 from checks.sql.expression import Expression, FarExpression
+from checks.sql.timestamps import TimeColumn
 from checks.types import Identifier, PrimaryKey, key_columns
 
 
@@ -43,8 +44,8 @@ class Posting(Pairing):
     beside: ClassVar[Mapping[str, str]] = {"ledger": "ledger_"}
     ledger: Identifier
     ledger_primary_key: PrimaryKey
-    ledger_cursor: Identifier | None = None
-    ledger_written_at: Identifier | None = None
+    ledger_cursor: TimeColumn | None = None
+    ledger_written_at: TimeColumn | None = None
     ledger_key: Template
     """The derived key: fixed text and columns of the business row in braces."""
     ledger_key_column: Identifier = "idempotency_key"

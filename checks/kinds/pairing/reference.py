@@ -15,6 +15,7 @@ from checks.snapshot import Catalog
 from checks.sql import catalog
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.row_ids import row_keys
+from checks.sql.timestamps import TimeColumn
 from checks.types import Columns, Identifier, PrimaryKey, key_columns
 
 
@@ -60,8 +61,8 @@ class Reference(Pairing):
     parent_columns: Columns | None = None
     """What `columns` name; the parent's primary key unless stated."""
     parent_primary_key: PrimaryKey
-    parent_cursor: Identifier | None = None
-    parent_written_at: Identifier | None = None
+    parent_cursor: TimeColumn | None = None
+    parent_written_at: TimeColumn | None = None
     parent_when: FarExpression | None = None
     required_when: Expression | None = None
     """The former name of `not_null_when`."""

@@ -10,7 +10,7 @@
         FROM `lottery_draws` AS `business`
         WHERE TRUE = 1
         GROUP BY `business`.`lottery_session_id`
-        HAVING MIN(CASE WHEN (`business`.`created_at` IS NULL OR `business`.`created_at` >= '2026-01-02 20:24:20') THEN 1 ELSE 0 END) = 1
+        HAVING MIN(CASE WHEN (`business`.`created_at` IS NULL OR MONTH(`business`.`created_at`) * DAYOFMONTH(`business`.`created_at`) = 0 OR `business`.`created_at` >= '2026-01-02 20:24:20') THEN 1 ELSE 0 END) = 1
     ) AS `business`
     WHERE NOT (EXISTS (
         SELECT 1
@@ -28,7 +28,7 @@ UNION ALL (
     SELECT 'ledger without its business' AS `problem`, CAST(`ledger`.`transaction_id` AS CHAR) AS `id`
     FROM `asset_transactions` AS `ledger`
     WHERE (`ledger`.`business_type` = 'lottery_consume')
-      AND (`ledger`.`created_at` IS NULL OR `ledger`.`created_at` >= '2026-01-02 20:24:20')
+      AND (`ledger`.`created_at` IS NULL OR MONTH(`ledger`.`created_at`) * DAYOFMONTH(`ledger`.`created_at`) = 0 OR `ledger`.`created_at` >= '2026-01-02 20:24:20')
       AND NOT (EXISTS (
         SELECT 1
         FROM `lottery_draws` AS `business`

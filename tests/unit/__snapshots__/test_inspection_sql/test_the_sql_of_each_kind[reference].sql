@@ -4,7 +4,7 @@
 SELECT child.*
 FROM `lottery_draws` AS `child`
 WHERE `child`.`asset_transaction_id` IS NOT NULL
-  AND (`child`.`created_at` IS NULL OR `child`.`created_at` >= '2026-01-02 20:24:20')
+  AND (`child`.`created_at` IS NULL OR MONTH(`child`.`created_at`) * DAYOFMONTH(`child`.`created_at`) = 0 OR `child`.`created_at` >= '2026-01-02 20:24:20')
   AND NOT (EXISTS (
     SELECT 1
     FROM `asset_transactions` AS `parent`
