@@ -35,6 +35,10 @@ _NUMBER_TYPES = (
 _MYSQL_OBJECTS = """
     SELECT table_name AS name, table_type AS type
     FROM information_schema.tables WHERE table_schema = DATABASE()"""
+_MYSQL_TYPE = """
+    SELECT table_type FROM information_schema.tables
+    WHERE table_schema = DATABASE() AND table_name = :table"""
+_SQLITE_TYPE = "SELECT UPPER(type) FROM sqlite_schema WHERE name = :table"
 _MYSQL_ESTIMATE = """
     SELECT table_rows FROM information_schema.tables
     WHERE table_schema = DATABASE() AND table_name = :table"""
@@ -282,6 +286,19 @@ def objects(connection: Connection) -> dict[str, str]:
     """Every table and view of the database, by name, with its type: `BASE TABLE`, `VIEW`, …."""
     statement = _SQLITE_OBJECTS if _is_sqlite(connection) else _MYSQL_OBJECTS
     return {row.name: row.type for row in connection.execute(text(statement))}
+
+
+def is_view(connection: Connection, name: str) -> bool:
+    """Whether a name is that of a view, whose rows have no index of their own."""
+    if indexes(connection, name):
+        return False
+    statement = _SQLITE_TYPE if _is_sqlite(connection) else _MYSQL_TYPE
+    return once(
+        connection,
+        "type",
+        name,
+        lambda: str(connection.scalar(text(statement), {"table": name})).endswith("VIEW"),
+    )
 
 
 def estimated_rows(connection: Connection, table: str) -> int | None:

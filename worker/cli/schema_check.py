@@ -8,7 +8,7 @@ from checks.contract import Check, CheckError
 from checks.declared.relations import relations
 from checks.declared.table import RelationFacts, RowFacts
 from checks.relations import Relation
-from checks.sql import catalog, timestamps
+from checks.sql import catalog, timestamps, views
 from checks.watermark import cursor_complaints
 from worker.cli.identity import Identity, identity
 from worker.config import Config, Problem, place_of
@@ -125,6 +125,10 @@ class _Schema:
             yield "primary_key", identity.complaint
         if facts.cursor:
             yield from (("cursor", c) for c in cursor_complaints(connection, table, facts.cursor))
+            if facts.cursor in found and catalog.is_view(connection, table):
+                yield from (
+                    ("cursor", c) for c in views.complaints(connection, table, facts.cursor)
+                )
         if time := facts.written_at:
             why = time in found and timestamps.complaint(found[time], time)
             yield from (("written_at", f"{time} {why}") for _ in filter(None, (why,)))
