@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, case, func, select
 
 from checks.relations import Relations, rows_of
 from checks.sql import catalog
+from checks.sql.collations import under
 from checks.sql.functions import one_of, weights
 from checks.sql.statements import labelled
 
@@ -29,6 +30,8 @@ class Side:
     """What the catalog says of its columns; nothing where no database is asked."""
     relations: Relations
     """What names stand for that are not those of whole tables."""
+    rules: tuple[str | None, ...] = ()
+    """For each of `by` how its texts are compared, where not as they are; see `under`."""
 
     def rows(self, *more: str, name: str | None = None) -> FromClause:
         """The table's rows, with more columns, under a name of theirs."""
@@ -37,7 +40,13 @@ class Side:
 
     def read(self, names: Iterable[str]) -> FromClause:
         """The table's rows with these columns."""
-        return rows_of(self.relations, self.table, names)
+        names = tuple(dict.fromkeys(names))
+        rows = rows_of(self.relations, self.table, names)
+        rules = {name: how for name, how in zip(self.by, self.rules, strict=False) if how}
+        if not rules.keys() & {*names}:
+            return rows
+        shown = (under(rows.c[name], rules.get(name)).label(name) for name in names)
+        return select(*shown).subquery(self.table)
 
     def groups(self, rows: FromClause, *, narrow: bool) -> list[Built]:
         """What rows are grouped by; `narrow` puts a number in the place of a text.
