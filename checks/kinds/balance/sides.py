@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, case, func, select, union
 
-from checks.relations import Relations, rows_of
+from checks.relations import Relations, followed, rows_of
 from checks.sql import catalog
 from checks.sql.collations import under
 from checks.sql.functions import one_of, weights
@@ -47,6 +47,10 @@ class Side:
             return rows
         shown = (under(rows.c[name], rules.get(name)).label(name) for name in names)
         return select(*shown).subquery(self.table)
+
+    def every(self, *names: str) -> list[FromClause]:
+        """All rows of the tables that are read, with these columns; see `Relation.followed`."""
+        return followed(self.relations, self.table, names)
 
     def groups(self, rows: FromClause, *, narrow: bool) -> list[Built]:
         """What rows are grouped by; `narrow` puts a number in the place of a text.
@@ -101,9 +105,10 @@ def codes_are_unique(connection: Connection, sides: Sequence[Side]) -> bool:
             continue
         if not all(has_codes(each) for each in found):
             return False  # UUID or ENUM beside CHAR, say: equal, but of another code
-        texts = union(
-            *(select(s.read([s.by[number]]).c[0].label("text")).distinct() for s in sides)
-        ).subquery("texts")
+        # Of all rows, whether they count or not: of those alone no index has them together.
+        every = [(rows, s.by[number]) for s in sides for rows in s.every(s.by[number])]
+        distinct = (select(rows.c[n].label("text")).distinct() for rows, n in every)
+        texts = union(*distinct).subquery("texts")
         numbers = select(func.count(), func.count(code(texts.c.text).distinct()))
         one, other = connection.execute(numbers.where(texts.c.text.is_not(None))).one()
         if one != other:
