@@ -33,7 +33,7 @@ def config_check(
         with opened(current) as sources:
             try:
                 problems = schema_check.compare(current, sources)
-                remarks = [] if problems else schema_check.remarks(current, sources)
+                remarks = schema_check.remarks(current, sources)
             except CheckError as error:
                 fail(Exit.COULD_NOT_TELL, str(error))
         for problem in problems:
