@@ -303,3 +303,29 @@ def _concatenated_mysql(element: concatenated, compiler: SQLCompiler, **kw: Any)
 @compiles(concatenated, "sqlite")
 def _concatenated_sqlite(element: concatenated, compiler: SQLCompiler, **kw: Any) -> str:
     return f"({' || '.join(_operands(element, compiler, kw))})"
+
+
+class number_of_different(FunctionElement[int]):  # noqa: N801 - reads as SQL
+    """How many different rows there are by some values; one with a NULL does not count."""
+
+    inherit_cache = True
+    type = Integer()
+
+
+@compiles(number_of_different, "mysql")
+def _number_of_different_mysql(
+    element: number_of_different, compiler: SQLCompiler, **kw: Any
+) -> str:
+    return f"COUNT(DISTINCT {compiler.process(element.clauses, **kw)})"
+
+
+@compiles(number_of_different, "sqlite")
+def _number_of_different_sqlite(
+    element: number_of_different, compiler: SQLCompiler, **kw: Any
+) -> str:
+    values = [compiler.process(each, **kw) for each in element.clauses]
+    if len(values) == 1:
+        return f"COUNT(DISTINCT {values[0]})"
+    written = " || ',' || ".join(f"quote({each})" for each in values)
+    is_whole = " AND ".join(f"({each}) IS NOT NULL" for each in values)
+    return f"COUNT(DISTINCT CASE WHEN {is_whole} THEN {written} END)"

@@ -72,7 +72,7 @@ class Chain(BaseModel):
         changes. The server cuts longer lists than it allows: of a group with so many rows it is
         unknown.
         """
-        ids = rows.c[side.primary_key]
+        ids = rows.c[side.order]
         if (places := self._places(side)) is None:
             return null()
 

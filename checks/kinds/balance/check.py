@@ -30,7 +30,7 @@ from checks.sql.collations import Collation
 from checks.sql.expression import Amount, Expression, amount, is_column
 from checks.sql.inspection import Keys
 from checks.sql.timestamps import TimeColumn, Written
-from checks.types import Columns, Identifier, Severity
+from checks.types import Columns, Identifier, PrimaryKey, Severity, key_columns
 from checks.watermark import Followed, Place, Reading, cursor_complaints
 
 Key = tuple[Any, ...]
@@ -67,9 +67,9 @@ class Balance(DatabaseCheck):
     severity: Severity = Severity.CRITICAL
     confirmations: int = Field(default=2, ge=1, le=100)
     beside: ClassVar[Mapping[str, str]] = {"ledger": "ledger_"}
-    primary_key: Identifier
+    primary_key: PrimaryKey
     ledger: Identifier
-    ledger_primary_key: Identifier
+    ledger_primary_key: PrimaryKey
     ledger_cursor: TimeColumn | None = None
     ledger_written_at: TimeColumn | None = None
     by: Columns
@@ -97,14 +97,25 @@ class Balance(DatabaseCheck):
     def _fits(self) -> Self:
         if self.ledger_by and len(self.ledger_by) != len(self.by):
             raise ValueError(f"ledger_by names {len(self.ledger_by)} columns, by {len(self.by)}")
-        if self.ledger_cursor and self.ledger_cursor != self.ledger_primary_key:
+        if self.ledger_cursor and self.ledger_cursor not in key_columns(self.ledger_primary_key):
             raise ValueError(
                 "a balance is read along the ledger's primary key, in whose order"
                 f" rows chain; the cursor is {self.ledger_cursor}"
             )
         if self.chain_when and not self.chain:
             raise ValueError("chain_when says which rows chain, and chain is missing: by what")
+        named = key_columns(self.ledger_primary_key)
+        if (self.chain or self.never_negative) and len(named) > 1:
+            raise ValueError(
+                f"rows chain in the order of one column, and the ledger's primary key is"
+                f" {', '.join(named)}: state ledger_primary_key, the one that grows with each row"
+            )
         return self
+
+    @property
+    def ledger_order(self) -> str:
+        """The ledger's column in whose order rows chain, and new ones are found."""
+        return self.ledger_cursor or key_columns(self.ledger_primary_key)[0]
 
     @property
     def rule(self) -> str | None:
@@ -145,9 +156,11 @@ class Balance(DatabaseCheck):
         chained = self.chain.columns if self.chain else ()
         times = filter(None, (self.ledger_written_at,))
         posted = _columns((*self.sums.values(), *chained), self.ledger_when, self.chain_when)
-        theirs = (self.ledger_primary_key, *times, *self.postings_by, *posted)
+        theirs = (self.ledger_order, *times, *self.postings_by, *posted)
         held = (*_columns(self.sums, self.when), *filter(None, (self.changed_at,)))
-        found: dict[str, list[str]] = {self.table: [self.primary_key, *self.by, *held]}
+        found: dict[str, list[str]] = {
+            self.table: [*key_columns(self.primary_key), *self.by, *held]
+        }
         found.setdefault(self.ledger, []).extend(theirs)
         return {table: tuple(dict.fromkeys(names)) for table, names in found.items()}
 
@@ -199,7 +212,7 @@ class Balance(DatabaseCheck):
         columns = context.columns or {}
         postings = Side(
             table=self.ledger,
-            primary_key=self.ledger_primary_key,
+            order=self.ledger_order,
             by=self.postings_by,
             amounts=tuple(self.sums.values()),
             types=context.types(self.ledger),
@@ -209,7 +222,7 @@ class Balance(DatabaseCheck):
         )
         balances = Side(
             table=self.table,
-            primary_key=self.primary_key,
+            order=key_columns(self.primary_key)[0],
             by=self.by,
             amounts=tuple(self.sums),
             types=context.types(self.table),
@@ -254,11 +267,11 @@ class Balance(DatabaseCheck):
         chained = self.chain.columns if self.chain else ()
         yield from _unfit(self.table, mine, self.sums)
         yield from _unfit(self.ledger, theirs, (*self.sums.values(), *chained))
-        yield from _elusive(self.table, mine, (self.primary_key, *self.by))
-        yield from _elusive(self.ledger, theirs, (self.ledger_primary_key, *self.postings_by))
-        own = theirs[self.ledger_primary_key]
+        yield from _elusive(self.table, mine, (*key_columns(self.primary_key), *self.by))
+        yield from _elusive(self.ledger, theirs, (self.ledger_order, *self.postings_by))
+        own = theirs[self.ledger_order]
         if self.ledger_cursor and own.is_moment:
-            yield f"{self.ledger}.{self.ledger_primary_key} is {own.type}: rows chain by number"
+            yield f"{self.ledger}.{self.ledger_order} is {own.type}: rows chain by number"
         if self.changed_at:
             yield from filter(None, (snapshot.time_complaint(self.table, self.changed_at),))
 

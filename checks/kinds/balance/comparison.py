@@ -216,7 +216,7 @@ class Comparison:
         else:
             problem, what = "below_zero", f"rows of {name} led below zero"
         if row["break_id"] is not None:
-            evidence[f"{name}.{self.ledger.postings.primary_key}"] = scalar(row["break_id"])
+            evidence[f"{name}.{self.ledger.postings.order}"] = scalar(row["break_id"])
         if row["off"]:
             evidence["rows that do not add up"] = int(row["off"])
         if self._was_below(row):

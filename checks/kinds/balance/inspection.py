@@ -93,7 +93,7 @@ def _linked(ledger: Ledger, keys: Keys) -> tuple[FromClause, list[Built]]:
     postings, chain = ledger.postings, ledger.chain
     rows = ledger.chained_rows("posted")
     by = dict(zip(ledger.balances.by, (rows.c[name] for name in postings.by), strict=True))
-    ids, where = rows.c[postings.primary_key], [chosen(by, keys)] if keys else []
+    ids, where = rows.c[postings.order], [chosen(by, keys)] if keys else []
     amounts = (rows.c[called(name)] for name in postings.amounts)
     shown: list[Built] = [*dict.fromkeys((ids, *by.values(), *amounts))]
     if chain is None and not ledger.never_negative:
@@ -113,7 +113,7 @@ def _linked(ledger: Ledger, keys: Keys) -> tuple[FromClause, list[Built]]:
 
 def _breaks(ledger: Ledger, linked: Subquery) -> Iterator[Built]:
     if chain := ledger.chain:
-        before, ids = linked.c[called(chain.before)], linked.c[ledger.postings.primary_key]
+        before, ids = linked.c[called(chain.before)], linked.c[ledger.postings.order]
         follows_not = chain.breaks(before, linked.c.previous)
         if ledger.chain_when:
             follows_not = and_(follows_not, linked.c.chains == 1)
@@ -125,7 +125,7 @@ def _breaks(ledger: Ledger, linked: Subquery) -> Iterator[Built]:
 def _sunk(ledger: Ledger, linked: Subquery) -> Iterator[Built]:
     if ledger.never_negative:
         below = or_(*(each < 0 for each in numbered(linked, "after")))
-        ids = linked.c[ledger.postings.primary_key]
+        ids = linked.c[ledger.postings.order]
         yield func.min(case((below, ids))).label("first_below_zero")
 
 

@@ -48,10 +48,11 @@ _LONGEST = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """A table whose rows are summed: its primary key, its groups and its amounts."""
+    """A table whose rows are summed: its groups and its amounts."""
 
     table: str
-    primary_key: str
+    order: str
+    """The column in whose order its rows chain, and new ones are found."""
     by: tuple[str, ...]
     amounts: tuple[str, ...]
     """Columns, or expressions over columns."""
@@ -73,7 +74,7 @@ class Side:
 
         With whether a condition is true for each, `flag`, if there is one.
         """
-        names = (self.primary_key, *self.by, *self.amounts, *more)
+        names = (self.order, *self.by, *self.amounts, *more)
         return self.read(names, flag).alias(name or f"rows_{self.table}")
 
     def read(self, names: Iterable[str], flag: Expression | None = None) -> FromClause:
@@ -154,7 +155,7 @@ class Side:
 
         And the last of those that chain: `last_chained`.
         """
-        ids = rows.c[self.primary_key]
+        ids = rows.c[self.order]
         sums = [
             self.sum(name, case((ids < begin, rows.c[called(name)]), else_=0))
             for name in self.amounts
