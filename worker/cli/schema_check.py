@@ -69,7 +69,7 @@ class _Schema:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._tables = catalog.objects(connection)
+        self._tables: dict[str, str] = {}
         self.refused: set[str] = set()
         """Relations that cannot be read, which is told of once."""
 
@@ -85,9 +85,14 @@ class _Schema:
         for field, complaint in self.complaints(name, facts):
             yield Problem(place_of(("relations", name, field)), complaint)
 
+    def _type_of(self, table: str) -> str | None:
+        if table not in self._tables:
+            self._tables = catalog.objects(self.connection, table) | self._tables
+        return self._tables.get(table)
+
     def missing(self, place: str, table: str, names: Iterable[str]) -> Iterator[Problem]:
         """A problem for the table if it is not there, or for each column that is not."""
-        if table not in self._tables:
+        if self._type_of(table) is None:
             suggestion = catalog.nearest(table, self._tables)
             yield Problem(place, f"the database has no table {table}{suggestion}")
             return
@@ -101,7 +106,7 @@ class _Schema:
         """What does not fit the facts of a table, each with the field that says it."""
         connection = self.connection
         found = catalog.columns(connection, table)
-        if facts.primary_key in found and self._tables[table] not in ("VIEW", "RELATION"):
+        if facts.primary_key in found and self._type_of(table) not in ("VIEW", "RELATION"):
             indexes = catalog.indexes(connection, table)
             if not any(each.proves_unique([facts.primary_key]) for each in indexes):
                 complaint = "has no unique index: one value may name several rows"

@@ -15,7 +15,7 @@ from checks.kinds.pairing.plan import Far, Near, Plan, Scope, equal_pairs, sum_p
 from checks.snapshot import Catalog
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.timestamps import TimeColumn
-from checks.types import Identifier
+from checks.types import Identifier, TableName
 
 
 class Posting(Pairing):
@@ -42,7 +42,7 @@ class Posting(Pairing):
 
     kind: Literal["posting"] = "posting"
     beside: ClassVar[Mapping[str, str]] = {"ledger": "ledger_"}
-    ledger: Identifier
+    ledger: TableName
     ledger_primary_key: Identifier
     ledger_cursor: TimeColumn | None = None
     ledger_written_at: TimeColumn | None = None

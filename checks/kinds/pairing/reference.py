@@ -16,7 +16,7 @@ from checks.snapshot import Catalog
 from checks.sql import catalog
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.timestamps import TimeColumn
-from checks.types import Columns, Identifier
+from checks.types import Columns, Identifier, TableName
 
 
 def _nothing(value: object) -> tuple[int | str, ...]:
@@ -57,7 +57,7 @@ class Reference(Pairing):
     kind: Literal["reference"] = "reference"
     beside: ClassVar[Mapping[str, str]] = {"parent": "parent_"}
     columns: Columns
-    parent: Identifier
+    parent: TableName
     parent_columns: Columns | None = None
     """What `columns` name; the parent's primary key unless stated."""
     parent_primary_key: Identifier
