@@ -1,6 +1,7 @@
 """`backing`: what holds a frozen amount explains it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from functools import reduce
 from math import ceil
 from operator import add
@@ -24,7 +25,7 @@ from sqlalchemy import (
 )
 
 from checks.card import Alert, Card, Words
-from checks.contract import EVERYTHING, Check, Finding, Result, Scalar, Window
+from checks.contract import EVERYTHING, TWO_TRANSACTIONS, Check, Finding, Result, Scalar, Window
 from checks.ports import Sources
 from checks.snapshot import Catalog, DatabaseCheck, Snapshot
 from checks.sql import catalog, joins
@@ -85,6 +86,11 @@ class Backing(DatabaseCheck):
     through: Mapping[Identifier, Mapping[Identifier, Identifier]] = {}
     """See `joining.Through`."""
     holders: Annotated[tuple[Holder, ...], Field(min_length=1)]
+
+    @property
+    def takes_a_moment(self) -> timedelta:
+        """What belongs together may be written in two transactions."""
+        return TWO_TRANSACTIONS
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

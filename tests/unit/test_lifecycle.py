@@ -12,6 +12,7 @@ from sqlalchemy import URL, make_url
 from checks.contract import Finding
 from tests.support.states import (
     CHECK,
+    LASTING,
     TWICE,
     acknowledge,
     changes,
@@ -112,6 +113,42 @@ def test_confirmation_waits_for_as_many_runs_as_the_check_says(state: State) -> 
     assert counted(state) == {"open": 1}
     assert changes(state, run_of(1, check=TWICE)) == [Change.CHECK_RECOVERED, CONFIRMED]
     assert counted(state) == {"confirmed": 1}
+
+
+def test_confirmation_waits_however_fast_runs_follow(state: State) -> None:
+    """What a moment brings, and the next one takes, is confirmed by no number of runs."""
+    moments = [timedelta(seconds=n) for n in range(10)]
+    told = [changes(state, run_of(1, check=LASTING, later=later)) for later in moments]
+    assert told == [[OPENED], *[[]] * 9]
+    gone = run_of(check=LASTING, later=timedelta(seconds=9.5))
+    assert changes(state, gone) == [RESOLVED]
+    again = run_of(1, check=LASTING, later=timedelta(seconds=12))
+    assert changes(state, again) == [OPENED]
+
+
+def test_what_lasts_is_confirmed_by_the_first_run_that_begins_late_enough(state: State) -> None:
+    """The time counts from the end of the first run that saw it to the beginning of a later."""
+    start = run_of(1, check=LASTING)
+    state.record(start)
+    for seconds, expected in ((10.0, []), (10.2, [CONFIRMED]), (30, [])):
+        later = replace(start, started_at=start.started_at + timedelta(seconds=seconds))
+        assert changes(state, later) == expected
+
+
+def test_one_run_is_not_enough_however_late(state: State) -> None:
+    """Number and time are both asked for."""
+    state.record(run_of(1, check=LASTING))
+    thrice = LASTING.model_copy(update={"confirmations": 3})
+    hour = timedelta(hours=1)
+    assert changes(state, run_of(1, check=thrice, later=hour)) == []
+    assert changes(state, run_of(1, check=thrice, later=hour)) == [CONFIRMED]
+
+
+def test_a_clock_that_was_set_back_delays_no_confirmation(state: State) -> None:
+    """A finding of the future counts from when the clock was right again."""
+    state.record(run_of(1, check=LASTING, later=HOUR))
+    assert changes(state, run_of(1, check=LASTING)) == []
+    assert changes(state, run_of(1, check=LASTING, later=timedelta(seconds=11))) == [CONFIRMED]
 
 
 def test_a_finding_that_comes_back_begins_anew(state: State, url: URL) -> None:
@@ -266,6 +303,23 @@ def test_unlisted_violations_wait_for_confirmation(state: State) -> None:
         (11, {"confirmed": 1, "open": 10}),
     ):
         state.record(run_of(1, violations=violations, check=TWICE))
+        assert counted(state) == expected
+
+
+def test_unlisted_violations_wait_for_their_time(state: State) -> None:
+    """As many are confirmed as every run saw, from one on that is long enough ago."""
+    for seconds, violations, expected in (
+        (0, 101, {"open": 101}),
+        (4, 151, {"open": 151}),
+        (8, 51, {"open": 51}),
+        (12, 71, {"confirmed": 51, "open": 20}),
+        (16, 71, {"confirmed": 51, "open": 20}),
+        (20, 61, {"confirmed": 51, "open": 10}),
+        (24, 61, {"confirmed": 61}),
+        (25, 1, {"confirmed": 1}),
+    ):
+        later = timedelta(seconds=seconds)
+        state.record(run_of(1, violations=violations, check=LASTING, later=later))
         assert counted(state) == expected
 
 

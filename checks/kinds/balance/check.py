@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 
 from checks.card import Alert, Card, Words
-from checks.contract import EVERYTHING, SAMPLE, Result, Window
+from checks.contract import EVERYTHING, SAMPLE, TWO_TRANSACTIONS, Result, Window
 from checks.kinds.balance import running_totals
 from checks.kinds.balance.chain import Chain
 from checks.kinds.balance.comparison import Comparison, Seen
@@ -77,6 +77,11 @@ class Balance(DatabaseCheck):
     """Whether a balance of 0 may be without ledger rows."""
     changed_at: TimeColumn | None = None
     """When a balance row was last changed: incremental runs look at what changed, too."""
+
+    @property
+    def takes_a_moment(self) -> timedelta:
+        """What belongs together may be written in two transactions."""
+        return TWO_TRANSACTIONS
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import Field, model_validator
 from sqlalchemy import Connection, func, select
 
-from checks.contract import EVERYTHING, SAMPLE, Check, Result, Scalar, Window
+from checks.contract import EVERYTHING, SAMPLE, TWO_TRANSACTIONS, Check, Result, Scalar, Window
 from checks.kinds.pairing.findings import Problem, Seen, far_findings, near_findings
 from checks.kinds.pairing.inspection import inspection_query
 from checks.kinds.pairing.plan import Pair, Plan, Side
@@ -39,7 +39,7 @@ class Pairing(DatabaseCheck):
     written_at: TimeColumn | None = None
     pending: Expression | None = None
     """Rows for which it holds may still change; an incremental run never moves past them."""
-    settle: Settle = timedelta(seconds=10)
+    settle: Settle = TWO_TRANSACTIONS
     since: Since | None = None
     when: Expression | None = Field(default=None, repr=False)
     """Which rows the rule is about; all, unless stated."""
@@ -91,6 +91,11 @@ class Pairing(DatabaseCheck):
         elif far.when:
             found.append(f"rows of {far.table} for which this is not true: {far.when.source}")
         return tuple(found)
+
+    @property
+    def takes_a_moment(self) -> timedelta:
+        """As long as the two sides may be apart: an old row that changes has not to settle."""
+        return self.settle
 
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
