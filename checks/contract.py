@@ -94,13 +94,17 @@ class CheckError(Exception):
     """The check could not answer. Says nothing about the data.
 
     `permanent` tells that asking again will not help until somebody changes the database, the
-    account or the configuration; `retry` that asking once more, at once, may well help.
+    account or the configuration; `retry` that asking once more, at once, may well help; `overrun`
+    that the time limit ended it.
     """
 
-    def __init__(self, message: str, *, permanent: bool = False, retry: bool = False) -> None:
+    def __init__(
+        self, message: str, *, permanent: bool = False, retry: bool = False, overrun: bool = False
+    ) -> None:
         super().__init__(message)
         self.permanent = permanent
         self.retry = retry
+        self.overrun = overrun
 
 
 class RunStopped(CheckError):  # noqa: N818 - a decision, not a fault
@@ -267,3 +271,13 @@ class Check(BaseModel, ABC):
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The tables, each with its columns, without which this check has no answer."""
         return {self.table: ()}
+
+    @property
+    def definitions(self) -> Mapping[str, str]:
+        """The names it reads that stand for other rows than a table's, each with its SELECT."""
+        return {}
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables of the database that are read, which the account must be allowed to."""
+        return tuple(self.needs)

@@ -59,6 +59,11 @@ class Relation(ABC):
         """Which rows of the table no verdict covers."""
         return None
 
+    @property
+    def advice(self) -> str | None:
+        """What would help where reading the rows takes too long."""
+        return None
+
     @abstractmethod
     def followed(self, columns: Sequence[str]) -> list[FromClause]:
         """The rows among which new ones are looked for, with columns of these names.
@@ -161,6 +166,15 @@ class Selected(Relation):
     def text(self) -> str:
         """The SELECT, with what the names in it stand for."""
         return self.select.reading(self._within)
+
+    @property
+    def advice(self) -> str | None:
+        """By what the SELECT is made of."""
+        if self.select.is_worked_out:
+            why = "groups or unites rows, and is worked out anew in each run"
+            return f"relation {self.name} {why}: a WHERE of its own makes it smaller"
+        joins = "is read with each of its joins: an index on what they compare helps"
+        return f"relation {self.name} {joins}"
 
     def _within(self, name: str) -> str | None:
         return self.within[name].text if name in self.within else None

@@ -282,6 +282,18 @@ class DatabaseCheck(Check, ABC):
         return rows_of(self.relations, name, columns)
 
     @property
+    def definitions(self) -> Mapping[str, str]:
+        """The relations, for MySQL and MariaDB."""
+        return {name: each.text for name, each in self.relations.items()}
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Also those that are read in the place of a name."""
+        known = ((n, self.relations.get(n)) for n in super().tables)
+        names = (each for n, one in known for each in (one.tables if one else (n,)))
+        return tuple(dict.fromkeys(names))
+
+    @property
     def excluded(self) -> tuple[str, ...]:
         """Rows that do not count."""
         return tuple(filter(None, (each.leaves_out for each in self.relations.values())))
@@ -302,8 +314,18 @@ class DatabaseCheck(Check, ABC):
         Raises CheckError when it cannot be read, lacks what the check needs, or when there are
         doubts.
         """
-        with sources.snapshot(self.database) as connection:
-            snapshot = Snapshot.of(connection, self.needs, window, self.relations)
-            if doubt := next(iter(self.doubts(snapshot)), None):
-                raise CheckError(doubt, permanent=True)
-            yield snapshot
+        try:
+            with sources.snapshot(self.database) as connection:
+                yield self._beyond_doubt(connection, window)
+        except CheckError as error:
+            advice = [*filter(None, (each.advice for each in self.relations.values()))]
+            if not (error.overrun and advice):
+                raise
+            advice.append(f"`reconciler explain {self.name} --connect` shows which part takes long")
+            raise CheckError("; ".join((str(error), *advice)), overrun=True) from None
+
+    def _beyond_doubt(self, connection: Connection, window: Window) -> Snapshot:
+        snapshot = Snapshot.of(connection, self.needs, window, self.relations)
+        if doubt := next(iter(self.doubts(snapshot)), None):
+            raise CheckError(doubt, permanent=True)
+        return snapshot

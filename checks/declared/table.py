@@ -1,9 +1,9 @@
 """Facts of a table, as the configuration states them, and the checks that follow from them."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from checks.contract import Check
 from checks.kinds.columns import Declaration, is_declared_not_null
@@ -13,19 +13,26 @@ from checks.sql.catalog import nearest
 from checks.sql.expression import Expression
 from checks.sql.named_select import NamedSelect
 from checks.sql.timestamps import Since, TimeColumn
-from checks.types import Columns, Identifier, Slug, check_name
+from checks.types import Columns, Identifier, Slug, check_name, identifier
 
 _TEXT = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext")
+
+
+def _index_name(value: object) -> object:
+    return value if value is None or value is False else identifier(value)
 
 
 class Key(BaseModel):
     """Columns that no two rows share, and the unique index that should say so."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     columns: Columns
-    index: Identifier | None = None
+    index: Annotated[str | Literal[False] | None, BeforeValidator(_index_name)] = None
+    """The name that the index should have; False where none is asked for."""
     nulls: Literal["equal", "distinct"] = "equal"
+    when: Expression | None = None
+    """The rows of which no two share the columns; all, unless stated."""
 
 
 FILLED = {
@@ -82,7 +89,11 @@ class RowFacts(BaseModel):
     def names(self) -> frozenset[str]:
         """Every column that these facts say exists."""
         single = (self.primary_key, self.cursor, self.written_at)
-        keys = (column for key in self.keys for column in key.columns)
+        keys = (
+            column
+            for key in self.keys
+            for column in (*key.columns, *(key.when.columns if key.when else ()))
+        )
         pending = self.pending.columns if self.pending else ()
         return frozenset((*filter(None, single), *pending, *self.non_negative, *keys))
 
@@ -107,11 +118,16 @@ class RowFacts(BaseModel):
     def _of_key(
         self, key: Key, row: dict[str, Any]
     ) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
-        yield "duplicates", key.columns, row | {"columns": key.columns, "nulls": key.nulls}
+        of_key = {"columns": key.columns, "nulls": key.nulls, **_condition(key)}
+        yield "duplicates", key.columns, row | of_key
 
     def _filled_key_columns(self) -> list[str]:
         """Key columns that hold text and are never NULL, as far as these facts say."""
         return []
+
+
+def _condition(key: Key) -> dict[str, Any]:
+    return {"when": key.when.source} if key.when else {}
 
 
 class RelationFacts(RowFacts):
@@ -173,7 +189,9 @@ class TableFacts(RowFacts):
     def _of_key(
         self, key: Key, row: dict[str, Any]
     ) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
-        yield "unique_index", key.columns, {"columns": key.columns, "index": key.index}
+        if key.index is not False:
+            of_key = {"columns": key.columns, "index": key.index, **_condition(key)}
+            yield "unique_index", key.columns, of_key
         yield from super()._of_key(key, row)
 
     def _filled_key_columns(self) -> list[str]:

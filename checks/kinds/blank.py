@@ -7,10 +7,11 @@ from sqlalchemy import ColumnElement, FromClause, and_, false, func, literal_col
 
 from checks.card import Card, Phrase, Section, Words
 from checks.contract import Result, Scalar
-from checks.kinds.row_check import RowCheck
+from checks.kinds.row_check import RowCheckOfSome
 from checks.snapshot import Context, Snapshot
 from checks.sql.catalog import Column
 from checks.sql.functions import WHITE_SPACE, as_unicode, only_white_space
+from checks.sql.statements import COUNTED_ROWS
 from checks.sql.values import Hexadecimal
 from checks.types import Identifier
 
@@ -44,7 +45,7 @@ def _way(shown: object) -> str:
     return "empty" if shown in ("", Hexadecimal.of(b"")) else "white_space"
 
 
-class Blank(RowCheck):
+class Blank(RowCheckOfSome):
     """Whether every row has a value in a column that is more than white space."""
 
     card: ClassVar[Card] = Card(
@@ -112,7 +113,8 @@ class Blank(RowCheck):
 
     def examined(self, snapshot: Snapshot) -> int:
         """The rows, roughly where they are many."""
-        return snapshot.estimate(self.table)
+        number = snapshot.estimate(self.table)
+        return super().examined(snapshot) if self.when and number <= COUNTED_ROWS else number
 
     def describe(self, seen: dict[str, Scalar], snapshot: Snapshot) -> str:
         """Which of the three it is."""

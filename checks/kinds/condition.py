@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, func, not_, select
 
 from checks.card import Card, Section, Words
 from checks.contract import Result, Scalar
-from checks.kinds.row_check import RowCheck
+from checks.kinds.row_check import RowCheckOfSome
 from checks.snapshot import Context, Snapshot
 from checks.sql.expression import Expression
 from checks.sql.functions import shown
@@ -18,7 +18,7 @@ MOST_TALLIED = 50
 """Distinct values that `tally` counts at most; a column with more is no set of states."""
 
 
-class Condition(RowCheck):
+class Condition(RowCheckOfSome):
     """Whether an expression is true for every row. False and unknown (NULL) are violations."""
 
     card: ClassVar[Card] = Card(
@@ -53,6 +53,7 @@ class Condition(RowCheck):
 
     def complaints(self, connection: Connection) -> Iterator[str]:
         """What the expression compares with that never is."""
+        yield from super().complaints(connection)
         yield from self.expression.complaints(connection, self.table)
 
     @property
@@ -80,7 +81,8 @@ class Condition(RowCheck):
             return {}
         state, number = rows.c[self.tally], func.count()
         told = shown(state, snapshot.described(self.table, self.tally))
-        most = select(told, number).group_by(state).order_by(number.desc()).limit(MOST_TALLIED)
+        most = select(told, number).where(*self.concerned(rows, snapshot)).group_by(state)
+        most = most.order_by(number.desc()).limit(MOST_TALLIED)
         return {
             "NULL" if value is None else str(scalar(value)): int(count)
             for value, count in snapshot.connection.execute(most)

@@ -9,12 +9,12 @@ from sqlalchemy import ColumnElement, FromClause, or_
 
 from checks.card import Alert, Card, Section, Words
 from checks.contract import Result, Scalar
-from checks.kinds.row_check import RowCheck
+from checks.kinds.row_check import RowCheckOfSome
 from checks.snapshot import Context, Snapshot
 from checks.types import Columns, Severity
 
 
-class NonNegative(RowCheck):
+class NonNegative(RowCheckOfSome):
     """Whether no row holds a negative amount in any of the columns. NULL is not negative."""
 
     card: ClassVar[Card] = Card(

@@ -4,15 +4,26 @@ The statements that a run executes and the one that people get are built of the 
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, FromClause, Select, literal_column, select
+from pydantic import Field
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    and_,
+    func,
+    literal_column,
+    select,
+)
 
 from checks.contract import EVERYTHING, SAMPLE, Check, Finding, Result, Scalar, Window
 from checks.ports import Sources
 from checks.snapshot import Context, DatabaseCheck, Snapshot
+from checks.sql.expression import Expression
 from checks.sql.functions import shown
 from checks.sql.inspection import MOST_ROWS, Keys, chosen, fitting, having
 from checks.sql.render import render
@@ -52,6 +63,11 @@ class RowCheck(DatabaseCheck):
         """How wrong a row is."""
         _ = seen
         return 1
+
+    def concerned(self, rows: FromClause, context: Context) -> tuple[ColumnElement[bool], ...]:
+        """Which rows the rule is about, where that is not all."""
+        _ = rows, context
+        return ()
 
     def candidates(self, rows: FromClause, context: Context) -> tuple[ColumnElement[bool], ...]:
         """What is true for every violation, and so put that an index serves."""
@@ -110,13 +126,20 @@ class RowCheck(DatabaseCheck):
         numbers: list[Built] = [counted(each, f"in_{name}") for name, each in apart.items()]
         if not self.adds_up:
             numbers.insert(0, counted(self.violates(rows, context), "violations"))
-        return select(*numbers).select_from(rows).where(*self.candidates(rows, context))
+        which = (*self.concerned(rows, context), *self.candidates(rows, context))
+        return select(*numbers).select_from(rows).where(*which)
 
     def sample(self, rows: FromClause, context: Context, *read: ColumnElement[bool]) -> Select[Any]:
         """The statement that reads the first of the violations, of the rows that are read."""
-        where = (*read, *self.candidates(rows, context), self.violates(rows, context))
+        which = (*self.concerned(rows, context), *self.candidates(rows, context))
+        where = (*read, *which, self.violates(rows, context))
         # Values that may be long are cut before they are fetched.
-        values = (shown(c, context.described(self.table, c.name)).label(c.name) for c in rows.c)
+        names = (self.primary_key, *self.reads_columns)
+        values = (
+            shown(c, context.described(self.table, c.name)).label(c.name)
+            for c in rows.c
+            if c.name in names
+        )
         return select(*values).where(*where).order_by(rows.c[self.primary_key]).limit(SAMPLE)
 
     def findings(
@@ -144,7 +167,8 @@ class RowCheck(DatabaseCheck):
     def look(self, keys: Keys = ()) -> str | None:
         """The rows of some findings, or all violations."""
         rows = self.rows()
-        own, everything = rows.c[self.primary_key], self.violates(rows, Context())
+        own, context = rows.c[self.primary_key], Context()
+        everything = and_(*self.concerned(rows, context), self.violates(rows, context))
 
         def build(some: Keys) -> str:
             which = chosen({self.primary_key: own}, some) if some else everything
@@ -155,3 +179,42 @@ class RowCheck(DatabaseCheck):
             return render(shown.order_by(rows.c[first]) if first else shown)
 
         return fitting(having(keys, (self.primary_key,)), build)
+
+
+class RowCheckOfSome(RowCheck):
+    """A question of every row, or of those for which a condition holds."""
+
+    when: Expression | None = Field(default=None, repr=False)
+    """The rows that the rule is about; all, unless stated."""
+
+    @property
+    def needs(self) -> Mapping[str, tuple[str, ...]]:
+        """Also the columns of the condition."""
+        names = (*super().needs[self.table], *(self.when.columns if self.when else ()))
+        return {self.table: tuple(dict.fromkeys(names))}
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """Also the rows that the rule is not about."""
+        found = super().excluded
+        return (
+            (*found, f"rows for which this is not true: {self.when.source}") if self.when else found
+        )
+
+    def complaints(self, connection: Connection) -> Iterator[str]:
+        """A condition that never holds."""
+        yield from super().complaints(connection)
+        if self.when:
+            yield from self.when.complaints(connection, self.table)
+
+    def concerned(self, rows: FromClause, context: Context) -> tuple[ColumnElement[bool], ...]:
+        """Those for which the condition is true: unknown (NULL) is not."""
+        return (self.when.holds_for(rows, context.types(self.table)),) if self.when else ()
+
+    def examined(self, snapshot: Snapshot) -> int:
+        """The rows that the rule is about."""
+        if self.when is None:
+            return super().examined(snapshot)
+        rows = self.rows()
+        number = select(func.count()).select_from(rows)
+        return snapshot.number(number.where(*self.concerned(rows, snapshot)))

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -39,12 +39,13 @@ _MYSQL_ESTIMATE = """
     WHERE table_schema = DATABASE() AND table_name = :table"""
 _MYSQL_COLUMNS = """
     SELECT column_name AS name, column_type AS type, is_nullable = 'YES' AS nullable,
-           character_set_name AS charset, collation_name AS collation
+           character_set_name AS charset, collation_name AS collation,
+           generation_expression AS made_of
     FROM information_schema.columns
     WHERE table_schema = DATABASE() AND table_name = :table ORDER BY ordinal_position"""
 _MYSQL_INDEXES = """
     SELECT index_name AS name, column_name AS column_name, non_unique = 0 AS is_unique,
-           sub_part IS NOT NULL AS prefix
+           sub_part IS NOT NULL AS prefix, {expression} AS expression
     FROM information_schema.statistics
     WHERE table_schema = DATABASE() AND table_name = :table ORDER BY index_name, seq_in_index"""
 _SQLITE_OBJECTS = """
@@ -54,8 +55,10 @@ _SQLITE_COLUMNS = """
     SELECT name, type, "notnull" = 0 AS nullable, pk FROM pragma_table_info(:table) ORDER BY cid"""
 _SQLITE_INDEXES = """
     SELECT CASE i.origin WHEN 'pk' THEN 'PRIMARY' ELSE i.name END AS name,
-           c.name AS column_name, i."unique" AS is_unique, i.partial AS prefix
+           c.name AS column_name, i."unique" AS is_unique, i.partial AS prefix,
+           CASE WHEN i.partial OR c.name IS NULL THEN s.sql END AS expression
     FROM pragma_index_list(:table) AS i JOIN pragma_index_info(i.name) AS c
+    LEFT JOIN sqlite_schema AS s ON s.type = 'index' AND s.name = i.name
     ORDER BY i.name, c.seqno"""
 
 
@@ -69,6 +72,8 @@ class Column:
     """The character set of a text, utf8mb4 where the server has no other."""
     collation: str | None = None
     """By which a text is compared; None for what is no text, and on SQLite."""
+    generated: str | None = None
+    """The expression that a generated column is; None for others, and on SQLite."""
 
     @property
     def is_long(self) -> bool:
@@ -167,14 +172,51 @@ class Index:
 
     name: str
     columns: tuple[str, ...]
-    """In index order; an expression shows as `(expression)`."""
+    """In index order; an expression stands in parentheses."""
     unique: bool
     partial: bool
     """Whether it covers only a prefix of a column, an expression or some of the rows."""
+    expressions: tuple[str, ...] = ()
+    """Those that it covers; on SQLite the whole definition of such an index."""
 
     def proves_unique(self, columns: Iterable[str]) -> bool:
         """Whether it forbids two rows to share exactly these columns, in any order."""
         return self.unique and not self.partial and set(self.columns) == set(columns)
+
+    def proves_unique_among(
+        self, columns: Iterable[str], when: Iterable[str], described: Mapping[str, Column]
+    ) -> bool:
+        """Whether it may be the one that forbids two rows of some to share these columns.
+
+        These rows are those for which a condition over the columns `when` holds. The index is
+        unique, covers nothing but the key, expressions and generated columns, and these name the
+        columns of key and condition: what they come to is not examined.
+        """
+        plain, texts = self._parts(described)
+        named = (*columns, *when)
+        return (
+            self.unique
+            and bool(texts)
+            and plain <= set(columns)
+            and all(name in plain or mentions(texts, name) for name in named)
+        )
+
+    def is_near(self, columns: Iterable[str], described: Mapping[str, Column]) -> bool:
+        """Whether it covers one of these columns, as it is or in an expression."""
+        plain, texts = self._parts(described)
+        return any(name in plain or mentions(texts, name) for name in columns)
+
+    def _parts(self, described: Mapping[str, Column]) -> tuple[set[str], list[str]]:
+        """The columns that are no generated ones, and all expressions."""
+        found = {name: described[name].generated for name in self.columns if name in described}
+        texts = [*self.expressions, *filter(None, found.values())]
+        return {name for name, generated in found.items() if not generated}, texts
+
+
+def mentions(expressions: Iterable[str], column: str) -> bool:
+    """Whether one of some expressions of the catalog names a column."""
+    name = re.compile(rf"(?<![\w$]){re.escape(column)}(?![\w$])", re.IGNORECASE)
+    return any(name.search(each) for each in expressions)
 
 
 def same_type(one: str, other: str, *, json_is_longtext: bool = False) -> bool:
@@ -275,7 +317,11 @@ def _columns(connection: Connection, table: str) -> dict[str, Column]:
         found = connection.execute(text(_MYSQL_COLUMNS), {"table": table})
         return {
             row.name: Column(
-                _as_text(row.type), bool(row.nullable), row.charset or "utf8mb4", row.collation
+                _as_text(row.type),
+                bool(row.nullable),
+                row.charset or "utf8mb4",
+                row.collation,
+                _as_text(row.made_of) if row.made_of else None,
             )
             for row in found
         }
@@ -288,25 +334,51 @@ def indexes(connection: Connection, table: str) -> list[Index]:
     return [*once(connection, "indexes", table, lambda: _indexes(connection, table))]
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A column of an index, or an expression."""
+
+    column: str | None
+    unique: bool = True
+    partial: bool = False
+    expression: str | None = None
+
+    @property
+    def shown(self) -> str:
+        if self.column is not None:
+            return self.column
+        text = self.expression or "expression"
+        return text if text.startswith("(") and text.endswith(")") else f"({text})"
+
+
 def _indexes(connection: Connection, table: str) -> list[Index]:
-    statement = _SQLITE_INDEXES if _is_sqlite(connection) else _MYSQL_INDEXES
-    parts: dict[str, list[tuple[str | None, bool, bool]]] = {}
-    for row in connection.execute(text(statement), {"table": table}):
-        part = (row.column_name, bool(row.is_unique), bool(row.prefix))
+    parts: dict[str, list[_Part]] = {}
+    for row in connection.execute(text(_index_statement(connection)), {"table": table}):
+        expression = _as_text(row.expression) if row.expression else None
+        part = _Part(row.column_name, bool(row.is_unique), bool(row.prefix), expression)
         parts.setdefault(row.name, []).append(part)
     if _is_sqlite(connection) and "PRIMARY" not in parts:
         found = connection.execute(text(_SQLITE_COLUMNS), {"table": table})
         # An INTEGER PRIMARY KEY is the row id itself: SQLite lists no index for it.
-        parts["PRIMARY"] = [(row.name, True, False) for row in found if row.pk]
+        parts["PRIMARY"] = [_Part(row.name) for row in found if row.pk]
     return [_index(name, columns) for name, columns in parts.items() if columns]
 
 
-def _index(name: str, parts: list[tuple[str | None, bool, bool]]) -> Index:
+def _index_statement(connection: Connection) -> str:
+    if _is_sqlite(connection):
+        return _SQLITE_INDEXES
+    # MariaDB has generated columns and no indexes on expressions, nor the column that tells them.
+    is_mariadb = getattr(connection.dialect, "is_mariadb", False)
+    return _MYSQL_INDEXES.format(expression="NULL" if is_mariadb else "expression")
+
+
+def _index(name: str, parts: Sequence[_Part]) -> Index:
     return Index(
         name=name,
-        columns=tuple(column or "(expression)" for column, _, _ in parts),
-        unique=all(unique for _, unique, _ in parts),
-        partial=any(partial or column is None for column, _, partial in parts),
+        columns=tuple(part.shown for part in parts),
+        unique=all(part.unique for part in parts),
+        partial=any(part.partial or part.column is None for part in parts),
+        expressions=tuple(dict.fromkeys(part.expression for part in parts if part.expression)),
     )
 
 

@@ -93,6 +93,13 @@ class NamedSelect:
         return self.branches > 1 or any(each.args.get("joins") for each in _selects(self._tree))
 
     @property
+    def is_worked_out(self) -> bool:
+        """Whether rows of it are no rows of tables: of groups, of a UNION, of a window."""
+        parts = ("group", "distinct", "having")
+        found = any(each.args.get(part) for each in _selects(self._tree) for part in parts)
+        return found or self.branches > 1 or bool(self._tree.find(exp.AggFunc, exp.Window))
+
+    @property
     def groups(self) -> tuple[str, ...] | None:
         """The columns of the result by which it groups, and which therefore name one row.
 

@@ -171,7 +171,7 @@ def test_the_tables_of_the_page_are_those_of_the_configuration() -> None:
     """The page grants exactly the tables that the shipped configuration reads."""
     current = config.load(SHIPPED, quiet())
     declared = {t for t, facts in current.settings.tables.items() if not facts.retired}
-    needed = {table for check in current.checks for table in check.needs}
+    needed = {table for check in current.checks for table in check.tables}
     granted = {found[1] for each in BY_TABLE if (found := TABLE.search(each))}
     assert granted == declared | needed
 

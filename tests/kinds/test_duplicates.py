@@ -585,3 +585,70 @@ def _let_duplicates_in(
                 (row,) = cursor.fetchall()
                 taken[row[0]] = (number, number + 1000000)
     return taken
+
+
+LIVE = "CREATE TABLE t (id bigint PRIMARY KEY, k varchar(100), s int, gone datetime)"
+LIVE_ROWS = [
+    *((1, "a", 0, "2026-01-01"), (2, "a", 0, "2026-01-02"), (3, "a", 0, None)),
+    *((4, "b", 0, None), (5, "B", 0, None), (6, "c", 0, None), (7, "c", None, None)),
+    *((8, None, 0, None), (9, None, 0, None), (10, "b", 1, None)),
+]
+
+
+@pytest.mark.parametrize("index", ["", "KEY (k)", "KEY (k, s, gone)", "UNIQUE KEY (id, k)"])
+@pytest.mark.parametrize("many", [False, True])
+@on_servers
+def test_only_some_rows_share_no_key(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, index: str, *, many: bool
+) -> None:
+    """Rows for which the condition is false or unknown may share keys, whatever index there is."""
+    if many:
+        monkeypatch.setattr(prefilter, "MANY_ROWS", -1)
+    ledger.sql(f"{LIVE[:-1]}{', ' if index else ''}{index}) COLLATE utf8mb4_unicode_ci")
+    ledger.insert("t", "id, k, s, gone", LIVE_ROWS)
+    ledger.sql("ANALYZE TABLE t")
+    when = "s = 0 AND gone IS NULL"
+    result = run(ledger, when=when)
+    assert (keys(result), row_ids(result)) == ([{"k": "b"}], [(4, 5)])
+    assert result.measures["groups_spelled_differently"] == 1
+    fields: dict[str, Any] = {"columns": ["k"], "primary_key": "id", "when": when}
+    one = check("duplicates", "t", **fields)
+    for asked in (keys(result), [{"id": 4}, {"id": 5}]):
+        statement = one.look(asked)
+        assert statement is not None
+        assert [row[0] for row in ledger.sql(statement)] == [4, 5]
+    statement = one.look()
+    assert statement is not None
+    assert len(ledger.sql(statement)) == 1
+    assert "rows for which this is not true: s = 0 AND gone IS NULL" in one.excluded
+
+
+def test_some_rows_share_no_key_of_several_columns(ledger: Ledger) -> None:
+    """A condition may name the key and any other column."""
+    ledger.sql(LIVE)
+    ledger.insert("t", "id, k, s, gone", LIVE_ROWS)
+    assert keys(run(ledger, "s", when="k = 'a'")) == [{"s": 0}]
+    assert row_ids(run(ledger, "s", "gone", when="k = 'a'")) == []
+    assert keys(run(ledger, "k", "s", when="gone IS NOT NULL")) == [{"k": "a", "s": 0}]
+
+
+def test_condition_keeps_cursors_and_plans_of_others() -> None:
+    """Without a condition nothing of a check is other than before."""
+    plain = check("duplicates", "t", columns=["k"], primary_key="id")
+    assert "when" not in plain.cursor_owner
+    assert (
+        plain.look() == check("duplicates", "t", columns=["k"], primary_key="id", when=None).look()
+    )
+
+
+def test_declared_primary_key_is_looked_at(ledger: Ledger) -> None:
+    """A column that is called primary key and is none may repeat."""
+    ledger.sql("CREATE TABLE t (id bigint, k varchar(9))")
+    ledger.insert("t", "id, k", [(1, "a"), (1, "b"), (2, "c")])
+    result = run(ledger, "id")
+    assert (keys(result), row_ids(result)) == ([{"id": 1}], [(1,)])
+    assert result.findings[0].evidence["rows"] == 2
+    if ledger.backend != "sqlite":
+        statement = check("duplicates", "t", columns=["id"], primary_key="id").look(keys(result))
+        assert statement is not None
+        assert len(ledger.sql(statement)) == 2

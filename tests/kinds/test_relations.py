@@ -1,15 +1,19 @@
 """Relations: what a name stands for, for every kind and on either side of a comparison."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from checks.contract import Check, CheckError
+from checks.ports import Sources
 from checks.snapshot import Snapshot
 from checks.sql import catalog
 from tests.support.ledgers import Ledger, configured, keys, on_servers
-from tests.support.runs import Counting, window_after
+from tests.support.runs import Counting, DatabaseOnly, window_after
 from worker.config import ConfigError
 
 FACTS = """
@@ -371,3 +375,43 @@ def test_numbers_of_several_tables_do_not_grow_together(books: Ledger, tmp_path:
     first = check.run(books.sources)
     assert first.cursor is None
     assert "read as a whole" in first.notes[0]
+
+
+@on_servers
+@pytest.mark.parametrize(
+    ("select", "says"),
+    [
+        ("SELECT m.id, p.kind FROM moves m JOIN people p ON p.id = m.person", "each of its joins"),
+        ("SELECT MAX(id) AS id, person FROM moves GROUP BY person", "worked out anew in each run"),
+    ],
+)
+def test_a_relation_that_is_too_slow_says_what_helps(
+    books: Ledger, tmp_path: Path, select: str, says: str
+) -> None:
+    """The error of the time limit names the relation and where to look."""
+    facts = f'[relations.r]\nselect = "{select}"\nprimary_key = "id"\nrows = {{ at_least = 1 }}'
+    check = configured(facts, tmp_path)["r.row_count"]
+    slow = _Stopped(books.sources)
+    with pytest.raises(CheckError, match=f"time limit.*relation r.*{says}.*explain r.row_count"):
+        check.run(slow)
+
+
+class _Stopped(DatabaseOnly):
+    """The worker's sources, whose time limit stops each run as the server would."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    @contextmanager
+    def snapshot(self, database: str) -> Iterator[Connection]:
+        """Let a statement run into the server's limit."""
+        with self._sources.snapshot(database) as connection:
+            is_mariadb = getattr(connection.dialect, "is_mariadb", False)
+            limit, unit = ("max_statement_time", 1) if is_mariadb else ("max_execution_time", 1000)
+            connection.exec_driver_sql(f"SET SESSION {limit} = {unit / 100:g}")
+            endless = "SELECT COUNT(*) FROM information_schema.columns a, moves b, moves c, moves d"
+            try:
+                connection.exec_driver_sql(f"{endless}, moves e, moves f, moves g, moves h")
+                yield connection
+            finally:
+                connection.exec_driver_sql(f"SET SESSION {limit} = {unit * 600}")

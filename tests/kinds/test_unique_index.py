@@ -113,3 +113,71 @@ def test_missing_table_cannot_be_answered(ledger: Ledger) -> None:
     with pytest.raises(CheckError, match="table t does not exist") as caught:
         ledger.run("unique_index", "t", columns=["k"])
     assert caught.value.permanent
+
+
+LIVE = {"columns": ["k"], "when": "s = 0 AND gone IS NULL"}
+ROWS = "CREATE TABLE t (id bigint PRIMARY KEY, k varchar(100) NOT NULL, s int, gone datetime"
+
+
+@on_servers
+@pytest.mark.parametrize(
+    "more",
+    [
+        "live int AS (IF(s = 0 AND gone IS NULL, 1, NULL)), UNIQUE KEY u (k, live)",
+        "live varchar(100) AS (IF(s = 0 AND gone IS NULL, k, NULL)), UNIQUE KEY u (live)",
+        "UNIQUE KEY u (k)",
+    ],
+)
+def test_key_of_some_rows_is_proven_by_a_generated_column(ledger: Ledger, more: str) -> None:
+    """A unique index over the key and a generated column of the condition's columns proves it."""
+    ledger.sql(f"{ROWS}, {more})")
+    result = ledger.run("unique_index", "t", **LIVE, index="u")
+    assert (result.violations, result.notes) == (0, ())
+
+
+@on_servers
+@pytest.mark.parametrize(
+    ("more", "near"),
+    [
+        ("KEY u (k)", "u (k): not unique"),
+        ("UNIQUE KEY u (k, s)", "u (k, s): unique"),
+        ("UNIQUE KEY u (k, s, gone)", "u (k, s, gone): unique"),
+        (
+            "live int AS (IF(s = 0, 1, NULL)), UNIQUE KEY u (k, live)",
+            "u (k, live): unique; live is ",
+        ),
+        ("live int AS (s + id), UNIQUE KEY u (k, live, id)", "u (k, live, id): unique; live is "),
+    ],
+)
+def test_key_of_some_rows_is_not_proven(ledger: Ledger, more: str, near: str) -> None:
+    """Neither an index of all rows that allows more, nor one without the condition's columns."""
+    ledger.sql(f"{ROWS}, {more})")
+    (finding,) = ledger.run("unique_index", "t", **LIVE).findings
+    assert finding.message == "no unique index over (k) of t among s = 0 AND gone IS NULL"
+    found = finding.evidence["near"]
+    assert isinstance(found, tuple)
+    assert [str(each)[: len(near)] for each in found] == [near]
+
+
+@on_mysql
+def test_key_of_some_rows_is_proven_by_a_functional_index(ledger: Ledger) -> None:
+    """So it is by an index on expressions."""
+    case = "(CASE WHEN s = 0 AND gone IS NULL THEN k END)"
+    ledger.sql(f"{ROWS}, UNIQUE KEY u ({case}))")
+    assert ledger.run("unique_index", "t", **LIVE).violations == 0
+
+
+@on_mysql
+def test_functional_index_is_near(ledger: Ledger) -> None:
+    """An index on an expression is named as such, with the expression."""
+    ledger.sql(TABLE, "CREATE UNIQUE INDEX i ON t ((lower(k)), s)", "CREATE INDEX j ON t ((s + 1))")
+    (finding,) = ledger.run("unique_index", "t", columns=["k"]).findings
+    assert finding.evidence == {"near": ("i ((lower(`k`)), s): unique, of an expression",)}
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_key_of_some_rows_is_proven_by_a_partial_index(ledger: Ledger) -> None:
+    """On SQLite an index of some rows proves it."""
+    ledger.sql(f"{ROWS})", "CREATE UNIQUE INDEX u ON t (k) WHERE s = 0 AND gone IS NULL")
+    assert ledger.run("unique_index", "t", **LIVE).violations == 0
+    assert ledger.run("unique_index", "t", columns=["k"]).violations == 1

@@ -109,7 +109,7 @@ def test_names_are_all_columns_that_are_said_to_exist() -> None:
         ({}, "primary_key is missing: findings name rows by it"),
         ({"retired": True, "keys": []}, "a retired table has no other facts, but states ['keys']"),
         ({"primary_key": "id", "colums": {}}, "Extra inputs are not permitted"),
-        ({"primary_key": "a-b"}, "a name is 1 to 64 letters"),
+        ({"primary_key": "a-b "}, "'a-b ' is no name that a server takes: it ends with a space"),
         ({"primary_key": "id", "keys": [{"columns": []}]}, "at least 1 item"),
         ({"primary_key": "id", "pending": "a = 1"}, "pending needs cursor"),
         ({"primary_key": "id", "since": datetime(2026, 1, 2, tzinfo=UTC)}, "since needs written"),
@@ -120,3 +120,22 @@ def test_facts_that_make_no_sense_are_refused(facts: dict[str, object], message:
     with pytest.raises(ValidationError) as caught:
         TableFacts.model_validate(facts)
     assert message in str(caught.value)
+
+
+def test_key_of_some_rows_gives_its_condition_to_its_checks() -> None:
+    """What says which rows share no key is a field of both checks, and its columns are known."""
+    key = {"columns": ["seat"], "index": "u", "when": "gone IS NULL"}
+    facts = TableFacts.model_validate({"primary_key": "id", "keys": [key]})
+    asked = {check.kind: getattr(check, "when", None) for check in facts.checks("t", "ledger")}
+    for kind in ("unique_index", "duplicates"):
+        assert getattr(asked[kind], "source", None) == "gone IS NULL"
+    assert facts.names == {"id", "seat", "gone"}
+
+
+def test_no_index_is_asked_for() -> None:
+    """`index = false` leaves the index of a key aside, `true` is no name."""
+    assert names(keys=[{"columns": ["k"], "index": False}]) == [
+        *("t.tables", "t.duplicates.k", "t.row_count")
+    ]
+    with pytest.raises(ValidationError, match="True is no name"):
+        names(keys=[{"columns": ["k"], "index": True}])

@@ -82,6 +82,8 @@ class Description:
     """None where it reads no database."""
     needs: Mapping[str, tuple[str, ...]]
     """Tables, each with the columns without which there is no answer."""
+    definitions: Mapping[str, str]
+    """What names among these stand for that are not those of whole tables, each as a SELECT."""
     rights: tuple[str, ...]
     inspection_query: str | None
     """For MySQL and MariaDB, as `statements`."""
@@ -113,6 +115,7 @@ def describe(config: Config, check: Check) -> Description:
         schedule=_timetable(settings, check, planned.timetable.every),
         server=_server(settings, check),
         needs=check.needs,
+        definitions=check.definitions,
         rights=tuple(f"SELECT on {each}" for each in _qualified(settings, check)),
         inspection_query=check.look(),
         statements=tuple(check.statements(datetime.now(UTC), zone)),
@@ -201,4 +204,4 @@ def _qualified(settings: Settings, check: Check) -> list[str]:
     url = settings.databases[check.database].parsed
     if url.get_backend_name() == "sqlite":
         return []
-    return [f"{url.database}.{table}" for table in check.needs]
+    return [f"{url.database}.{table}" for table in check.tables]

@@ -109,7 +109,7 @@ def record(check: Check, sources: Sources, window: Window) -> list[Recording]:
 
 
 def _record(check: Check, sources: Sources, window: Window, seen: "_Seen") -> Recording:
-    recorder = _Recorder(sources, seen, check.needs)
+    recorder = _Recorder(sources, seen, check.tables)
     run = execute(check, recorder, window)
     return Recording(run, window.cursor is not None, recorder.statements, recorder.rows)
 

@@ -96,6 +96,9 @@ def _card(of: Description, recordings: Sequence[Recording]) -> Iterator[str]:
     yield from _labelled("reads", *_source(of))
     rows = recordings[0].rows if recordings else {}
     yield from _labelled("needs", *(_need(table, rows, c) for table, c in of.needs.items()))
+    yield from _labelled(
+        "where", *(f"{name} is {' '.join(text.split())}" for name, text in of.definitions.items())
+    )
     yield from _labelled("rights", ", ".join(of.rights))
     for each in recordings:
         label = "incremental" if each.follows_cursor else "complete"

@@ -148,7 +148,9 @@ class Database:
 
     def _watch(self, connection: Connection) -> Deadline:
         raw = connection.connection.driver_connection
-        overrun = CheckError(f"stopped: time limit, a run may read for {self._limit:g} s at most")
+        overrun = CheckError(
+            f"stopped: time limit, a run may read for {self._limit:g} s at most", overrun=True
+        )
         with self._lock:
             if self._closing:
                 raise RunStopped("the worker is stopping")
@@ -196,6 +198,7 @@ class Database:
             f"database {self.name}: {explained.message}",
             permanent=explained.permanent,
             retry=explained.passing,
+            overrun=explained.overrun,
         )
 
 

@@ -19,6 +19,8 @@ class Explained:
     """Whether asking again cannot help until somebody changes something."""
     unreachable: bool = False
     """Whether the server takes no connection at present, so that the next one may be spared."""
+    overrun: bool = False
+    """Whether the time limit stopped it."""
     passing: bool = False
     """Whether it is likely over by now: a table was altered, for example."""
 

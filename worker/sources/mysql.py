@@ -51,6 +51,7 @@ _EXPLAINED = {
     1969: "stopped by the server: time limit (max_statement_time)",
     3024: "stopped by the server: time limit (max_execution_time)",
 }
+_OVERRUN = {1969, 3024}
 _PERMANENT = {
     ER.ACCESS_DENIED_ERROR,
     ER.DBACCESS_DENIED_ERROR,
@@ -229,7 +230,13 @@ class MySQL:
             return Explained(message, unreachable=True, passing=lost)
         words = str(error.args[1]) if error is not None and len(error.args) > 1 else ""
         message = _EXPLAINED.get(code) or f"{_without_values(code, words)} ({code})"
-        return Explained(message, code in _PERMANENT, code in _UNREACHABLE, code in _PASSING)
+        return Explained(
+            message,
+            code in _PERMANENT,
+            code in _UNREACHABLE,
+            overrun=code in _OVERRUN,
+            passing=code in _PASSING,
+        )
 
     @contextmanager
     def _opened(self) -> Iterator[_Connection]:

@@ -81,7 +81,7 @@ class SQLite:
         """See `Server.explain`."""
         code = getattr(error, "sqlite_errorcode", None)
         if code == sqlite3.SQLITE_INTERRUPT:
-            return Explained(f"stopped: time limit of {self._limit:g} s")
+            return Explained(f"stopped: time limit of {self._limit:g} s", overrun=True)
         if code == sqlite3.SQLITE_CANTOPEN:
             return Explained(
                 f"file {self._path} cannot be opened (`reconciler demo` builds the demo)",

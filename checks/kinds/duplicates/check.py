@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
+from pydantic import Field
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     FromClause,
     RowMapping,
     Select,
@@ -21,7 +23,7 @@ from sqlalchemy import (
 )
 
 from checks.card import Alert, Card, Phrase, SchemaFacts, Section, Words
-from checks.contract import EVERYTHING, SAMPLE, Evidence, Finding, Result, Scalar, Window
+from checks.contract import EVERYTHING, SAMPLE, Check, Evidence, Finding, Result, Scalar, Window
 from checks.kinds.duplicates.prefilter import (
     candidates,
     goes_by_hash,
@@ -30,8 +32,9 @@ from checks.kinds.duplicates.prefilter import (
     shortened,
 )
 from checks.ports import Sources
-from checks.snapshot import DatabaseCheck, Snapshot
+from checks.snapshot import Context, DatabaseCheck, Snapshot
 from checks.sql import catalog
+from checks.sql.expression import Expression
 from checks.sql.functions import as_bytes, one_of, shown, without_index
 from checks.sql.inspection import MOST_ROWS, Keys, chosen, fitting, having
 from checks.sql.render import render
@@ -98,11 +101,29 @@ class Duplicates(DatabaseCheck):
         ),
     )
 
+    model_config = Check.model_config | {"arbitrary_types_allowed": True}
+
     kind: Literal["duplicates"] = "duplicates"
     severity: Severity = Severity.CRITICAL
     columns: Columns
     primary_key: Identifier
     nulls: Literal["equal", "distinct"] = "equal"
+    when: Expression | None = Field(default=None, repr=False)
+    """The rows of which no two share a key; all, unless stated."""
+
+    def complaints(self, connection: Connection) -> Iterator[str]:
+        """A condition that never holds."""
+        yield from super().complaints(connection)
+        if self.when:
+            yield from self.when.complaints(connection, self.table)
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """Also the rows of which several may share a key."""
+        found = super().excluded
+        return (
+            (*found, f"rows for which this is not true: {self.when.source}") if self.when else found
+        )
 
     @property
     def leaves_out(self) -> tuple[str, ...]:
@@ -112,8 +133,24 @@ class Duplicates(DatabaseCheck):
 
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
-        """The key, and the primary key by which findings name rows."""
-        return {self.table: tuple(dict.fromkeys((self.primary_key, *self.columns)))}
+        """The key, the primary key by which findings name rows, and the condition's columns."""
+        return {self.table: tuple(dict.fromkeys((*self._shown, *self._chosen_by)))}
+
+    @property
+    def _shown(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.primary_key, *self.columns)))
+
+    @property
+    def _chosen_by(self) -> tuple[str, ...]:
+        return self.when.columns if self.when else ()
+
+    def _rows(self, context: Context) -> FromClause:
+        """The rows of which no two share a key."""
+        rows = self.rows_of(self.table, self.needs[self.table])
+        if self.when is None:
+            return rows
+        shown = select(*(rows.c[name] for name in self._shown))
+        return shown.where(self.when.on(rows, context.types(self.table))).subquery(self.table)
 
     def schema_facts(self) -> SchemaFacts:
         """The key."""
@@ -135,13 +172,15 @@ class Duplicates(DatabaseCheck):
         return [{self.primary_key: each} for each in evidence.get("row_ids", ())]
 
     def _look(self, keys: Keys) -> str:
-        rows = self.rows_of(self.table, self.needs[self.table])
+        by_row = bool(keys) and set(keys[0]) != set(self.columns)
+        # What is known by its row is shown as it is now.
+        rows = self.rows_of(self.table, self._shown) if by_row else self._rows(Context())
         columns, own = {name: rows.c[name] for name in self.columns}, rows.c[self.primary_key]
         statement: Select[Any]
         if keys:
             # Of duplicates under a unique index, MySQL returns one row to a look-up along it.
             names = {name: without_index(each) for name, each in columns.items()}
-            among = chosen(names if set(keys[0]) == set(names) else {self.primary_key: own}, keys)
+            among = chosen({self.primary_key: own} if by_row else names, keys)
             order = dict.fromkeys((*self.columns, self.primary_key))
             statement = select(literal_column("*")).select_from(rows).where(among)
             statement = statement.order_by(*(rows.c[name] for name in order))
@@ -156,8 +195,8 @@ class Duplicates(DatabaseCheck):
 
         A unique index is no proof: with `unique_checks=0` InnoDB takes duplicates under one.
         """
-        rows = self.rows_of(self.table, self.needs[self.table])
         with self.snapshot(sources) as snapshot:
+            rows = self._rows(snapshot)
             grouping = self._grouping(rows, snapshot)
             worst = self._worst_groups(grouping, snapshot) if grouping else ()
             findings = self._findings(rows, snapshot, worst)
@@ -176,7 +215,7 @@ class Duplicates(DatabaseCheck):
         Most runs end with this: to compute spellings takes eight times as long.
         """
         connection, found = snapshot.connection, snapshot.columns[self.table]
-        order = index_order(connection, self.table, self.columns)
+        order = index_order(connection, self.table, self.columns, self._chosen_by)
         grouping = _Grouping(rows, rows, [rows.c[name] for name in order or self.columns])
         if not order and goes_by_hash(connection, self.table, self.columns, found):
             if not may_repeat(connection, rows, self.columns, self.primary_key, found):
@@ -276,7 +315,7 @@ class Duplicates(DatabaseCheck):
             and_(*(self._matches(rows, name, group) for name in self.columns)) for group in worst
         ]
         number = case(*((match, n) for n, match in enumerate(matches))).label("number")
-        own = [rows.c[name].label(f"row_{name}") for name in self.needs[self.table]]
+        own = [rows.c[name].label(f"row_{name}") for name in self._shown]
         places = self._places(select(number, *own).where(or_(*matches)).subquery(), texts)
         statement = select(places).where(places.c.place <= MOST_ROWS_OF_A_GROUP)
         members: list[list[RowMapping]] = [[] for _ in worst]

@@ -32,13 +32,16 @@ _THREE = 3
 
 
 def index_order(
-    connection: Connection, table: str, columns: Sequence[str]
+    connection: Connection, table: str, columns: Sequence[str], also: Collection[str] = ()
 ) -> tuple[str, ...] | None:
-    """The columns in the order in which an index can be read along them, if there is such one."""
+    """The columns in the order in which an index can be read along them, if there is such one.
+
+    It holds those that are read, `also`, too: to look at each row for them takes far longer.
+    """
     leading = (
         index.columns[: len(columns)]
         for index in catalog.indexes(connection, table)
-        if not index.partial
+        if not index.partial and {*also} <= {*index.columns}
     )
     return next((each for each in leading if set(each) == set(columns)), None)
 
