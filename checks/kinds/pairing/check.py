@@ -37,6 +37,7 @@ class Pairing(DatabaseCheck):
     primary_key: Identifier
     cursor: TimeColumn | None = None
     written_at: TimeColumn | None = None
+    changed_at: TimeColumn | None = Field(default=None, repr=False)
     pending: Expression | None = None
     """Rows for which it holds may still change; an incremental run never moves past them."""
     settle: Settle = TWO_TRANSACTIONS
@@ -82,7 +83,8 @@ class Pairing(DatabaseCheck):
         far, found = self.plan.far, []
         if self.settle:
             found.append(
-                f"rows written less than {duration_text(self.settle)} ago, until they are older"
+                f"rows written{_or_changed(self.plan)} less than {duration_text(self.settle)} ago,"
+                " until they are older"
             )
         if self.since:
             found.append(f"rows written before {self.since.isoformat(' ')}")
@@ -110,7 +112,7 @@ class Pairing(DatabaseCheck):
     def _has_times_and_joins(self) -> Self:
         plan = self.plan
         for side in plan.sides:
-            if side.written_at is None and plan.scope.needs_times:
+            if side.written_at is None and plan.scope.needs_times(side):
                 raise ValueError(
                     f"{_field_of_time(side, plan)} is missing: settle and since need the time at"
                     f' which a row of {side.table} was written; settle = "0s" judges every row at'
@@ -138,8 +140,9 @@ class Pairing(DatabaseCheck):
         """Times that are none, joins that meet several rows, columns that cannot be compared."""
         plan, columns = self.plan, snapshot.columns
         for side in plan.sides:
-            if side.written_at and plan.scope.needs_times:
-                yield from filter(None, (snapshot.time_complaint(side.table, side.written_at),))
+            times = (side.written_at, side.changed_at) if plan.scope.uses_times else ()
+            complaints = (snapshot.time_complaint(side.table, time) for time in times if time)
+            yield from filter(None, complaints)
         yield from joins.complaints(snapshot.connection, plan.far.table, plan.joins)
         for pair in plan.equal:
             yield from _pair_doubts(plan, pair, columns)
@@ -189,6 +192,11 @@ class Pairing(DatabaseCheck):
             yield shared_question(plan, snapshot, near)
 
 
+def _or_changed(plan: Plan) -> str:
+    tables = " and ".join(dict.fromkeys(side.table for side in plan.sides if side.changed_at))
+    return f" or, of {tables}, changed" if tables else ""
+
+
 def _field_of_time(side: Side, plan: Plan) -> str:
     return "written_at" if side is plan.near else f"{side.role}_written_at"
 
@@ -211,12 +219,24 @@ def _readings(plan: Plan, snapshot: Snapshot) -> tuple[Reading, Reading]:
     snapshot = replace(snapshot, window=replace(snapshot.window, overlap=overlap))
     near, far = plan.near, plan.far
     looked_up = (*near.id, *(near.key.columns if plan.one_to_one else ()))
-    followed = Followed(near.table, near.cursor, near.written_at, near.pending, key=looked_up)
-    reading = followed.read(snapshot, "near")
+    reading = _followed(plan, near, looked_up, near.pending).read(snapshot, "near")
     if not plan.reverse:
         return reading, Reading(None, None)
-    followed = Followed(far.table, far.cursor, far.written_at, key=(far.primary_key,))
-    return reading, followed.read(snapshot, "far")
+    return reading, _followed(plan, far, (far.primary_key,)).read(snapshot, "far")
+
+
+def _followed(
+    plan: Plan, side: Side, key: tuple[str, ...], pending: Expression | None = None
+) -> Followed:
+    return Followed(
+        side.table,
+        side.cursor,
+        side.written_at,
+        pending,
+        key=key,
+        changed_at=side.changed_at,
+        settle=plan.scope.settle,
+    )
 
 
 def _examined(plan: Plan, snapshot: Snapshot, reading: Reading) -> int:

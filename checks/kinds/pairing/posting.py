@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from checks.card import Alert, Card, Words
 from checks.contract import Scalar
@@ -47,6 +47,7 @@ class Posting(Pairing):
     ledger_primary_key: Identifier
     ledger_cursor: TimeColumn | None = None
     ledger_written_at: TimeColumn | None = None
+    ledger_changed_at: TimeColumn | None = Field(default=None, repr=False)
     ledger_key: Template
     """The derived key: fixed text and columns of the business row in braces."""
     ledger_key_column: Identifier = "idempotency_key"
@@ -85,6 +86,7 @@ class Posting(Pairing):
                 primary_key=self.primary_key,
                 cursor=self.cursor,
                 written_at=self.written_at,
+                changed_at=self.changed_at,
                 id=self.ledger_key.columns if self.sum else (self.primary_key,),
                 key=DerivedKey(self.ledger_key),
                 pending=self.pending,
@@ -97,6 +99,7 @@ class Posting(Pairing):
                 primary_key=self.ledger_primary_key,
                 cursor=self.ledger_cursor,
                 written_at=self.ledger_written_at,
+                changed_at=self.ledger_changed_at,
                 key=(self.ledger_key_column,),
                 when=self.ledger_when,
             ),

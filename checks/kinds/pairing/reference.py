@@ -62,6 +62,7 @@ class Reference(Pairing):
     parent_primary_key: Identifier
     parent_cursor: TimeColumn | None = None
     parent_written_at: TimeColumn | None = None
+    parent_changed_at: TimeColumn | None = Field(default=None, repr=False)
     parent_when: FarExpression | None = None
     required_when: Expression | None = None
     """The former name of `not_null_when`."""
@@ -100,6 +101,7 @@ class Reference(Pairing):
                 primary_key=self.primary_key,
                 cursor=self.cursor,
                 written_at=self.written_at,
+                changed_at=self.changed_at,
                 id=(self.primary_key,),
                 key=ReferringColumns(self.columns, self.none),
                 pending=self.pending,
@@ -114,6 +116,7 @@ class Reference(Pairing):
                 primary_key=self.parent_primary_key,
                 cursor=self.parent_cursor,
                 written_at=self.parent_written_at,
+                changed_at=self.parent_changed_at,
                 key=self._far_key,
                 when=self.parent_when,
             ),
