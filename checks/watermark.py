@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, not_
 
 from checks.ports import Cursor
 from checks.snapshot import Snapshot
-from checks.sql import catalog
+from checks.sql import catalog, views
 from checks.sql.expression import Expression
 from checks.sql.timestamps import Notation, TimeColumn
 from checks.sql.values import scalar
@@ -89,7 +89,10 @@ class Followed:
     def _end(self, snapshot: Snapshot) -> Place | None:
         name = self.cursor or ""
         tables = snapshot.followed(self.table, name)
-        ends = _places(snapshot, (select(func.max(rows.c[name])) for rows in tables))
+        last = [select(func.max(rows.c[name])) for rows in tables]
+        if catalog.is_view(snapshot.connection, self.table):
+            last = [views.last_of(self.table, name)]
+        ends = _places(snapshot, last)
         notation = self._cursor_notation(snapshot)
         if not ends or notation is None:
             return max(ends, default=None)
@@ -176,9 +179,12 @@ def cursor_complaints(connection: Connection, table: str, cursor: str) -> Iterat
         yield f"cursor {cursor} is {described.type}: only a whole number or a time grows"
     elif described.nullable:
         yield f"cursor {cursor} may be NULL: such rows would never be read"
-    elif not any(
-        index.columns[0] == cursor and not index.partial
-        for index in catalog.indexes(connection, table)
+    elif not (
+        catalog.is_view(connection, table)  # of which no catalog says how it is read
+        or any(
+            index.columns[0] == cursor and not index.partial
+            for index in catalog.indexes(connection, table)
+        )
     ):
         yield f"cursor {cursor} leads no index: to find what is new would read every row"
 

@@ -158,6 +158,8 @@ class TableFacts(RowFacts):
     """What must be true of one table."""
 
     retired: bool = False
+    view: bool | None = None
+    """Whether it is a view, or a table; either will do, unless stated."""
     when: Expression | None = None
     """Which rows count, for every check of the table and on either side of a comparison."""
     columns: Mapping[Identifier, Declaration] = {}
@@ -168,6 +170,12 @@ class TableFacts(RowFacts):
         stated = self.model_fields_set - {"database", "retired"}
         if self.retired and stated:
             raise ValueError(f"a retired table has no other facts, but states {sorted(stated)}")
+        return self
+
+    @model_validator(mode="after")
+    def _view_without_index(self) -> Self:
+        if self.view and (indexed := next((key for key in self.keys if key.index), None)):
+            raise ValueError(f"a view has no index, and so not {indexed.index}")
         return self
 
     @property
@@ -181,7 +189,7 @@ class TableFacts(RowFacts):
         return super().names | {*self.columns, *(self.when.columns if self.when else ())}
 
     def _declarations(self) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
-        yield "tables", (), {"retired": self.retired}
+        yield "tables", (), {"retired": self.retired, "view": self.view}
         if self.retired:
             return
         if self.columns or self.retired_columns:
@@ -192,7 +200,7 @@ class TableFacts(RowFacts):
     def _of_key(
         self, key: Key, row: dict[str, Any]
     ) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
-        if key.index is not False:
+        if key.index is not False and not self.view:
             of_key = {"columns": key.columns, "index": key.index, **_condition(key)}
             yield "unique_index", key.columns, of_key
         yield from super()._of_key(key, row)

@@ -1,6 +1,7 @@
 """Templates of derived keys, such as `lottery_reward:{lottery_session_id}:{prize_id}`."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler
@@ -46,11 +47,25 @@ class Template:
         """Characters of the fixed text."""
         return sum(map(len, self.texts))
 
+    @property
+    def is_column(self) -> bool:
+        """Whether it is a column and nothing else: as a value of a row it is a text of its own."""
+        return False
+
+    def may_be_long(self, column: object) -> bool:
+        """Whatever its columns are, the text may be longer than each."""
+        _ = column
+        return True
+
     def on(self, rows: FromClause) -> Built:
         """The key of a row; NULL when one of the columns is."""
+        return self.over(rows.c.__getitem__)
+
+    def over(self, column: Callable[[str], Built]) -> Built:
+        """The same, with each column looked up by its name."""
         built: Built = literal(self.texts[0], String())
         for name, following in zip(self.columns, self.texts[1:], strict=True):
-            built = joined(built, rows.c[name])
+            built = joined(built, column(name))
             if following:
                 built = joined(built, literal(following, String()))
         return built

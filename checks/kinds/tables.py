@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from checks.card import SCHEMA_DRIFT, Card, SchemaFacts, Section, Words
 from checks.contract import EVERYTHING, Finding, Result, Window
 from checks.ports import Sources
@@ -11,10 +13,11 @@ from checks.sql import catalog
 from checks.sql.inspection import Keys, in_catalog
 
 _BASE_TABLES = ("BASE TABLE", "SYSTEM VERSIONED")
+_VIEWS = ("VIEW", "SYSTEM VIEW")
 
 
 class Tables(DatabaseCheck):
-    """Whether a table exists as a base table or, when it is retired, does not exist at all."""
+    """Whether a table or view exists or, when it is retired, does not exist at all."""
 
     card: ClassVar[Card] = Card(
         violation="a table that is missing, or there although retired",
@@ -26,6 +29,8 @@ class Tables(DatabaseCheck):
     reads_rows: ClassVar[bool] = False
     kind: Literal["tables"] = "tables"
     retired: bool = False
+    view: bool | None = Field(default=None, repr=False)
+    """Whether it is to be a view, or a table; either will do, unless stated."""
 
     def schema_facts(self) -> SchemaFacts:
         """Whether the table is to be gone."""
@@ -62,7 +67,11 @@ class Tables(DatabaseCheck):
             return f"retired table {self.table} exists" if found else None
         if found is None:
             return f"table {self.table} does not exist"
-        return None if found in _BASE_TABLES else f"{self.table} is no base table but a {found}"
+        if found in _VIEWS:
+            return f"{self.table} is no table but a view" if self.view is False else None
+        if found not in _BASE_TABLES:
+            return f"{self.table} is no table but a {found}"
+        return f"{self.table} is no view but a table" if self.view else None
 
 
 def _same(name: str, other: str) -> bool:

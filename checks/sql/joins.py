@@ -1,17 +1,24 @@
 """Tables joined to the rows of a check, so that it can name their columns: `accounts.user_id`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Connection, FromClause, and_
 
 from checks.sql import catalog
-from checks.sql.expression import FarExpression
 from checks.types import Identifier
 
 Through = Mapping[Identifier, Mapping[Identifier, Identifier]]
 """The joined tables, each by its columns and those of the rows that they equal:
 `{ accounts = { account_id = "account_id" } }`."""
+
+
+class Named(Protocol):
+    """What names columns, some of them of joined tables."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Their names."""
 
 
 class Lookup:
@@ -49,7 +56,7 @@ def join(
     return source, Lookup(sides)
 
 
-def refuse_unjoined(expression: FarExpression, through: Through) -> None:
+def refuse_unjoined(expression: Named, through: Through) -> None:
     """Raise ValueError for a column of a table that is not joined."""
     for name in expression.columns:
         table = name.rpartition(".")[0]
@@ -57,9 +64,7 @@ def refuse_unjoined(expression: FarExpression, through: Through) -> None:
             raise ValueError(f"{name}: {table} is not joined; `through` says how")
 
 
-def needed(
-    table: str, through: Through, expressions: Iterable[FarExpression]
-) -> dict[str, list[str]]:
+def needed(table: str, through: Through, expressions: Iterable[Named]) -> dict[str, list[str]]:
     """The columns that the joins and the expressions need, of a table and of those joined to it."""
     found: dict[str, list[str]] = {table: []}
     for other, on in through.items():

@@ -466,14 +466,23 @@ def read(ledger: Ledger, mode: str, statement: str | None) -> list[tuple[Any, ..
             "not_null_when": WHEN,
         },
     ),
+    key=st.sampled_from(["", "x:{part}", "{word}"]),
+    suffices=st.booleans(),
 )
-def test_references(
-    ledger: Ledger, near: list[Row], far: list[Row], mode: str, fields: dict[str, object]
+def test_references(  # noqa: PLR0917 - what there is to vary
+    ledger: Ledger,
+    near: list[Row],
+    far: list[Row],
+    mode: str,
+    fields: dict[str, object],
+    key: str,
+    suffices: bool,  # noqa: FBT001 - drawn by the test
 ) -> None:
     """The statements of `reference` show its findings, of both directions and of shared parents."""
     paired(ledger, near, far)
     names = {"columns": ["name"] if "parent_columns" in fields else ["ref"], "parent": "far"}
-    own = {"parent_primary_key": "id", "parent_written_at": "at"}
+    own: dict[str, object] = {"parent_primary_key": "id", "parent_written_at": "at"}
+    own |= {"key": key, "key_suffices": suffices, "key_column": "name"} if key else {}
     pairs_agree(ledger, mode, check("reference", "near", **PAIRED, **names, **own, **fields))
 
 

@@ -128,6 +128,33 @@ def _award_agrees(rows: list[Row], entry: Row) -> bool:
     return (row["points_to_award"], row["user_id"]) == (entry["delta_amount"], entry["owner"])
 
 
+def _linked(*, or_key: bool = False) -> Rule:
+    """A record names its debit by number, and by key."""
+    fields = {
+        "columns": ["debit_transaction_id"],
+        "none": [0],
+        "key": "exchange_debit_{idempotency_key}",
+        "parent_when": "business_type = 'exchange_debit'",
+        "equal": EXCHANGE_EQUAL,
+        "one_to_one": True,
+    }
+    if or_key:
+        fields |= {"key_suffices": True, "when": "status = 'completed'"}
+        fields |= {"pending": "status = 'pending'"}
+    oracle = Referred(
+        "exchange_records",
+        "debit_transaction_id",
+        "exchange_debit",
+        _exchange_agrees,
+        none=(0,),
+        key_of=lambda row: _filled("exchange_debit_{}", row["idempotency_key"]),
+        key_suffices=or_key,
+        when=is_in("completed") if or_key else lambda _: True,
+    )
+    fields = PARENT | RECORD | OWNED | fields
+    return Rule("exchange_records", "reference", fields, oracle, is_in("pending"))
+
+
 EXCHANGE_EQUAL = {
     "-pay_amount": "delta_amount",
     "pay_asset_code": "asset_code",
@@ -264,6 +291,8 @@ RULES = {
         ),
         is_in("pending"),
     ),
+    "exchange reference and key": _linked(),
+    "exchange reference or key": _linked(or_key=True),
     "consumption reference": Rule(
         "consumption_records",
         "reference",

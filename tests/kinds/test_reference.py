@@ -196,6 +196,96 @@ def test_values_that_stand_for_none_name_nothing(
     assert messages(required)[0] == message
 
 
+def linked(ledger: Ledger) -> None:
+    """Orders of one person and amount, with their payments; both name them by id, and by a key."""
+    ledger.sql(
+        "CREATE TABLE p (id bigint PRIMARY KEY, k varchar(40), amount int)",
+        "CREATE UNIQUE INDEX pk ON p (k)",
+        "CREATE TABLE t (id bigint PRIMARY KEY, code varchar(20), p bigint, amount int)",
+        "CREATE INDEX tc ON t (code)",
+        "CREATE INDEX tp ON t (p)",
+    )
+    ledger.insert("p", "id, k, amount", [(n, f"pay_{n}", 5) for n in range(1, 6)])
+    rows = [(1, "1", 1), (2, "2", 2), (3, "3", None), (4, "4", 0), (5, "5", 5)]
+    ledger.insert("t", "id, code, p, amount", [(*row, 5) for row in rows])
+
+
+KEY: dict[str, Any] = {"key": "pay_{code}", "key_column": "k", "equal": {"amount": "amount"}}
+OR_KEY: dict[str, Any] = KEY | {"key_suffices": True, "none": 0, "reverse": True}
+
+
+def test_the_row_that_is_named_has_the_key(ledger: Ledger) -> None:
+    """Two rows alike that name each other's parent are both wrong, which no amount shows."""
+    linked(ledger)
+    ledger.sql("UPDATE t SET p = 3 - id WHERE id < 3")
+    assert plain(ledger, equal={"amount": "amount"}, none=0, one_to_one=True).violations == 0
+    result = plain(ledger, none=0, **KEY)
+    assert seen(result) == [({"id": 1}, "mismatched"), ({"id": 2}, "mismatched")]
+    shown = {"problem": "mismatched", "parent id": 2, "p.id": 2}
+    assert result.findings[0].evidence == shown | {"pay_{code}": "pay_1", "parent k": "pay_2"}
+    assert result.findings[0].magnitude == 1
+
+
+def test_a_row_that_names_none_has_its_parent_by_the_key(ledger: Ledger) -> None:
+    """By the column or, where that names nothing, by the key; in both directions."""
+    linked(ledger)
+    assert plain(ledger, **OR_KEY).violations == 0
+    rows = [(6, "6", None), (7, "7", 0), (8, None, None), (9, "3", 404), (10, "5", None)]
+    ledger.insert("t", "id, code, p, amount", [(*row, 5) for row in rows])
+    ledger.sql("UPDATE p SET amount = 6 WHERE id = 4")
+    ledger.insert("p", "id, k, amount", [(11, "pay_11", 5), (12, "pay_", 5), (13, None, 5)])
+    expected = [
+        ({"id": 4}, "mismatched"),
+        ({"id": 6}, "missing"),
+        ({"id": 7}, "missing"),
+        ({"id": 9}, "dangling"),
+        ({"p.id": 11}, "unreferenced"),
+        ({"p.id": 12}, "unreferenced"),
+        ({"p.id": 13}, "unreferenced"),
+    ]
+    result = plain(ledger, **OR_KEY)
+    assert seen(result) == expected
+    assert messages(result)[1] == "t.p is NULL or 0, and no row of p has the key pay_{code}"
+    assert result.findings[1].evidence["pay_{code}"] == "pay_6"
+    assert result.findings[0].evidence["p.id"] == 4
+    required = plain(ledger, **OR_KEY, not_null_when="TRUE")
+    assert ({"id": 8}, "missing") in seen(required)
+    assert plain(ledger, **OR_KEY, when="id < 6 AND id <> 3").violations == 1 + 4
+
+
+def test_rows_that_are_linked_by_key_are_looked_at_again(ledger: Ledger) -> None:
+    """Along the cursor what has been mended on either side vanishes, and the rest stays."""
+    linked(ledger)
+    fields = OR_KEY | {"cursor": "id", "parent_cursor": "id"}
+    ledger.sql("UPDATE p SET k = id WHERE id IN (3, 4)")
+    first = plain(ledger, **fields)
+    names = [({"id": 3}, "missing"), ({"id": 4}, "missing")]
+    far = [({"p.id": 3}, "unreferenced"), ({"p.id": 4}, "unreferenced")]
+    assert seen(first) == names + far
+    ledger.sql("UPDATE p SET k = 'pay_3' WHERE id = 3")
+    ledger.insert("t", "id, code, p, amount", [(6, "6", None, 5)])
+    second = plain(ledger, window_after(first), **fields)
+    assert (seen(second), second.complete) == ([names[1], ({"id": 6}, "missing"), far[1]], False)
+
+
+@on_servers
+def test_links_by_id_or_key_are_found_by_indexes(ledger: Ledger) -> None:
+    """A complete run reads both sides a few times, however many rows have their parent by key."""
+    linked(ledger)
+    size = 2_000
+    numbers = range(10, size)
+    ledger.insert("p", "id, k, amount", [(n, f"pay_{n}", 5) for n in numbers])
+    rows = [(n, str(n), n if n % 2 else None, 5) for n in numbers]
+    ledger.insert("t", "id, code, p, amount", rows)
+    ledger.sql("DELETE FROM t WHERE id = 100", "DELETE FROM p WHERE id = 200", "ANALYZE TABLE p, t")
+    counting = Counting(ledger.sources)
+    declared = check("reference", "t", **PLAIN, settle="0s", **OR_KEY)
+    result = declared.run(counting)
+    assert seen(result) == [({"id": 200}, "missing"), ({"p.id": 100}, "unreferenced")]
+    (reads,) = counting.reads
+    assert reads < 20 * size, reads
+
+
 @pytest.mark.parametrize(
     ("change", "evidence", "magnitude"),
     [
@@ -701,6 +791,20 @@ UNDATED = (
         ({"equal": {"accounts.user_id": "account_id"}}, "not allowed in a condition: accounts."),
         ({"required_when": "accounts.user_id = 1"}, "not allowed in a condition: accounts.user_id"),
         ({"when": "accounts.user_id = 1"}, "not allowed in a condition: accounts.user_id"),
+        (
+            {"key_suffices": True},
+            "key_suffices needs a key, and one column that names the row",
+        ),
+        (
+            {
+                "key_suffices": True,
+                "key": "k_{record_id}",
+                "columns": ["a", "b"],
+                "parent_columns": ["a", "b"],
+            },
+            "key_suffices needs a key, and one column that names the row",
+        ),
+        ({"key": "exchange"}, "the template names no column: {lottery_session_id}"),
         ({"none": True}, "what names nothing is a whole number or a text: True is neither"),
         ({"none": [0, 1.5]}, "what names nothing is a whole number or a text: 1.5 is neither"),
         (
@@ -708,7 +812,7 @@ UNDATED = (
             "required_when is the former name of not_null_when: state one of them",
         ),
         ({"pending": "SLEEP(9)"}, "not allowed in a condition: SLEEP(9)"),
-        ({"parent_primary_key": None}, "a name is 1 to 64 letters"),
+        ({"parent_primary_key": None}, "None is no name"),
         ({"colums": ["a"]}, "Extra inputs are not permitted"),
     ],
 )

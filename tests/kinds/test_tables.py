@@ -22,11 +22,19 @@ def test_missing_table_is_found(ledger: Ledger) -> None:
     assert result.violations == 1
 
 
-def test_view_is_no_table(ledger: Ledger) -> None:
-    """A view in the place of a required table is a violation."""
+def test_view_will_do_unless_a_table_is_asked_for(ledger: Ledger) -> None:
+    """A view exists as a table does; which of both it is to be can be said."""
     ledger.sql("CREATE TABLE old_orders (id int)", "CREATE VIEW orders AS SELECT * FROM old_orders")
-    (finding,) = ledger.run("tables", "orders").findings
-    assert finding.message.startswith("orders is no base table but a VIEW")
+    for name, view, message in [
+        ("orders", None, None),
+        ("orders", True, None),
+        ("orders", False, "orders is no table but a view"),
+        ("old_orders", None, None),
+        ("old_orders", False, None),
+        ("old_orders", True, "old_orders is no view but a table"),
+    ]:
+        found = ledger.run("tables", name, view=view).findings
+        assert [each.message for each in found] == [message] * bool(message)
 
 
 def test_retired_table_is_gone(ledger: Ledger) -> None:

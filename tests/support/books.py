@@ -391,12 +391,19 @@ class Referred:
     """Which rows refer at all."""
     none: tuple[object, ...] = ()
     """Values that name nothing."""
+    key_of: Callable[[Row], str | None] | None = None
+    """The key that the row that is named must have."""
+    key_suffices: bool = False
+    """Whether the key leads to it where nothing is named."""
 
     def wrong(self, view: View) -> set[Wrong]:
         """Everything that is wrong."""
         rows, own = [row for row in view.of(self.table) if self.when(row)], NAMES[self.table][0]
         for row in rows:
             row[self.column] = None if row[self.column] in self.none else row[self.column]
+        by_columns = [row[self.column] for row in rows if row[self.column] is not None]
+        for row in rows if self.key_suffices else ():
+            row[self.column] = row[self.column] or self._with_key(view, row)
         entries = {entry["transaction_id"]: entry for entry in view.of("asset_transactions")}
         found: set[Wrong] = set()
         for row in rows:
@@ -407,19 +414,29 @@ class Referred:
             if entry["business_type"] == self.event and entry["transaction_id"] not in named:
                 found.add((far_key(entry), "unreferenced"))
         if self.one_to_one:
-            twice = {number for number in named if named.count(number) > 1}
+            twice = {number for number in by_columns if by_columns.count(number) > 1}
             found |= {(far_key({"transaction_id": number}), "shared") for number in twice}
         return found
 
     def _problem(self, view: View, row: Row, entries: Mapping[int, Row]) -> str | None:
         number = row[self.column]
         if number is None:
-            return "missing" if self.required(row) else None
+            has_key = self.key_suffices and self.key_of and self.key_of(row[WRITTEN]) is not None
+            return "missing" if has_key or self.required(row) else None
         if number not in entries:
             return "dangling"
         entry = entries[number]
+        if self.key_of and view.fold(self.key_of(row[WRITTEN])) != entry["idempotency_key"]:
+            return "mismatched"
         owners = view.owners(entry) if self.owned else [None]
         right = entry["business_type"] == self.event and any(
             self.agrees([row], entry | {"owner": owner}) for owner in owners
         )
         return None if right else "mismatched"
+
+    def _with_key(self, view: View, row: Row) -> int | None:
+        """The first ledger row that has the key of a row."""
+        derived = view.fold(self.key_of(row[WRITTEN])) if self.key_of else None
+        entries = view.of("asset_transactions") if derived is not None else []
+        found = [e["transaction_id"] for e in entries if e["idempotency_key"] == derived]
+        return min(found, default=None)

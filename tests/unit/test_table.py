@@ -139,3 +139,12 @@ def test_no_index_is_asked_for() -> None:
     ]
     with pytest.raises(ValidationError, match="True is no name"):
         names(keys=[{"columns": ["k"], "index": True}])
+
+
+def test_a_view_has_no_index() -> None:
+    """The keys of a view ask for duplicates only."""
+    assert names(view=True, keys=[{"columns": ["k"]}]) == [
+        *("t.tables", "t.duplicates.k", "t.row_count")
+    ]
+    with pytest.raises(ValidationError, match="a view has no index, and so not u"):
+        names(view=True, keys=[{"columns": ["k"], "index": "u"}])

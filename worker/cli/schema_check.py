@@ -8,7 +8,7 @@ from checks.contract import Check, CheckError
 from checks.declared.relations import relations
 from checks.declared.table import RelationFacts, RowFacts
 from checks.relations import Relation
-from checks.sql import catalog, timestamps
+from checks.sql import catalog, timestamps, views
 from checks.watermark import cursor_complaints
 from worker.config import Config, Problem, place_of
 from worker.sources import Database, Sources
@@ -108,6 +108,10 @@ class _Schema:
                 yield "primary_key", f"{facts.primary_key} {complaint}"
         if facts.cursor:
             yield from (("cursor", c) for c in cursor_complaints(connection, table, facts.cursor))
+            if facts.cursor in found and catalog.is_view(connection, table):
+                yield from (
+                    ("cursor", c) for c in views.complaints(connection, table, facts.cursor)
+                )
         times = {"written_at": facts.written_at, "changed_at": facts.changed_at}
         for field, time in times.items():
             why = time and time in found and timestamps.complaint(found[time], time)

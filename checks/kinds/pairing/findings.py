@@ -11,7 +11,7 @@ from checks.kinds.pairing.far_rows import FarRows, far_rows
 from checks.kinds.pairing.near_key import Built
 from checks.kinds.pairing.near_rows import near_side
 from checks.kinds.pairing.plan import Id, Pair, Plan
-from checks.kinds.pairing.statements import refers, refers_by_index, same
+from checks.kinds.pairing.statements import refers, same, ways_back
 from checks.snapshot import Snapshot
 from checks.sql.catalog import Column
 from checks.sql.functions import abridged, shown
@@ -98,9 +98,12 @@ def far_findings(
 
     `problem` takes the primary key of a near row that refers to it though it may not, or None.
     """
-    far, near = far_rows(plan, outer=True), plan.rows(plan.near).alias("near")
-    near_id = near.c[plan.near.primary_key]
-    refers = refers_by_index(plan, snapshot, near, far.rows)
+    far = far_rows(plan, outer=True)
+    source, near_ids = far.source, []
+    for near, way in ways_back(plan, snapshot, far.rows):
+        source = source.join(near, way, isouter=True)
+        near_ids.append(near.c[plan.near.primary_key])
+    near_id = near_ids[0] if len(near_ids) == 1 else func.coalesce(*near_ids)
     statement = (
         select(
             far.id.label("key_0"),
@@ -108,7 +111,7 @@ def far_findings(
             *labelled("name", _far_key(plan, snapshot, far)),
             *labelled("far", _far_values(plan, snapshot, far)),
         )
-        .select_from(far.source.join(near, refers, isouter=True))
+        .select_from(source)
         .where(among([far.id], ids))
         .order_by(far.id, near_id)
     )

@@ -17,13 +17,14 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    or_,
     select,
     union_all,
 )
 
 from checks.kinds.pairing.near_key import Built
 from checks.kinds.pairing.near_rows import near_side
-from checks.kinds.pairing.plan import Plan
+from checks.kinds.pairing.plan import Plan, Predicate
 from checks.snapshot import Context
 from checks.sql import inspection
 from checks.sql.functions import without_index
@@ -87,7 +88,7 @@ def _of_several(plan: Plan, ids: Keys) -> Select[Any]:
 def _of_several_or_none(plan: Plan, ids: Keys) -> CompoundSelect[Any]:
     """The same and, of these far rows, those to which no near row refers."""
     near, far = _near(plan), _far(plan)
-    counts = and_(plan.refers(near, far), plan.near.chosen(near))
+    counts = and_(or_(*_ways_back(plan, near, far)), plan.near.chosen(near))
     shown = select(_whole(near), _whole(far)).select_from(far.join(near, counts, isouter=True))
     is_alone = near.c[plan.near.primary_key].is_(None)
     alone = shown.where(chosen(_far_id(plan, far), ids), is_alone)
@@ -107,11 +108,17 @@ def _far_id(plan: Plan, far: FromClause) -> dict[str, Built]:
 
 
 def _far_of_near(plan: Plan, near: FromClause, far: FromClause) -> FromClause:
-    return near.join(far, plan.refers(near, far), isouter=True)
+    return near.join(far, plan.leads_to(near, far), isouter=True)
 
 
 def _near_of_far(plan: Plan, near: FromClause, far: FromClause) -> FromClause:
-    return far.join(near, plan.refers(near, far), isouter=True)
+    return far.join(near, or_(*_ways_back(plan, near, far)), isouter=True)
+
+
+def _ways_back(plan: Plan, near: FromClause, far: FromClause) -> list[Predicate]:
+    """Whether a near row refers to a far row, in each way in which it may."""
+    ways = [plan.refers(near, far)]
+    return [*ways, plan.refers_by_key(plan.by_key, near, far)] if plan.by_key else ways
 
 
 def _with_joins(
@@ -155,7 +162,7 @@ def _without_far(plan: Plan, *, by_id: bool = False) -> Select[Any]:
         for value in values
     )
     right = select(_ONE).select_from(source)
-    right = right.where(plan.refers(near.rows, far), plan.far.wanted(column), *same)
+    right = right.where(plan.leads_to(near.rows, far), plan.far.wanted(column), *same)
     problem = f"{plan.near.role} without its {plan.far.role}"
     ids = plan.near.ids(near.rows)
     shown = _by_id(problem, *ids) if by_id else (_whole(near.rows),)
@@ -166,14 +173,16 @@ def _without_near(plan: Plan) -> Select[Any]:
     """Far rows to which no near row refers that may."""
     near, far = _near(plan), _far(plan)
     source, column = join(far, plan.joins, plan.read, outer=True)
-    referring = select(_ONE).select_from(near)
-    referring = referring.where(plan.refers(near, far), plan.near.allowed(near))
+    referring = [
+        ~exists(select(_ONE).select_from(near).where(way, plan.near.allowed(near)))
+        for way in _ways_back(plan, near, far)
+    ]
     begun = plan.scope.judged(Context(), plan.far, far)
     shown = _by_id(f"{plan.far.role} without its {plan.near.role}", far.c[plan.far.primary_key])
     return (
         select(*shown)
         .select_from(source if plan.far.is_chosen_by_joins else far)
-        .where(plan.far.wanted(column), begun, ~exists(referring))
+        .where(plan.far.wanted(column), begun, *referring)
     )
 
 

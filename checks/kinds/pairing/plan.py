@@ -31,16 +31,19 @@ the check that it was made from.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import ClassVar
 
-from sqlalchemy import ColumnElement, FromClause, and_, or_, true
+from sqlalchemy import ColumnElement, FromClause, and_, not_, or_, true
 
 from checks.contract import Scalar
-from checks.kinds.pairing.near_key import Built, NearKey
+from checks.keys.template import Template
+from checks.kinds.pairing.near_key import Built, ByKey, NearKey
 from checks.relations import Relations, rows_of
 from checks.snapshot import Context
+from checks.sql.catalog import Column
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.joins import Lookup, Through, needed
 from checks.sql.statements import among
@@ -109,11 +112,12 @@ class Near(Side):
 
     def _names(self, rows: FromClause) -> Predicate:
         """Whether the key of a row names something, or has to."""
-        filled = (rows.c[name].is_not(None) for name in self.key.columns)
-        names = and_(*filled, *self.key.names(rows))
-        if not self.not_null_when:
-            return names
-        return or_(names, self.not_null_when.over(rows.c.__getitem__))
+        names = [self.key.given(rows)]
+        if self.key.by_key:
+            names.append(self.key.by_key.given(rows))
+        if self.not_null_when:
+            names.append(self.not_null_when.over(rows.c.__getitem__))
+        return or_(*names)
 
     def allowed(self, rows: FromClause) -> Predicate:
         """Whether a row may have a far row."""
@@ -157,11 +161,34 @@ class Far(Side):
 
 
 @dataclass(frozen=True, slots=True)
+class FarColumn:
+    """A column of the far side itself, as an expression."""
+
+    source: str
+    """Its name."""
+    is_column: ClassVar[bool] = True
+    is_qualified: ClassVar[bool] = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column."""
+        return (self.source,)
+
+    def over(self, column: Lookup) -> Built:
+        """The column, looked up by its name."""
+        return column(self.source)
+
+    def may_be_long(self, column: Callable[[str], Column]) -> bool:
+        """Whether it may be a text of any length."""
+        return column(self.source).is_long
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
     """Two values that must be the same."""
 
-    near: Expression
-    far: FarExpression
+    near: Expression | Template
+    far: FarExpression | FarColumn
     name: str
     """What findings call the near value."""
 
@@ -240,6 +267,11 @@ class Plan:
     """What names stand for that are not those of whole tables."""
 
     @property
+    def by_key(self) -> ByKey | None:
+        """The far row of a near row whose columns name none; none, unless stated."""
+        return self.near.key.by_key
+
+    @property
     def pairs(self) -> tuple[Pair, ...]:
         """All that must be the same on both sides."""
         return self.equal + self.sums
@@ -250,7 +282,7 @@ class Plan:
         return (self.near, self.far) if self.reverse else (self.near,)
 
     @property
-    def far_expressions(self) -> tuple[FarExpression, ...]:
+    def far_expressions(self) -> tuple[FarExpression | FarColumn, ...]:
         """What is asked of the far side and the tables joined to it."""
         return (*(pair.far for pair in self.pairs), *filter(None, (self.far.when,)))
 
@@ -266,7 +298,8 @@ class Plan:
         far = self.far
         found = needed(far.table, self.joins, self.far_expressions)
         times = (far.cursor, far.written_at, far.changed_at) if self.reverse else ()
-        found[far.table] += (far.primary_key, *far.key, *filter(None, times))
+        by_key = (self.by_key.column,) if self.by_key else ()
+        found[far.table] += (far.primary_key, *far.key, *by_key, *filter(None, times))
         found[self.near.table] = [*self._near_columns(), *found.get(self.near.table, ())]
         return {table: tuple(dict.fromkeys(names)) for table, names in found.items()}
 
@@ -277,7 +310,8 @@ class Plan:
         yield from near.key.columns
         compared = (pair.near for pair in (*self.sums, *self.equal))
         conditions = (near.when, near.not_null_when, near.allowed_when)
-        for each in (*conditions, *compared, near.pending):
+        by_key = self.by_key.template if self.by_key else None
+        for each in (*conditions, *compared, near.pending, by_key):
             yield from each.columns if each else ()
 
     def rows(self, side: Side) -> FromClause:
@@ -289,6 +323,17 @@ class Plan:
         return rows_of(self.relations, table, self.needs[table])
 
     def refers(self, near: FromClause, far: FromClause) -> Predicate:
-        """Whether a near row refers to a far row."""
+        """Whether a near row refers to a far row by its columns."""
         keys = zip(self.far.key, self.near.key.of(near), strict=True)
         return and_(*(far.c[name] == value for name, value in keys), *self.near.key.names(near))
+
+    def refers_by_key(self, by_key: ByKey, near: FromClause, far: FromClause) -> Predicate:
+        """Whether a near row refers to a far row by a derived key, as its columns name none."""
+        return and_(not_(self.near.key.given(near)), by_key.refers(near, far))
+
+    def leads_to(self, near: FromClause, far: FromClause) -> Predicate:
+        """Whether a near row refers to a far row, so put that an index of the far side serves."""
+        if not self.by_key:
+            return self.refers(near, far)
+        (name,), (value,) = self.far.key, self.near.key.named(near)
+        return far.c[name] == value

@@ -10,10 +10,9 @@ from checks.contract import Scalar
 from checks.keys.template import Template
 from checks.kinds.pairing.check import Pairing
 from checks.kinds.pairing.findings import Problem, Seen
-from checks.kinds.pairing.near_key import DerivedKey
+from checks.kinds.pairing.near_key import DerivedKey, template_doubts, unreadable
 from checks.kinds.pairing.plan import Far, Near, Plan, Scope, equal_pairs, sum_pairs
 from checks.snapshot import Catalog
-from checks.sql import catalog
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.timestamps import TimeColumn
 from checks.types import Identifier
@@ -161,24 +160,9 @@ class Posting(Pairing):
 
     def key_doubts(self, columns: Catalog) -> Iterator[str]:
         """Unlike collations, and a template that cannot be read backwards."""
-        key = columns[self.ledger][self.ledger_key_column]
-        for number, name in enumerate(self.ledger_key.columns):
-            column = columns[self.table][name]
-            if column.is_text and (why := catalog.unlike(column, key)):
-                yield (
-                    f"{self.table}.{name} cannot be part of"
-                    f" {self.ledger}.{self.ledger_key_column}: {why}"
-                )
-            if self.reverse and (why := _unreadable(self.ledger_key, number, column)):
-                yield f"ledger_key: {name} {why}; reverse = false reads no key backwards"
-
-
-def _unreadable(template: Template, number: int, column: catalog.Column) -> str | None:
-    """Why a column of a template cannot be read out of a key."""
-    if column.is_text:
-        return "is text and may hold what keeps it apart: only the first may be" if number else None
-    if not column.is_integer:
-        return f"is {column.type}: only texts and whole numbers are written in one way"
-    if number and template.texts[number][-1] in "-0123456789":
-        return f"may begin like the end of {template.texts[number]!r} before it"
-    return None
+        near, key = columns[self.table], columns[self.ledger][self.ledger_key_column]
+        whole = f"{self.ledger}.{self.ledger_key_column}"
+        for name, why in template_doubts(self.ledger_key, near, key):
+            yield f"{self.table}.{name} cannot be part of {whole}: {why}"
+        for name, why in unreadable(self.ledger_key, near) if self.reverse else ():
+            yield f"ledger_key: {name} {why}; reverse = false reads no key backwards"

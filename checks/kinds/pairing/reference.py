@@ -7,10 +7,11 @@ from pydantic import Field, PlainValidator, model_validator
 
 from checks.card import Alert, Card, Words
 from checks.contract import Scalar
+from checks.keys.template import Template
 from checks.kinds.pairing.check import Pairing
 from checks.kinds.pairing.findings import Problem, Seen
-from checks.kinds.pairing.near_key import ReferringColumns
-from checks.kinds.pairing.plan import Far, Near, Plan, Scope, equal_pairs
+from checks.kinds.pairing.near_key import ByKey, ReferringColumns, template_doubts, unreadable
+from checks.kinds.pairing.plan import Far, FarColumn, Near, Pair, Plan, Scope, equal_pairs
 from checks.snapshot import Catalog
 from checks.sql import catalog
 from checks.sql.expression import Expression, FarExpression
@@ -70,6 +71,12 @@ class Reference(Pairing):
     """Which rows may not name nothing."""
     none: Nothing = Field(default=(), repr=False)
     """Values of `columns` that name nothing, as NULL does."""
+    key: Template | None = Field(default=None, repr=False)
+    """What the row that is named must have as its key: text and columns of the naming row."""
+    key_column: Identifier = Field(default="idempotency_key", repr=False)
+    """The parent's column that holds such keys."""
+    key_suffices: bool = Field(default=False, repr=False)
+    """Whether a row whose column names nothing refers to the parent that has its key."""
     one_to_one: bool = False
     """Whether no two rows may name the same parent."""
 
@@ -79,6 +86,8 @@ class Reference(Pairing):
             raise ValueError(
                 f"{len(self.columns)} columns cannot name {len(self._far_key)} of {self.parent}"
             )
+        if self.key_suffices and (self.key is None or len(self.columns) > 1):
+            raise ValueError("key_suffices needs a key, and one column that names the row")
         if self.required_when and self.not_null_when:
             raise ValueError("required_when is the former name of not_null_when: state one of them")
         return self
@@ -86,6 +95,22 @@ class Reference(Pairing):
     @property
     def _not_null_when(self) -> Expression | None:
         return self.not_null_when or self.required_when
+
+    @property
+    def _by_key(self) -> ByKey | None:
+        if not (self.key and self.key_suffices) or len(self._far_key) > 1:
+            return None
+        (named,) = self._far_key
+        parent = self.rows_of(self.parent, (named, self.key_column))
+        return ByKey(self.key, self.key_column, named, parent)
+
+    @property
+    def _pairs(self) -> tuple[Pair, ...]:
+        """What is equal, and the key."""
+        equal = equal_pairs(self.equal)
+        if not self.key:
+            return equal
+        return (Pair(self.key, FarColumn(self.key_column), self.key.source), *equal)
 
     @property
     def _far_key(self) -> tuple[str, ...]:
@@ -103,7 +128,7 @@ class Reference(Pairing):
                 written_at=self.written_at,
                 changed_at=self.changed_at,
                 id=(self.primary_key,),
-                key=ReferringColumns(self.columns, self.none),
+                key=ReferringColumns(self.columns, self.none, self._by_key),
                 pending=self.pending,
                 when=self.when,
                 not_null_when=self._not_null_when,
@@ -120,7 +145,7 @@ class Reference(Pairing):
                 key=self._far_key,
                 when=self.parent_when,
             ),
-            equal=equal_pairs(self.equal),
+            equal=self._pairs,
             joins=self.through,
             scope=Scope(self.settle, self.since),
             reverse=self.reverse,
@@ -137,6 +162,8 @@ class Reference(Pairing):
     def leaves_out(self) -> tuple[str, ...]:
         """Also: rows that name nothing, and need not."""
         named = f"rows of {self.table} with {self._nothing} in {', '.join(self.columns)}"
+        if self.key and self.key_suffices:
+            named += f", and without a key: with NULL in {', '.join(self.key.columns)}"
         if self._not_null_when:
             named += f" for which this is not true: {self._not_null_when.source}"
         others = (
@@ -158,6 +185,9 @@ class Reference(Pairing):
     def near_problem(self, seen: Seen) -> Problem:
         """Missing, dangling or mismatched."""
         names = f"{self.table}.{', '.join(self.columns)}"
+        if None in seen.key and self.key and self.key_suffices:
+            no_key = f"no row of {self.parent} has the key {self.key.source}"
+            return Problem("missing", f"{names} is {self._nothing}, and {no_key}")
         if None in seen.key:
             message = f"{names} is {self._nothing} where a row of {self.parent} is required"
             return Problem("missing", message)
@@ -177,3 +207,13 @@ class Reference(Pairing):
         for one, other in zip(self.columns, self._far_key, strict=True):
             if why := catalog.unlike(near[one], far[other]):
                 yield f"{self.table}.{one} cannot be compared with {self.parent}.{other}: {why}"
+        if self.key:
+            yield from self._doubts_of_key(self.key, columns)
+
+    def _doubts_of_key(self, key: Template, columns: Catalog) -> Iterator[str]:
+        near, whole = columns[self.table], f"{self.parent}.{self.key_column}"
+        for name, why in template_doubts(key, near, columns[self.parent][self.key_column]):
+            yield f"{self.table}.{name} cannot be part of {whole}: {why}"
+        is_read_back = self.reverse and self.key_suffices
+        for name, why in unreadable(key, near) if is_read_back else ():
+            yield f"key: {name} {why}; reverse = false reads no key backwards"

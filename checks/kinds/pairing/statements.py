@@ -1,11 +1,12 @@
 """The statements that find near rows without a far row, and far rows without a near row."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import FromClause, Select, and_, case, distinct, func, select
 
 from checks.kinds.pairing.far_rows import far_rows, far_rows_to_count
+from checks.kinds.pairing.near_key import parts_equal
 from checks.kinds.pairing.near_rows import Part, near_side, parts_of
 from checks.kinds.pairing.plan import Id, Plan, Predicate
 from checks.snapshot import Snapshot
@@ -66,16 +67,19 @@ def _without_far(plan: Plan, near: FromClause) -> Select[Any]:
 
 
 def _without_near(plan: Plan, snapshot: Snapshot, part: Part) -> Select[Any]:
-    far, near = far_rows_to_count(plan), plan.rows(plan.near).alias("near")
-    refers = and_(refers_by_index(plan, snapshot, near, far.rows), plan.near.allowed(near))
+    far = far_rows_to_count(plan)
+    source, alone = far.source, []
+    for near, refers in ways_back(plan, snapshot, far.rows):
+        source = source.join(near, and_(refers, plan.near.allowed(near)), isouter=True)
+        alone.append(near.c[plan.near.primary_key].is_(None))
     return (
         select(far.id.label("key_0"))
-        .select_from(far.source.join(near, refers, isouter=True))
+        .select_from(source)
         .where(
             plan.far.wanted(far.column),
             plan.scope.judged(snapshot, plan.far, far.rows),
             part(far.rows),
-            near.c[plan.near.primary_key].is_(None),
+            *alone,
         )
     )
 
@@ -89,6 +93,18 @@ def refers(plan: Plan, near: FromClause, column: Lookup) -> Predicate:
     """Whether a row of `near` refers to a far row."""
     keys = zip(plan.far.key, numbered(near, "name"), strict=True)
     return and_(*(column(name) == value for name, value in keys))
+
+
+def ways_back(
+    plan: Plan, snapshot: Snapshot, far: FromClause
+) -> Iterator[tuple[FromClause, Predicate]]:
+    """The near rows once for each way in which they refer to far rows, with the condition."""
+    near = plan.rows(plan.near).alias("near")
+    yield near, refers_by_index(plan, snapshot, near, far)
+    if by_key := plan.by_key:
+        near, types = plan.rows(plan.near).alias("near_by_key"), snapshot.columns[plan.near.table]
+        parts = parts_equal(by_key.template, far.c[by_key.column], near, types)
+        yield near, and_(*parts, plan.refers_by_key(by_key, near, far))
 
 
 def refers_by_index(plan: Plan, snapshot: Snapshot, near: FromClause, far: FromClause) -> Predicate:
