@@ -33,8 +33,11 @@ def config_check(
         with opened(current) as sources:
             try:
                 problems = schema_check.compare(current, sources)
+                remarks = schema_check.remarks(current, sources)
             except CheckError as error:
                 fail(Exit.COULD_NOT_TELL, str(error))
+        for remark in remarks:
+            errors.print(f"note: {remark}", markup=False)
         for problem in problems:
             errors.print(str(problem), markup=False)
         if problems:

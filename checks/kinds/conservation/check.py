@@ -91,7 +91,7 @@ class Conservation(DatabaseCheck):
 
     @property
     def takes_a_moment(self) -> timedelta:
-        """As long as the rows of a group may be apart: an old row that changes has not to settle."""
+        """As long as the rows of a group may be apart: an old row that changes does not settle."""
         return self.settle
 
     @property

@@ -61,7 +61,7 @@ class Side(ABC):
     role: str
     """What a row of it is called in fields, findings and inspection queries."""
     table: str
-    primary_key: str
+    primary_key: tuple[str, ...]
     cursor: TimeColumn | None
     written_at: TimeColumn | None
     changed_at: TimeColumn | None = None
@@ -71,6 +71,10 @@ class Side(ABC):
     @abstractmethod
     def finding_key(self) -> Mapping[str, str]:
         """The names in the keys of findings of its rows, each with the column."""
+
+    def own(self, rows: FromClause) -> list[Built]:
+        """The columns of the primary key."""
+        return [rows.c[name] for name in self.primary_key]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,14 +145,14 @@ class Far(Side):
     """Which rows may be referred to, and must be where the plan is `reverse`."""
 
     @property
-    def id_name(self) -> str:
-        """The name of the primary key in findings; together with its value it is the id."""
-        return f"{self.table}.{self.primary_key}"
+    def id(self) -> tuple[str, ...]:
+        """The names of the primary key's columns in findings; with their values they are the id."""
+        return tuple(f"{self.table}.{name}" for name in self.primary_key)
 
     @property
     def finding_key(self) -> Mapping[str, str]:
         """That of the id."""
-        return {self.id_name: self.primary_key}
+        return dict(zip(self.id, self.primary_key, strict=True))
 
     @property
     def is_chosen_by_joins(self) -> bool:
@@ -299,14 +303,14 @@ class Plan:
         found = needed(far.table, self.joins, self.far_expressions)
         times = (far.cursor, far.written_at, far.changed_at) if self.reverse else ()
         by_key = (self.by_key.column,) if self.by_key else ()
-        found[far.table] += (far.primary_key, *far.key, *by_key, *filter(None, times))
+        found[far.table] += (*far.primary_key, *far.key, *by_key, *filter(None, times))
         found[self.near.table] = [*self._near_columns(), *found.get(self.near.table, ())]
         return {table: tuple(dict.fromkeys(names)) for table, names in found.items()}
 
     def _near_columns(self) -> Iterable[str]:
         near = self.near
         times = (near.cursor, near.written_at, near.changed_at)
-        yield from (near.primary_key, *filter(None, times))
+        yield from (*near.primary_key, *filter(None, times))
         yield from near.key.columns
         compared = (pair.near for pair in (*self.sums, *self.equal))
         conditions = (near.when, near.not_null_when, near.allowed_when)
