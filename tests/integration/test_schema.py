@@ -207,6 +207,52 @@ def test_primary_key_that_may_repeat_is_told(
     assert found == ([f"{told} rows"] if is_told else [])
 
 
+RELATIONS = """
+[relations.merged]
+select = "SELECT o.id, a.user_id FROM orders o JOIN accounts a ON a.account_id = o.account_id"
+primary_key = "id"
+cursor = "id"
+[relations.asked_for]
+select = "SELECT id, placed_at FROM orders UNION ALL SELECT account_id, placed_at FROM orders"
+primary_key = "id"
+cursor = "placed_at"
+[relations.grouped]
+select = "SELECT account_id, SUM(frozen) AS frozen FROM orders GROUP BY account_id"
+primary_key = "account_id"
+[relations.mistaken]
+select = "SELECT id, sate FROM orders"
+primary_key = "id"
+"""
+
+
+def test_how_relations_are_read_is_explained(database: Database, tmp_path: Path) -> None:
+    """Whether the server merges them; and a column that no table has is a mistake at its place."""
+    many = ", ".join(f"({n}, {n % 9}, 1, '2026-01-01' + INTERVAL {n} SECOND)" for n in range(5000))
+    alter(
+        database,
+        "ALTER TABLE orders ADD KEY (placed_at)",
+        f"INSERT INTO orders (id, account_id, frozen, placed_at) VALUES {many}",
+        "INSERT INTO accounts VALUES (0, 1), (1, 2), (8, 3)",
+        "ANALYZE TABLE orders, accounts",
+    )
+    sound = RELATIONS.partition("[relations.mistaken]")[0]
+    config = loaded(tmp_path, database, sound)
+    with closing(Sources.of(config.settings)) as sources:
+        assert compare(config, sources) == []
+        said = {
+            each.place.removeprefix("relations."): each.message for each in remarks(config, sources)
+        }
+    assert said["merged"].startswith("merged into each statement")
+    assert said["asked_for"].startswith("worked out from the rows that a statement asks for")
+    assert "as a whole" in said["grouped"]
+    assert "all of orders (about" in said["grouped"]
+    (mistake,) = problems(loaded(tmp_path, database, RELATIONS))
+    assert mistake == (
+        "relations.mistaken.select: no table of it has a column sate;"
+        " the nearest existing name is state"
+    )
+
+
 KEYS = """
 [databases.ledger]
 url = "{url}"

@@ -8,7 +8,8 @@ from checks.contract import Check, CheckError
 from checks.declared.relations import relations
 from checks.declared.table import RelationFacts, RowFacts
 from checks.relations import Relation
-from checks.sql import catalog, timestamps, views
+from checks.sql import catalog, derived, timestamps
+from checks.sql.statements import rows_of
 from checks.watermark import cursor_complaints
 from worker.cli.identity import Identity, identity
 from worker.config import Config, Problem, place_of
@@ -80,7 +81,11 @@ def _remarks(config: Config, database: Database) -> Iterator[Problem]:
         for name, facts in settings.tables.items():
             if (facts.database or settings.main_database) == database.name:
                 for field, remark in schema.remarks(name, facts):
-                    yield Problem(f"tables.{name}.{field}", remark)
+                    yield Problem(place_of(("tables", name, field)), remark)
+        known = relations(settings.tables, settings.relations)
+        for name, relation in settings.relations.items():
+            if (relation.database or settings.main_database) == database.name:
+                yield from schema.remark_on(name, relation, known[name])
 
 
 class _Schema:
@@ -88,7 +93,7 @@ class _Schema:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._tables = catalog.objects(connection)
+        self._tables: dict[str, str] = {}
         self.refused: set[str] = set()
         """Relations that cannot be read, which is told of once."""
 
@@ -104,9 +109,14 @@ class _Schema:
         for field, complaint in self.complaints(name, facts):
             yield Problem(place_of(("relations", name, field)), complaint)
 
+    def _type_of(self, table: str) -> str | None:
+        if table not in self._tables:
+            self._tables = catalog.objects(self.connection, table) | self._tables
+        return self._tables.get(table)
+
     def missing(self, place: str, table: str, names: Iterable[str]) -> Iterator[Problem]:
         """A problem for the table if it is not there, or for each column that is not."""
-        if table not in self._tables:
+        if self._type_of(table) is None:
             suggestion = catalog.nearest(table, self._tables)
             yield Problem(place, f"the database has no table {table}{suggestion}")
             return
@@ -126,9 +136,8 @@ class _Schema:
         if facts.cursor:
             yield from (("cursor", c) for c in cursor_complaints(connection, table, facts.cursor))
             if facts.cursor in found and catalog.is_view(connection, table):
-                yield from (
-                    ("cursor", c) for c in views.complaints(connection, table, facts.cursor)
-                )
+                values = rows_of(table, (facts.cursor,)).c[facts.cursor]
+                yield from (("cursor", c) for c in derived.complaints(connection, values))
         times = {"written_at": facts.written_at, "changed_at": facts.changed_at}
         for field, time in times.items():
             why = time and time in found and timestamps.complaint(found[time], time)
@@ -142,8 +151,19 @@ class _Schema:
         if identity and identity.remark:
             yield "primary_key", identity.remark
 
+    def remark_on(self, name: str, facts: RelationFacts, known: Relation) -> Iterator[Problem]:
+        """How the server goes about a relation that it can read."""
+        try:
+            known.describe(self.connection)
+        except CheckError:
+            return  # a mistake, and told as one
+        followed = facts.cursor or facts.select.columns[0]
+        values = known.rows((followed,)).c[followed]
+        if found := derived.manner(self.connection, values, follows=facts.cursor is not None):
+            yield Problem(place_of(("relations", name)), str(found))
+
     def _identity(self, table: str, facts: RowFacts) -> Identity | None:
         """Whether the primary key names one row; None where there is nothing to say."""
-        if table not in self._tables or self._tables[table] in ("VIEW", "RELATION"):
+        if self._type_of(table) in (None, "VIEW", "RELATION"):
             return None
         return identity(self.connection, table, facts.key_columns)
