@@ -201,6 +201,11 @@ class Check(BaseModel, ABC):
         """The sort of the source that is read."""
         return SourceType.DATABASE
 
+    @property
+    def waits_for_source(self) -> bool:
+        """Whether it is left out while no source has that name; elsewhere that is a mistake."""
+        return False
+
     def unfit_source(self, found: SourceType) -> str | None:
         """Why a source of this name and sort is not the one; None where it is not to be known."""
         _ = found

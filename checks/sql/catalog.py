@@ -233,17 +233,46 @@ def same_type(one: str, other: str, *, json_is_longtext: bool = False) -> bool:
     return len(texts) == 1 or (json_is_longtext and texts == {"json", "longtext"})
 
 
-def unlike(one: Column, other: Column) -> str | None:
+BYTES = "bytes"
+"""The rule by which texts are the same that are written alike, byte for byte in UTF-8."""
+
+
+def unlike(one: Column, other: Column, stated: str | None = None) -> str | None:
     """Why two columns cannot be compared as keys, or None when they can.
 
     Any numbers can. A text against a number cannot: `'7a' = 7` is true on MySQL. Nor can texts of
-    different collations: the server refuses, or takes one of the two.
+    different collations, unless it is `stated` how or the one's are the other's: the server
+    refuses, or takes one of the two.
     """
     if (one.is_text and other.is_number) or (one.is_number and other.is_text):
         return f"{one.type} against {other.type}"
-    if one.collation and other.collation and one.collation != other.collation:
+    if _differ(one, other) and agreed(one, other, stated) is None:
         return f"{one.collation} against {other.collation}"
     return None
+
+
+def agreed(one: Column, other: Column, stated: str | None = None) -> str | None:
+    """The rules under which two texts are compared, where they are not compared as they are.
+
+    Those that are stated, else those of the one into which the other is converted without loss:
+    ASCII into Unicode, utf8mb3 into utf8mb4 of the same rules. None also where there are none.
+    """
+    if not (one.is_text and other.is_text):
+        return None
+    if stated or not _differ(one, other):
+        return stated
+    rules = {_as_utf8mb4(each) for each in (one, other) if each.charset != "ascii"}
+    return rules.pop() if len(rules) == 1 else None
+
+
+def _differ(one: Column, other: Column) -> bool:
+    return bool(one.collation and other.collation and one.collation != other.collation)
+
+
+def _as_utf8mb4(column: Column) -> str | None:
+    """The collation of utf8mb4 with the rules of a column of Unicode."""
+    prefix, _, rules = (column.collation or "").partition("_")
+    return f"utf8mb4_{rules}" if prefix in ("utf8mb4", "utf8mb3", "utf8") else None
 
 
 def has_json_as_longtext(connection: Connection) -> bool:

@@ -133,7 +133,7 @@ def test_the_chart_has_the_project_s_configuration() -> None:
     """The chart's config.toml says what the project's says, but for where things are."""
     own = tomllib.loads((SHIPPED).read_text(encoding="utf-8"))
     chart = tomllib.loads((CHART / "files" / "config.toml").read_text(encoding="utf-8"))
-    for place in ("databases", "access_logs", "state", "http"):
+    for place in ("databases", "state", "http"):
         assert place not in chart
         del own[place]
     own["checks"] = [each for each in own["checks"] if each["kind"] != "conflict_rate"]

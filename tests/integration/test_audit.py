@@ -465,6 +465,18 @@ def audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Audit:
     return run
 
 
+@on_any_server
+def test_only_the_url_has_to_be_told(
+    ledger: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With nothing set but where the ledger is, every check can be evaluated, and passes."""
+    told = {"RECONCILER_DATABASES__LEDGER__URL": ledger.url.render_as_string(hide_password=False)}
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, [*CHECK, "--config", str(SHIPPED)], env=told)
+    report = json.loads(result.stdout)
+    assert {each["outcome"] for each in report["checks"]} == {"pass"}
+
+
 def test_ledger_in_order_passes(ledger: Database, tmp_path: Path) -> None:
     """On the ledger in order every check passes, every row is examined, and the exit code is 0.
 

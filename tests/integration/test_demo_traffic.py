@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from checks.http_log.formats import LineFormat, Request
 from tests.support import ENDS_WITH_US, SHIPPED
-from tests.support.access_logs import whole
+from tests.support.access_logs import quiet, whole
 from tests.support.patience import exit_code, wait_until
 from tests.support.workers import RECONCILER
 from worker import config
@@ -284,12 +284,23 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_shipped_log_is_the_demos(shipped: Path) -> None:
-    """`demo --build-only` leaves the log that the shipped configuration names."""
+def test_the_demo_brings_its_log(shipped: Path) -> None:
+    """The shipped configuration names no log; `demo` has its own, and leaves the environment."""
+    before = dict(os.environ)
     assert CliRunner().invoke(app, ["demo", "--build-only"]).exit_code == 0
-    logs = config.load(SHIPPED, {}).settings.access_logs.values()
-    assert [each.path for each in logs] == [Path("demo-access.log")]
+    assert dict(os.environ) == before
+    assert config.load(SHIPPED, {}).settings.access_logs == {}
     assert is_written_here(shipped / "demo-access.log")
+
+
+def test_the_demo_writes_the_log_that_is_named(
+    shipped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the configuration names a log, the traffic is written there and nowhere else."""
+    monkeypatch.setenv("RECONCILER_ACCESS_LOGS__SHOP__PATH", "shop.log")
+    assert CliRunner().invoke(app, ["demo", "--build-only"]).exit_code == 0
+    assert is_written_here(shipped / "shop.log")
+    assert not (shipped / "demo-access.log").exists()
 
 
 @pytest.mark.parametrize(
@@ -314,7 +325,7 @@ def test_the_demo_goes_without_traffic(
 
 
 def test_a_running_demo_has_traffic_and_ends_in_order(shipped: Path) -> None:
-    """While `demo` runs its log grows, and SIGTERM ends both the worker and the traffic."""
+    """While `demo` runs its log grows, a reload keeps it, and SIGTERM ends worker and traffic."""
     log, output = shipped / "demo-access.log", shipped / "output"
     with output.open("wb") as file:
         demo = subprocess.Popen([*ENDS_WITH_US, RECONCILER, "demo"], stdout=file, stderr=file)
@@ -322,9 +333,14 @@ def test_a_running_demo_has_traffic_and_ends_in_order(shipped: Path) -> None:
         wait_until(lambda: b"worker_started" in output.read_bytes(), 30, "it runs")
         size = log.stat().st_size
         wait_until(lambda: log.stat().st_size > size, 10, "the log grows")
+        demo.send_signal(signal.SIGHUP)
+        wait_until(lambda: b"config_reloaded" in output.read_bytes(), 10, "it is reloaded")
         demo.send_signal(signal.SIGTERM)
         assert exit_code(demo, 12) == 0
     finally:
         demo.kill()
         demo.wait()
     assert b"worker_stopped" in output.read_bytes()
+    lines = [json.loads(line) for line in output.read_bytes().splitlines() if line[:1] == b"{"]
+    (reloaded,) = (line for line in lines if line["event"] == "config_reloaded")
+    assert reloaded["checks"] == len(config.load(SHIPPED, quiet()).checks)

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from checks.contract import EVERYTHING
 from tests.support import SHIPPED
+from tests.support.access_logs import quiet
 from tests.support.ledgers import check, sources_of
 from tests.support.servers import Database
 from tests.support.snapshots import Text
@@ -35,7 +36,9 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def explain(*arguments: str) -> Result:
     """Run `explain --connect` with these arguments."""
-    return CliRunner().invoke(app, ["explain", "--connect", *arguments, "--config", str(SHIPPED)])
+    return CliRunner().invoke(
+        app, ["explain", "--connect", *arguments, "--config", str(SHIPPED)], env=quiet()
+    )
 
 
 def explained(*arguments: str) -> list[dict[str, Any]]:

@@ -314,6 +314,28 @@ def test_the_command_reads_all_where_no_worker_ever_ran(audit: Audit) -> None:
 # --- The configuration ----------------------------------------------------------------------------
 
 
+def test_an_optional_check_waits_for_its_source(tmp_path: Path) -> None:
+    """Without a source of its name it is left out, overrides aside; with one it is there."""
+    text = f"""[databases.ledger]
+url = "sqlite:///ledger.db"
+[tables.orders]
+primary_key = "id"
+{CHECK}source = "app"
+optional = true
+[[overrides]]
+check = "app.*"
+severity = "info"
+"""
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    assert {each.kind for each in config.load(path, {}).checks} == {"tables", "row_count"}
+    given = {"RECONCILER_ACCESS_LOGS__APP__PATH": "access.log"}
+    assert config.load(path, given).checks[-1].kind == "conflict_rate"
+    path.write_text(text.replace("databases.ledger", "databases.app"))
+    with pytest.raises(ConfigError, match=r"checks\[0\]: no source is named app"):
+        config.load(path, {})
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

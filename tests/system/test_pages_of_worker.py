@@ -31,8 +31,7 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
     path = tmp_path / "demo-ledger.db"
     ledger.build(path)
     faults.inject(path, next(each for each in faults.FAULTS if BROKEN in each.trips))
-    text = config().replace('"demo-access.log"', f'"{next(iter(quiet(tmp_path).values()))}"')
-    started = Worker(tmp_path, text)
+    started = Worker(tmp_path, config(), environment=quiet(tmp_path))
     wait_until(lambda: bool(started.events("worker_ready")), 60, "every check has run")
     yield started
     started.process.kill()

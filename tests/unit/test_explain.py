@@ -12,6 +12,7 @@ from checks.registry import KINDS
 from checks.sql.executed import executed
 from checks.types import duration_text, parse_duration
 from tests.support import SHIPPED
+from tests.support.access_logs import quiet
 from tests.support.snapshots import Text
 from worker import config
 from worker.cli.main import app
@@ -21,7 +22,7 @@ from worker.explain.query_plan import rows_joined, steps_of_mysql, steps_of_sqli
 
 def reconciler(*arguments: str) -> Result:
     """Run the command line with these arguments on the shipped configuration."""
-    return CliRunner().invoke(app, [*arguments, "--config", str(SHIPPED)])
+    return CliRunner().invoke(app, [*arguments, "--config", str(SHIPPED)], env=quiet())
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_a_check_is_explained_without_a_database(name: str, snapshot: SnapshotAs
 
 def test_every_kind_says_what_it_asks() -> None:
     """Each check of the shipped configuration is explained; together they are of all kinds."""
-    current = config.load(SHIPPED)
+    current = config.load(SHIPPED, quiet())
     described = [describe(current, each) for each in current.checks]
     assert {each.kind for each in described} == {k.model_fields["kind"].default for k in KINDS}
     for each in described:

@@ -8,6 +8,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from checks.registry import KINDS
 from tests.support import SHIPPED
+from tests.support.access_logs import quiet
 from tests.support.ledgers import check
 from tests.support.snapshots import Sql
 from worker import config
@@ -62,6 +63,6 @@ def test_rows_that_share_a_parent_are_named() -> None:
 @pytest.mark.parametrize("kind", [each.model_fields["kind"].default for each in KINDS])
 def test_the_sql_of_each_kind(kind: str, snapshot: SnapshotAssertion) -> None:
     """What `--show-sql` prints of the first check of each kind in the shipped configuration."""
-    first = next(each for each in config.load(SHIPPED).checks if each.kind == kind)
+    first = next(each for each in config.load(SHIPPED, quiet()).checks if each.kind == kind)
     at = datetime(2026, 11, 30, 12, tzinfo=UTC)
     assert as_sql([first], UTC, at) == snapshot(extension_class=Sql)

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -222,6 +222,7 @@ def _plan(
         return
     planned: dict[str, PlannedCheck] = {}
     followed: dict[str, str] = {}
+    waiting: list[str] = []
     sources: Mapping[SourceType, Mapping[str, Any]] = {
         each: getattr(settings, each) for each in SourceType
     }
@@ -233,6 +234,8 @@ def _plan(
         elif check.table in settings.relations and not check.reads_rows:
             message = f"{check.table} is a relation, and {check.kind} asks of tables only"
             problems.append(Problem(f"{origin}.table", message))
+        elif check.waits_for_source and check.source_name not in settings.sources:
+            waiting.append(check.name)
         elif check.source_name not in sources[check.source_type]:
             problems.append(Problem(str(origin), _no_source(check, sources)))
         elif check.follows and check.source_name in followed:
@@ -243,7 +246,7 @@ def _plan(
                 followed[check.source_name] = check.name
             timetable = Timetable(every=every or settings.schedule.every)
             planned[check.name] = PlannedCheck(check, timetable, origin)
-    yield from _overridden(planned, settings.overrides, problems)
+    yield from _overridden(planned, waiting, settings.overrides, problems)
 
 
 def _relations(settings: Settings, problems: list[Problem]) -> Relations:
@@ -394,10 +397,13 @@ def _problems_of_check(
 
 
 def _overridden(
-    planned: Mapping[str, PlannedCheck], overrides: tuple[Override, ...], problems: list[Problem]
+    planned: Mapping[str, PlannedCheck],
+    waiting: Iterable[str],
+    overrides: tuple[Override, ...],
+    problems: list[Problem],
 ) -> Iterator[PlannedCheck]:
     for number, override in enumerate(overrides):
-        if not any(fnmatchcase(name, override.check) for name in planned):
+        if not any(fnmatchcase(name, override.check) for name in (*planned, *waiting)):
             known = nearest(override.check, planned)
             problems.append(Problem(f"overrides[{number}].check", f"matches no check{known}"))
     for name, each in planned.items():

@@ -176,13 +176,18 @@ class Settings(Table):
 
     @model_validator(mode="after")
     def _sources_are_distinct(self) -> Self:
-        names = Counter((*self.databases, *self.access_logs, *self.prometheus))
+        names = Counter(self.sources)
         if twice := [name for name, number in names.items() if number > 1]:
             raise ValueError(f"two sources are named {twice[0]}")
         for name, database in self.databases.items():
             if _place(database.parsed) == _place(self.state.parsed):
                 raise ValueError(f"state.url is the audited database {name}, which is only read")
         return self
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The names of all that checks read."""
+        return (*self.databases, *self.access_logs, *self.prometheus)
 
     @property
     def facts(self) -> Mapping[str, RowFacts]:

@@ -20,6 +20,9 @@ from worker.config import Config
 from worker.demo.application import MARK, Application, Storm
 from worker.demo.ledger import BEIJING
 
+SOURCE, LOG = "app", Path("demo-access.log")
+"""The log that the demo has of its own, and its name as a source."""
+
 PAST = timedelta(hours=1)
 """How much traffic there is before the worker starts, so that it knows what is usual."""
 

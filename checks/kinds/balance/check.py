@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, Self
 
@@ -23,8 +24,10 @@ from checks.kinds.balance.inspection import look
 from checks.kinds.balance.sides import Part, Side, code, codes_are_unique, has_codes
 from checks.kinds.balance.statements import Ledger
 from checks.ports import Sources
+from checks.relations import Relations
 from checks.snapshot import Catalog, DatabaseCheck, Snapshot
-from checks.sql import catalog
+from checks.sql import catalog, collations
+from checks.sql.collations import Collation
 from checks.sql.inspection import Keys
 from checks.sql.timestamps import TimeColumn, Written
 from checks.types import Columns, Identifier, Severity
@@ -75,6 +78,8 @@ class Balance(DatabaseCheck):
     chain: Chain | None = None
     empty_allowed: bool = False
     """Whether a balance of 0 may be without ledger rows."""
+    collation: Collation | None = Field(default=None, repr=False)
+    """How texts of `by` are compared, where both sides' own rules differ."""
     changed_at: TimeColumn | None = None
     """When a balance row was last changed: incremental runs look at what changed, too."""
 
@@ -128,6 +133,7 @@ class Balance(DatabaseCheck):
         """A cursor that cannot be followed, and columns that cannot be compared."""
         if self.ledger_cursor:
             yield from cursor_complaints(connection, self.ledger, self.ledger_cursor)
+        yield from collations.complaints(connection, self.collation)
         yield from super().complaints(connection)
 
     def look(self, keys: Keys = ()) -> str | None:
@@ -167,22 +173,41 @@ class Balance(DatabaseCheck):
         postings = Side(
             *(self.ledger, self.ledger_primary_key, self.postings_by),
             tuple(self.sums.values()),
-            columns.get(self.ledger, {}),
-            self.relations,
+            *self._compared(columns, self.ledger, self.postings_by),
         )
         balances = Side(
             *(self.table, self.primary_key, self.by),
             tuple(self.sums),
-            columns.get(self.table, {}),
-            self.relations,
+            *self._compared(columns, self.table, self.by),
         )
         return Ledger(postings, balances, self.chain, self.empty_allowed)
+
+    def _compared(
+        self, columns: Catalog, table: str, by: Columns
+    ) -> tuple[Mapping[str, catalog.Column], Relations, tuple[str | None, ...]]:
+        """The columns of a side and what names stand for; then how its groups are compared."""
+        found = columns.get(table, {})
+        if not found:
+            return found, self.relations, (self.collation,) * len(by)
+        pairs = zip(self.by, self.postings_by, strict=True)
+        mine, theirs = columns[self.table], columns[self.ledger]
+        agreed = [catalog.agreed(mine[one], theirs[other], self.collation) for one, other in pairs]
+        own = [found[name] for name in by]
+        rules = [
+            how if each.collation != how else None for how, each in zip(agreed, own, strict=True)
+        ]
+        converted = {
+            name: replace(found[name], collation=how, charset="utf8mb4")
+            for name, how in zip(by, rules, strict=True)
+            if how
+        }
+        return {**found, **converted}, self.relations, tuple(rules)
 
     def doubts(self, snapshot: Snapshot) -> Iterator[str]:
         """Columns that cannot be compared, added up or told apart."""
         mine, theirs = snapshot.columns[self.table], snapshot.columns[self.ledger]
         for one, other in zip(self.by, self.postings_by, strict=True):
-            if why := catalog.unlike(mine[one], theirs[other]):
+            if why := catalog.unlike(mine[one], theirs[other], self.collation):
                 yield f"{self.table}.{one} cannot be compared with {self.ledger}.{other}: {why}"
         chained = self.chain.columns if self.chain else ()
         yield from _fractions(self.table, mine, self.sums)

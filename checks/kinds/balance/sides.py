@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, case, func, select, union
 
-from checks.relations import Relations, rows_of
+from checks.relations import Relations, followed, rows_of
 from checks.sql import catalog
+from checks.sql.collations import under
 from checks.sql.functions import one_of, weights
 from checks.sql.statements import labelled
 
@@ -28,6 +29,8 @@ class Side:
     """What the catalog says of its columns; nothing where no database is asked."""
     relations: Relations
     """What names stand for that are not those of whole tables."""
+    rules: tuple[str | None, ...] = ()
+    """For each of `by` how its texts are compared, where not as they are; see `under`."""
 
     def rows(self, *more: str, name: str | None = None) -> FromClause:
         """The table's rows, with more columns, under a name of theirs."""
@@ -36,7 +39,17 @@ class Side:
 
     def read(self, names: Iterable[str]) -> FromClause:
         """The table's rows with these columns."""
-        return rows_of(self.relations, self.table, names)
+        names = tuple(dict.fromkeys(names))
+        rows = rows_of(self.relations, self.table, names)
+        rules = {name: how for name, how in zip(self.by, self.rules, strict=False) if how}
+        if not rules.keys() & {*names}:
+            return rows
+        shown = (under(rows.c[name], rules.get(name)).label(name) for name in names)
+        return select(*shown).subquery(self.table)
+
+    def every(self, *names: str) -> list[FromClause]:
+        """All rows of the tables that are read, with these columns; see `Relation.followed`."""
+        return followed(self.relations, self.table, names)
 
     def groups(self, rows: FromClause, *, narrow: bool) -> list[Built]:
         """What rows are grouped by; `narrow` puts a number in the place of a text.
@@ -91,9 +104,10 @@ def codes_are_unique(connection: Connection, sides: Sequence[Side]) -> bool:
             continue
         if not all(has_codes(each) for each in found):
             return False  # UUID or ENUM beside CHAR, say: equal, but of another code
-        texts = union(
-            *(select(s.read([s.by[number]]).c[0].label("text")).distinct() for s in sides)
-        ).subquery("texts")
+        # Of all rows, whether they count or not: of those alone no index has them together.
+        every = [(rows, s.by[number]) for s in sides for rows in s.every(s.by[number])]
+        distinct = (select(rows.c[n].label("text")).distinct() for rows, n in every)
+        texts = union(*distinct).subquery("texts")
         numbers = select(func.count(), func.count(code(texts.c.text).distinct()))
         one, other = connection.execute(numbers.where(texts.c.text.is_not(None))).one()
         if one != other:

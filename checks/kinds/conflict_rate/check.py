@@ -46,6 +46,8 @@ class ConflictRate(Check):
     confirmations: int = Field(default=2, ge=1, le=100)
     source: Slug
     """The name of an access log or a Prometheus server of the configuration."""
+    optional: bool = Field(default=False, repr=False)
+    """Whether there is no such check while no source has that name."""
     queries: Queries | None = None
     """What a Prometheus server is asked."""
     routes: tuple[RouteTemplate, ...] = ()
@@ -79,6 +81,11 @@ class ConflictRate(Check):
     def source_type(self) -> SourceType:
         """A Prometheus server where it says what to ask, else an access log."""
         return SourceType.PROMETHEUS if self.queries else SourceType.ACCESS_LOG
+
+    @property
+    def waits_for_source(self) -> bool:
+        """As it is configured."""
+        return self.optional
 
     def unfit_source(self, found: SourceType) -> str | None:
         """Whether `queries` is missing, or too much."""

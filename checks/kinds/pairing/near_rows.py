@@ -185,7 +185,12 @@ class NearGroups(NearRows):
             of_id = of_id.having(_holds_for_all(scope.judged(Context(), near, rows)) == 1)
         groups = of_id.subquery(near.role)
         ends = zip(numbered(groups, "least"), numbered(groups, "most"), strict=True)
-        return Listed(groups, (), (*ends, *((each,) for each in numbered(groups, "sum"))))
+        # A constant stands for itself: as a column, a text would have the session's collation.
+        equal = (
+            found if pair.near.columns else (pair.near.over(rows.c.__getitem__),)
+            for pair, found in zip(self.plan.equal, ends, strict=True)
+        )
+        return Listed(groups, (), (*equal, *((each,) for each in numbered(groups, "sum"))))
 
     def _groups(self, rows: FromClause, part: Part) -> Select[tuple[object, ...]]:
         near = self.plan.near
