@@ -67,6 +67,8 @@ def parse(source: str) -> exp.Expr:
     except sqlglot.errors.SqlglotError as error:
         reason = _start(str(error))
         raise ValueError(f"not a condition: {_start(source)!r} ({reason})") from None
+    except (AttributeError, IndexError, KeyError, TypeError):  # the parser stumbled
+        raise ValueError(f"not a condition: {_start(source)!r} cannot be read") from None
     _refuse_depth(tree)
     return tree
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 from sqlalchemy import Connection, Select, func, select
 
-from checks.contract import EVERYTHING, SAMPLE, Check, Result, Scalar, Window
+from checks.contract import EVERYTHING, SAMPLE, Check, Result, Window
 from checks.kinds.pairing import together
 from checks.kinds.pairing.findings import Problem, Seen, far_findings, near_findings
 from checks.kinds.pairing.inspection import inspection_query
@@ -24,7 +24,7 @@ from checks.sql.expression import Expression, FarExpression
 from checks.sql.inspection import Keys
 from checks.sql.joins import Through
 from checks.sql.timestamps import Settle, Since, TimeColumn
-from checks.types import Identifier, Severity, duration_text
+from checks.types import PrimaryKey, Severity, duration_text
 from checks.watermark import Followed, Reading, cursor_complaints
 
 
@@ -35,7 +35,7 @@ class Pairing(DatabaseCheck):
 
     severity: Severity = Severity.CRITICAL
     confirmations: int = Field(default=2, ge=1, le=100)
-    primary_key: Identifier
+    primary_key: PrimaryKey
     cursor: TimeColumn | None = None
     written_at: TimeColumn | None = None
     pending: Expression | None = None
@@ -62,7 +62,7 @@ class Pairing(DatabaseCheck):
         """What is wrong with a near row or group."""
 
     @abstractmethod
-    def far_problem(self, near_id: Scalar) -> Problem:
+    def far_problem(self, near_id: Id | None) -> Problem:
         """What is wrong with a far row to which no near row refers that may.
 
         `near_id` is the primary key of one that refers to it all the same, if there is one.
@@ -178,7 +178,7 @@ class Pairing(DatabaseCheck):
         )
         if plan.reverse:
             yield Question(
-                (plan.far.id_name,),
+                plan.far.id,
                 lambda known: [] if all_referenced else unreferenced(plan, snapshot, far, known),
                 lambda ids: far_findings(plan, snapshot, ids, self.far_problem),
             )
@@ -220,7 +220,7 @@ def _readings(plan: Plan, snapshot: Snapshot) -> tuple[Reading, Reading]:
     reading = followed.read(snapshot, "near")
     if not plan.follows_far:
         return reading, Reading(None, None)
-    followed = Followed(far.table, far.cursor, far.written_at, key=(far.primary_key,))
+    followed = Followed(far.table, far.cursor, far.written_at, key=far.primary_key)
     return reading, followed.read(snapshot, "far")
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    tuple_,
 )
 
 from checks.contract import Evidence, Finding
@@ -141,8 +142,9 @@ def _touched(plan: Plan, snapshot: Snapshot, far: Reading, others: Sequence[Part
     """The near rows to which new far rows belong, without those that are read all the same."""
 
     def touched(rows: FromClause) -> Predicate:
-        own = rows.c[plan.near.primary_key]
-        is_touched = own.in_(_near_of_new(plan, snapshot, far))
+        own = plan.near.own(rows)
+        one = own[0] if len(own) == 1 else tuple_(*own)
+        is_touched = one.in_(_near_of_new(plan, snapshot, far))
         return and_(is_touched, *(not_(part(rows)) for part in others))
 
     return touched
@@ -152,7 +154,7 @@ def _near_of_new(plan: Plan, snapshot: Snapshot, reading: Reading) -> Select[Any
     far, near = plan.rows(plan.far).alias("new_far"), plan.rows(plan.near).alias("of_new")
     cursor = far.c[plan.far.cursor] if plan.far.cursor else None
     pairs = far.join(near, refers_by_index(plan, snapshot, near, far))
-    return select(near.c[plan.near.primary_key]).select_from(pairs).where(reading.covers(cursor))
+    return select(*plan.near.own(near)).select_from(pairs).where(reading.covers(cursor))
 
 
 def findings(
@@ -161,20 +163,26 @@ def findings(
     """A finding for each of these near rows, whose far rows do not add up."""
     near = near_side(plan).read(snapshot, lambda rows: among(plan.near.ids(rows), ids))
     mine = ours(near)
-    first = [
-        _under(plan, key, far, select(func.min(far.id))).correlate(near).scalar_subquery()
-        for key, far in ((key, far_rows(plan, outer=True)) for key in mine.keys)
-    ]
     statement = select(
         *labelled("key", numbered(near, "key")),
         *labelled("name", mine.keys),
         *labelled("whole", mine.wholes),
         *labelled("total", _totals(plan, mine)),
-        *labelled("first", first),
+        *labelled("first", [each for key in mine.keys for each in _first(plan, mine, key)]),
         _over_keys(plan, mine, lambda _: func.count()).label("rows"),
     ).order_by(*numbered(near, "key"))
     rows = snapshot.connection.execute(statement).mappings()
     return [_finding(plan, snapshot, row, problem) for row in rows]
+
+
+def _first(plan: Plan, mine: Ours, key: Built) -> list[Built]:
+    """The columns of the primary key of the first far row under a key."""
+    found: list[Built] = []
+    for number in range(len(plan.far.primary_key)):
+        far = far_rows(plan, outer=True)
+        first = _under(plan, key, far, select(far.ids[number])).order_by(*far.ids).limit(1)
+        found.append(first.correlate(mine.rows).scalar_subquery())
+    return found
 
 
 def _finding(
@@ -182,16 +190,22 @@ def _finding(
 ) -> Finding:
     far, count = plan.far, len(plan.ways)
     id_ = tuple(scalar(row[f"key_{number}"]) for number in range(len(plan.near.id)))
-    firsts = [scalar(row[f"first_{number}"]) for number in range(count)]
-    place = next((number for number, each in enumerate(firsts) if each is not None), 0)
+    width = len(far.id)
+    flat = [scalar(row[f"first_{number}"]) for number in range(count * width)]
+    firsts = [tuple(flat[n * width : (n + 1) * width]) for n in range(count)]
+    place = next((number for number, each in enumerate(firsts) if each[0] is not None), 0)
+    first = dict(zip(far.id, firsts[place], strict=True))
+    is_there = firsts[place][0] is not None
     longest = snapshot.columns[far.table][far.key[0]].longest
     key = scalar(row[f"name_{place}"])
     fits = longest is None or len(str(row[f"name_{place}"] or "")) <= longest
-    seen = Seen(id_, (key,), fits, firsts[place], is_wanted=True, compared=())
-    found, size, aspects = problem(seen), 0, [f"{far.id_name} {firsts[place]}"]
+    far_id = firsts[place] if is_there else None
+    seen = Seen(id_, (key,), fits, far_id, is_wanted=True, compared=())
+    found, size = problem(seen), 0
+    aspects = [", ".join(f"{name} {value}" for name, value in first.items())]
     evidence: dict[str, Evidence] = {"problem": found.word, f"{far.role} {far.key[0]}": key}
-    if firsts[place] is not None:
-        evidence[far.id_name] = firsts[place]
+    if is_there:
+        evidence |= first
     evidence[f"{far.role} rows"] = int(row["rows"])
     for number, pair in enumerate(plan.far_sums):
         whole, total = scalar(row[f"whole_{number}"]), scalar(row[f"total_{number}"])
