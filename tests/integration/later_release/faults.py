@@ -521,7 +521,9 @@ def _of_items(app: Application) -> Iterator[Fault]:
         plant=(f"DELETE FROM item_ledger WHERE ledger_entry_id = {lost['ledger_entry_id']}",),
         found={
             "item_ledger.sum_by_item": (handed_on,),
-            "item_ledger.movements": (lost["ledger_entry_id"] + 1,),
+            "item_ledger.movements": (
+                (handed_on, str(lost["idempotency_key"]).removesuffix(":out")),
+            ),
             "items.owner_account_id": (_movement_to(app, items[0], lost["account_id"]),),
         },
     )
