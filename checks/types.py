@@ -141,6 +141,24 @@ Columns = Annotated[tuple[Identifier, ...], Field(min_length=1)]
 """One or more column names."""
 
 
+def _primary_key(value: object) -> object:
+    if not isinstance(value, list | tuple):
+        return identifier(value)
+    names = [identifier(each) for each in value]
+    if not names or len(set(names)) < len(names):
+        raise ValueError("a primary key is a column, or a list of different columns")
+    return names[0] if len(names) == 1 else tuple(names)
+
+
+PrimaryKey = Annotated[str | tuple[str, ...], BeforeValidator(_primary_key)]
+"""The column that names a row, or the columns that do so together; see `key_columns`."""
+
+
+def key_columns(key: PrimaryKey) -> tuple[str, ...]:
+    """The columns of a primary key, in their order."""
+    return (key,) if isinstance(key, str) else key
+
+
 class Severity(StrEnum):
     """How much a violation matters: `critical` pages, `warning` is a ticket, `info` is read."""
 

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, text
@@ -17,6 +17,7 @@ _MEMORY = "checks.sql.catalog"
 
 _INTEGER_WIDTH = re.compile(r"\b((?:tiny|small|medium|big)?int)(?:eger)?(?:\s*\(\d+\))?", re.ASCII)
 _QUOTED = re.compile(r"'((?:[^']|'')*)'")
+_BETWEEN_BACKTICKS = re.compile(r"`((?:[^`]|``)+)`")
 _LONG = 1000
 _TEXT_TYPES = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext", "enum", "set")
 _INTEGER_TYPES = ("tinyint", "smallint", "mediumint", "int", "integer", "bigint")
@@ -44,6 +45,7 @@ _MYSQL_ESTIMATE = """
 _MYSQL_COLUMNS = """
     SELECT column_name AS name, column_type AS type, is_nullable = 'YES' AS nullable,
            character_set_name AS charset, collation_name AS collation,
+           column_default AS default_value, extra AS extra,
            generation_expression AS made_of
     FROM information_schema.columns
     WHERE table_schema = DATABASE() AND table_name = :table ORDER BY ordinal_position"""
@@ -52,6 +54,10 @@ _MYSQL_INDEXES = """
            sub_part IS NOT NULL AS prefix, {expression} AS expression
     FROM information_schema.statistics
     WHERE table_schema = DATABASE() AND table_name = :table ORDER BY index_name, seq_in_index"""
+_MYSQL_PARTITIONS = """
+    SELECT DISTINCT partition_expression AS expression, subpartition_expression AS further
+    FROM information_schema.partitions
+    WHERE table_schema = DATABASE() AND table_name = :table AND partition_name IS NOT NULL"""
 _SQLITE_OBJECTS = """
     SELECT name, CASE type WHEN 'table' THEN 'BASE TABLE' ELSE 'VIEW' END AS type
     FROM sqlite_schema WHERE type IN ('table', 'view')"""
@@ -78,6 +84,15 @@ class Column:
     """By which a text is compared; None for what is no text, and on SQLite."""
     generated: str | None = None
     """The expression that a generated column is; None for others, and on SQLite."""
+    default: str | None = field(default=None, compare=False)
+    """The expression that fills it in, as the server spells it; None where there is none."""
+    extra: str = field(default="", compare=False)
+    """What else the server says of it: `auto_increment`."""
+
+    @property
+    def is_counted_up(self) -> bool:
+        """Whether the server numbers the rows by it."""
+        return "auto_increment" in self.extra.lower()
 
     @property
     def is_long(self) -> bool:
@@ -186,6 +201,11 @@ class Index:
     def proves_unique(self, columns: Iterable[str]) -> bool:
         """Whether it forbids two rows to share exactly these columns, in any order."""
         return self.unique and not self.partial and set(self.columns) == set(columns)
+
+    def beyond(self, columns: Iterable[str]) -> set[str]:
+        """The further columns within which no two rows may share these; none if they may."""
+        widens = self.unique and not self.partial and set(columns) < set(self.columns)
+        return set(self.columns) - set(columns) if widens else set()
 
     def proves_unique_among(
         self, columns: Iterable[str], when: Iterable[str], described: Mapping[str, Column]
@@ -368,11 +388,22 @@ def _columns(connection: Connection, table: str) -> dict[str, Column]:
                 row.charset or "utf8mb4",
                 row.collation,
                 _as_text(row.made_of) if row.made_of else None,
+                None if row.default_value is None else _as_text(row.default_value),
+                _as_text(row.extra or ""),
             )
             for row in found
         }
     found = connection.execute(text(_SQLITE_COLUMNS), {"table": table})
     return {row.name: Column(row.type, bool(row.nullable and not row.pk)) for row in found}
+
+
+def partition_columns(connection: Connection, table: str) -> set[str]:
+    """The columns that a table is partitioned by, which each of its unique indexes must have."""
+    if _is_sqlite(connection):
+        return set()
+    found = connection.execute(text(_MYSQL_PARTITIONS), {"table": table})
+    written = " ".join(_as_text(each) for row in found for each in row if each)
+    return {name.replace("``", "`") for name in _BETWEEN_BACKTICKS.findall(written)}
 
 
 def indexes(connection: Connection, table: str) -> list[Index]:

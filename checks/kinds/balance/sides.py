@@ -19,10 +19,11 @@ Part = Callable[[FromClause], tuple[FromClause, ColumnElement[bool]]]
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A table whose rows are summed: its primary key, its groups and its amounts."""
+    """A table whose rows are summed: its groups and its amounts."""
 
     table: str
-    primary_key: str
+    order: str
+    """The column in whose order its rows chain, and new ones are found."""
     by: tuple[str, ...]
     amounts: tuple[str, ...]
     found: Mapping[str, catalog.Column]
@@ -34,7 +35,7 @@ class Side:
 
     def rows(self, *more: str, name: str | None = None) -> FromClause:
         """The table's rows, with more columns, under a name of theirs."""
-        names = (self.primary_key, *self.by, *self.amounts, *more)
+        names = (self.order, *self.by, *self.amounts, *more)
         return self.read(names).alias(name or f"rows_{self.table}")
 
     def read(self, names: Iterable[str]) -> FromClause:
@@ -76,7 +77,7 @@ class Side:
 
     def past(self, rows: FromClause, begin: Any) -> list[Built]:
         """The same sums of the rows before a place, and the last of these: `old_n`, `last_old`."""
-        ids = rows.c[self.primary_key]
+        ids = rows.c[self.order]
         sums = [case((ids < begin, rows.c[name]), else_=0) for name in self.amounts]
         return [
             *labelled("old", [func.coalesce(func.sum(each), 0) for each in sums]),

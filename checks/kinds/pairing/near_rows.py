@@ -62,7 +62,7 @@ def parts_of(side: Side, reading: Reading, known: Sequence[Id]) -> list[Part]:
         return reading.covers(rows.c[cursor])
 
     def known_and_old(rows: FromClause) -> Predicate:
-        return and_(not_(new(rows)), among([rows.c[side.primary_key]], known))
+        return and_(not_(new(rows)), among(side.own(rows), known))
 
     return [new, known_and_old] if known else [new]
 
