@@ -93,7 +93,7 @@ class _Schema:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._tables = catalog.objects(connection)
+        self._tables: dict[str, str] = {}
         self.refused: set[str] = set()
         """Relations that cannot be read, which is told of once."""
 
@@ -109,9 +109,14 @@ class _Schema:
         for field, complaint in self.complaints(name, facts):
             yield Problem(place_of(("relations", name, field)), complaint)
 
+    def _type_of(self, table: str) -> str | None:
+        if table not in self._tables:
+            self._tables = catalog.objects(self.connection, table) | self._tables
+        return self._tables.get(table)
+
     def missing(self, place: str, table: str, names: Iterable[str]) -> Iterator[Problem]:
         """A problem for the table if it is not there, or for each column that is not."""
-        if table not in self._tables:
+        if self._type_of(table) is None:
             suggestion = catalog.nearest(table, self._tables)
             yield Problem(place, f"the database has no table {table}{suggestion}")
             return
@@ -158,6 +163,6 @@ class _Schema:
 
     def _identity(self, table: str, facts: RowFacts) -> Identity | None:
         """Whether the primary key names one row; None where there is nothing to say."""
-        if table not in self._tables or self._tables[table] in ("VIEW", "RELATION"):
+        if self._type_of(table) in (None, "VIEW", "RELATION"):
             return None
         return identity(self.connection, table, facts.key_columns)
