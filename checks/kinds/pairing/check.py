@@ -1,15 +1,16 @@
 """The check that `reference` and `posting` are kinds of: its fields, its questions, its run."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from checks.contract import EVERYTHING, SAMPLE, TWO_TRANSACTIONS, Check, Result, Window
+from checks.kinds.pairing import together
 from checks.kinds.pairing.findings import Problem, Seen, far_findings, near_findings
 from checks.kinds.pairing.inspection import inspection_query
 from checks.kinds.pairing.plan import Id, Pair, Plan, Side
@@ -175,12 +176,13 @@ class Pairing(DatabaseCheck):
         """The questions of a run, less those that counting both sides has answered."""
         is_whole = near.begin is None and far.begin is None
         all_matched, all_referenced = (
-            all_paired(plan, snapshot) if plan.reverse and is_whole else (False, False)
+            all_paired(plan, snapshot) if plan.is_paired_one_by_one and is_whole else (False, False)
         )
+        describe = together.findings if plan.far_sums else near_findings
         yield Question(
             plan.near.id,
-            lambda known: [] if all_matched else unmatched(plan, snapshot, near, known),
-            lambda ids: near_findings(plan, snapshot, ids, self.near_problem),
+            lambda known: [] if all_matched else _unmatched(plan, snapshot, near, far, known),
+            lambda ids: describe(plan, snapshot, ids, self.near_problem),
         )
         if plan.reverse:
             yield Question(
@@ -195,6 +197,14 @@ class Pairing(DatabaseCheck):
 def _or_changed(plan: Plan) -> str:
     tables = " and ".join(dict.fromkeys(side.table for side in plan.sides if side.changed_at))
     return f" or, of {tables}, changed" if tables else ""
+
+
+def _unmatched(
+    plan: Plan, snapshot: Snapshot, near: Reading, far: Reading, known: Sequence[Id]
+) -> list[Select[Any]]:
+    if plan.far_sums:
+        return together.not_adding_up(plan, snapshot, near, far, known)
+    return unmatched(plan, snapshot, near, known)
 
 
 def _field_of_time(side: Side, plan: Plan) -> str:
@@ -220,7 +230,7 @@ def _readings(plan: Plan, snapshot: Snapshot) -> tuple[Reading, Reading]:
     near, far = plan.near, plan.far
     looked_up = (*near.id, *(near.key.columns if plan.one_to_one else ()))
     reading = _followed(plan, near, looked_up, near.pending).read(snapshot, "near")
-    if not plan.reverse:
+    if not plan.follows_far:
         return reading, Reading(None, None)
     return reading, _followed(plan, far, far.primary_key).read(snapshot, "far")
 

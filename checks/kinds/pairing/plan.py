@@ -32,7 +32,7 @@ the check that it was made from.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -197,6 +197,16 @@ class Pair:
     """What findings call the near value."""
 
 
+@dataclass(frozen=True, slots=True)
+class FarSum:
+    """A value of a near row, and what its far rows add up to."""
+
+    near: Expression
+    far: FarExpression
+    at_most: bool = False
+    """Whether the sum may be less."""
+
+
 def equal_pairs(values: Mapping[Expression, FarExpression]) -> tuple[Pair, ...]:
     """Values of a near row."""
     return tuple(Pair(near, far, near.source) for near, far in values.items())
@@ -260,11 +270,15 @@ class Plan:
     """What each near row and its far row have in common."""
     sums: tuple[Pair, ...] = ()
     """What all near rows of one id have in common with one far row; none, if each has its own."""
+    far_sums: tuple[FarSum, ...] = ()
+    """What all far rows of one near row have in common with it; none, if it has but one."""
     joins: Through
     """Tables joined to the far side."""
     scope: Scope
     reverse: bool
     """Whether every far row that may be referred to must be."""
+    more_keys: tuple[NearKey, ...] = ()
+    """Further keys under which the far row of a near row may stand."""
     one_to_one: bool = False
     """Whether no two near rows may refer to the same far row."""
     relations: Relations = field(default_factory=dict)
@@ -274,6 +288,32 @@ class Plan:
     def by_key(self) -> ByKey | None:
         """The far row of a near row whose columns name none; none, unless stated."""
         return self.near.key.by_key
+
+    @property
+    def ways(self) -> tuple["Plan", ...]:
+        """A plan for each key under which a far row may stand; itself, if there is but one."""
+        if not self.more_keys:
+            return (self,)
+        keys = (self.near.key, *self.more_keys)
+        return tuple(replace(self, near=replace(self.near, key=k), more_keys=()) for k in keys)
+
+    @property
+    def is_paired_one_by_one(self) -> bool:
+        """Whether counting both sides can show that nothing is wrong on either."""
+        return self.reverse and not self.more_keys and not self.far_sums
+
+    @property
+    def follows_far(self) -> bool:
+        """Whether new far rows are read: they may be left over, or add up to too much."""
+        return self.reverse or bool(self.far_sums)
+
+    def wholes(self, near: FromClause) -> list[Built]:
+        """What the sums of a near row's far rows are compared with."""
+        return [each.near.over(near.c.__getitem__) for each in self.far_sums]
+
+    def names(self, near: FromClause) -> list[Built]:
+        """The keys of a near row, those of one way after those of the other."""
+        return [value for way in self.ways for value in way.near.key.named(near)]
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -288,7 +328,11 @@ class Plan:
     @property
     def far_expressions(self) -> tuple[FarExpression | FarColumn, ...]:
         """What is asked of the far side and the tables joined to it."""
-        return (*(pair.far for pair in self.pairs), *filter(None, (self.far.when,)))
+        return (
+            *(pair.far for pair in self.pairs),
+            *(each.far for each in self.far_sums),
+            *filter(None, (self.far.when,)),
+        )
 
     @property
     def shared_id(self) -> dict[str, str]:
@@ -301,7 +345,7 @@ class Plan:
         """The tables that are read, each with the columns."""
         far = self.far
         found = needed(far.table, self.joins, self.far_expressions)
-        times = (far.cursor, far.written_at, far.changed_at) if self.reverse else ()
+        times = (far.cursor, far.written_at, far.changed_at) if self.follows_far else ()
         by_key = (self.by_key.column,) if self.by_key else ()
         found[far.table] += (*far.primary_key, *far.key, *by_key, *filter(None, times))
         found[self.near.table] = [*self._near_columns(), *found.get(self.near.table, ())]
@@ -311,8 +355,10 @@ class Plan:
         near = self.near
         times = (near.cursor, near.written_at, near.changed_at)
         yield from (*near.primary_key, *filter(None, times))
-        yield from near.key.columns
-        compared = (pair.near for pair in (*self.sums, *self.equal))
+        for key in (near.key, *self.more_keys):
+            yield from key.columns
+        wholes = (each.near for each in self.far_sums)
+        compared = (*(pair.near for pair in (*self.sums, *self.equal)), *wholes)
         conditions = (near.when, near.not_null_when, near.allowed_when)
         by_key = self.by_key.template if self.by_key else None
         for each in (*conditions, *compared, near.pending, by_key):
