@@ -75,8 +75,6 @@ class RowFacts(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.is_read and self.primary_key is None:
-            raise ValueError("primary_key is missing: findings name rows by it")
         if self.pending and not self.cursor:
             raise ValueError("pending needs cursor: only along it rows are left behind")
         if self.since and not self.written_at:

@@ -9,6 +9,7 @@ from checks.declared.relations import relations
 from checks.declared.table import RelationFacts, RowFacts
 from checks.relations import Relation
 from checks.sql import catalog, timestamps, views
+from checks.types import key_columns
 from checks.watermark import cursor_complaints
 from worker.cli.identity import Identity, identity
 from worker.config import Config, Problem, place_of
@@ -62,7 +63,12 @@ def _problems_of(check: Check, place: str, schema: "_Schema") -> Iterator[Proble
     ]
     yield from missing
     if not missing:
-        yield from (Problem(place, each) for each in check.complaints(schema.connection))
+        try:
+            completed = check.completed(schema.connection)
+        except CheckError as error:
+            yield Problem(place, str(error))
+            return
+        yield from (Problem(place, each) for each in completed.complaints(schema.connection))
 
 
 def remarks(config: Config, sources: Sources) -> list[Problem]:
@@ -81,6 +87,24 @@ def _remarks(config: Config, database: Database) -> Iterator[Problem]:
             if (facts.database or settings.main_database) == database.name:
                 for field, remark in schema.remarks(name, facts):
                     yield Problem(f"tables.{name}.{field}", remark)
+        for table, said in _taken(config, database.name, connection).items():
+            yield Problem(table, f"taken from the catalog: {', '.join(said)}")
+
+
+def _taken(config: Config, database: str, connection: Connection) -> dict[str, dict[str, None]]:
+    """What checks take from the catalog, by table: nobody states it."""
+    found: dict[str, dict[str, None]] = {}
+    for check in (each for each in config.checks if each.source_name == database):
+        try:
+            taken = check.taken(connection)
+        except CheckError:
+            continue  # which is a problem
+        for naming, prefix in {"table": "", **check.beside}.items():
+            for fact in ("primary_key", "cursor", "written_at"):
+                if value := taken.get(f"{prefix}{fact}"):
+                    columns = ", ".join(key_columns(value))
+                    found.setdefault(getattr(check, naming), {})[f"{fact} {columns}"] = None
+    return found
 
 
 class _Schema:

@@ -64,7 +64,7 @@ class Side:
     written_at: TimeColumn | None
 
     def own(self, rows: FromClause) -> list[Built]:
-        """The columns of the primary key."""
+        """The columns of the primary key; none where it is known to the database only."""
         return [rows.c[name] for name in self.primary_key]
 
 

@@ -42,7 +42,7 @@ class Posting(Pairing):
     kind: Literal["posting"] = "posting"
     beside: ClassVar[Mapping[str, str]] = {"ledger": "ledger_"}
     ledger: Identifier
-    ledger_primary_key: PrimaryKey
+    ledger_primary_key: PrimaryKey | None = None
     ledger_cursor: TimeColumn | None = None
     ledger_written_at: TimeColumn | None = None
     ledger_key: Template
