@@ -83,6 +83,26 @@ _LAST_OF_A_NAME = 0xFFFF
 Identifier = Annotated[str, BeforeValidator(identifier)]
 """A table, column or index name; see `identifier`."""
 
+
+def table_name(value: object) -> str:
+    """The name of a table or view, `schema.table` where it is of another schema of the server.
+
+    Raises ValueError, with the name and why it is none.
+    """
+    if not isinstance(value, str) or value.count(".") > 1:
+        raise ValueError(f"{value!r} is no name of a table: write table, or schema.table")
+    return ".".join(map(identifier, value.split(".")))
+
+
+def split_name(table: str) -> tuple[str | None, str]:
+    """The schema of a table, None where it is that of the connection, and its own name."""
+    schema, _, own = table.rpartition(".")
+    return schema or None, own
+
+
+TableName = Annotated[str, BeforeValidator(table_name)]
+"""A table; see `table_name`."""
+
 LONGEST_CHECK_NAME = 200
 _DIGEST = 16
 """Hexadecimal digits in place of the end of a longer name."""

@@ -113,7 +113,7 @@ class RowFacts(BaseModel):
     def checks(self, name: str, database: str) -> Iterator[Check]:
         """The checks that follow: `{name}.{kind}`, and the columns where there are several."""
         for kind, columns, fields in self._declarations():
-            called = check_name(name, kind, *columns)
+            called = check_name(*name.split("."), kind, *columns)
             common = {"name": called, "kind": kind, "database": database, "table": name}
             yield any_check.validate_python(common | fields)
 

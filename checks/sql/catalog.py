@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from checks.contract import CheckError
+from checks.types import split_name
 
 T = TypeVar("T")
 
@@ -311,23 +312,37 @@ def _plain(piece: str) -> str:
     return re.sub(r"\s*([(),])\s*", r"\1", _INTEGER_WIDTH.sub(r"\1", single_spaced))
 
 
-def objects(connection: Connection) -> dict[str, str]:
-    """Every table and view of the database, by name, with its type: `BASE TABLE`, `VIEW`, …."""
-    statement = _SQLITE_OBJECTS if _is_sqlite(connection) else _MYSQL_OBJECTS
-    return {row.name: row.type for row in connection.execute(text(statement))}
+def objects(connection: Connection, beside: str = "") -> dict[str, str]:
+    """Every table and view of the database, by name, with its type: `BASE TABLE`, `VIEW`, ….
+
+    Those of the schema in which a table is, `beside`, are called as that is: `schema.table`.
+    """
+    schema, _ = split_name(beside)
+    found = _ask(connection, _SQLITE_OBJECTS, _MYSQL_OBJECTS, beside)
+    return {f"{schema}.{row.name}" if schema else row.name: row.type for row in found}
+
+
+def _ask(connection: Connection, of_sqlite: str, of_mysql: str, table: str) -> Sequence[Row[Any]]:
+    """What the catalog answers of a table, in its schema."""
+    if _is_sqlite(connection):  # a file is one schema
+        asked = text(of_sqlite)
+        return connection.execute(asked, {"table": table} if ":table" in of_sqlite else {}).all()
+    schema, own = split_name(table)
+    asked = text(of_mysql.replace("DATABASE()", ":schema") if schema else of_mysql)
+    given = {"table": own, "schema": schema}
+    return connection.execute(
+        asked, {n: v for n, v in given.items() if f":{n}" in str(asked)}
+    ).all()
 
 
 def is_view(connection: Connection, name: str) -> bool:
     """Whether a name is that of a view, whose rows have no index of their own."""
     if indexes(connection, name):
         return False
-    statement = _SQLITE_TYPE if _is_sqlite(connection) else _MYSQL_TYPE
-    return once(
-        connection,
-        "type",
-        name,
-        lambda: str(connection.scalar(text(statement), {"table": name})).endswith("VIEW"),
+    found = once(
+        connection, "type", name, lambda: _ask(connection, _SQLITE_TYPE, _MYSQL_TYPE, name)
     )
+    return any(str(kind).endswith("VIEW") for (kind,) in found)
 
 
 def estimated_rows(connection: Connection, table: str) -> int | None:
@@ -338,8 +353,8 @@ def estimated_rows(connection: Connection, table: str) -> int | None:
 def _estimated_rows(connection: Connection, table: str) -> int | None:
     if _is_sqlite(connection):
         return None
-    estimate = connection.scalar(text(_MYSQL_ESTIMATE), {"table": table})
-    return None if estimate is None else int(estimate)
+    found = [estimate for (estimate,) in _ask(connection, "", _MYSQL_ESTIMATE, table)]
+    return next((int(estimate) for estimate in found if estimate is not None), None)
 
 
 def remember(connection: Connection) -> None:
@@ -380,7 +395,7 @@ def columns(connection: Connection, table: str) -> dict[str, Column]:
 
 def _columns(connection: Connection, table: str) -> dict[str, Column]:
     if not _is_sqlite(connection):
-        found = connection.execute(text(_MYSQL_COLUMNS), {"table": table})
+        found = _ask(connection, _SQLITE_COLUMNS, _MYSQL_COLUMNS, table)
         return {
             row.name: Column(
                 _as_text(row.type),
@@ -393,7 +408,7 @@ def _columns(connection: Connection, table: str) -> dict[str, Column]:
             )
             for row in found
         }
-    found = connection.execute(text(_SQLITE_COLUMNS), {"table": table})
+    found = _ask(connection, _SQLITE_COLUMNS, "", table)
     return {row.name: Column(row.type, bool(row.nullable and not row.pk)) for row in found}
 
 
@@ -401,7 +416,7 @@ def partition_columns(connection: Connection, table: str) -> set[str]:
     """The columns that a table is partitioned by, which each of its unique indexes must have."""
     if _is_sqlite(connection):
         return set()
-    found = connection.execute(text(_MYSQL_PARTITIONS), {"table": table})
+    found = _ask(connection, "", _MYSQL_PARTITIONS, table)
     written = " ".join(_as_text(each) for row in found for each in row if each)
     return {name.replace("``", "`") for name in _BETWEEN_BACKTICKS.findall(written)}
 
@@ -430,7 +445,7 @@ class _Part:
 
 def _indexes(connection: Connection, table: str) -> list[Index]:
     parts: dict[str, list[_Part]] = {}
-    for row in connection.execute(text(_index_statement(connection)), {"table": table}):
+    for row in _ask(connection, _SQLITE_INDEXES, _index_statement(connection), table):
         expression = _as_text(row.expression) if row.expression else None
         part = _Part(row.column_name, bool(row.is_unique), bool(row.prefix), expression)
         parts.setdefault(row.name, []).append(part)
@@ -442,8 +457,6 @@ def _indexes(connection: Connection, table: str) -> list[Index]:
 
 
 def _index_statement(connection: Connection) -> str:
-    if _is_sqlite(connection):
-        return _SQLITE_INDEXES
     # MariaDB has generated columns and no indexes on expressions, nor the column that tells them.
     is_mariadb = getattr(connection.dialect, "is_mariadb", False)
     return _MYSQL_INDEXES.format(expression="NULL" if is_mariadb else "expression")
@@ -466,7 +479,7 @@ def require(connection: Connection, table: str, names: Iterable[str]) -> dict[st
     """
     found = columns(connection, table)
     if not found:
-        suggestion = nearest(table, objects(connection))
+        suggestion = nearest(table, objects(connection, table))
         raise CheckError(
             f"table {table} does not exist, or this account may not see it{suggestion}",
             permanent=True,

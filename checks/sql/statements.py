@@ -23,6 +23,7 @@ from sqlalchemy.sql.elements import Grouping
 
 from checks.contract import Scalar
 from checks.sql.values import exact
+from checks.types import split_name
 
 ALL_ROWS = 2**63 - 1
 """A limit that limits nothing, and keeps a server from merging a statement into the one around."""
@@ -61,7 +62,8 @@ def numbered(rows: FromClause, name: str) -> list[ColumnElement[Any]]:
 
 def rows_of(name: str, columns: Iterable[str]) -> TableClause:
     """A table with just the columns that a statement needs."""
-    return table(name, *(column(each) for each in dict.fromkeys(columns)))
+    schema, own = split_name(name)
+    return table(own, *(column(each) for each in dict.fromkeys(columns)), schema=schema)
 
 
 def as_a_whole(statement: Select[Any]) -> Select[Any]:

@@ -207,6 +207,52 @@ def test_primary_key_that_may_repeat_is_told(
     assert found == ([f"{told} rows"] if is_told else [])
 
 
+RELATIONS = """
+[relations.merged]
+select = "SELECT o.id, a.user_id FROM orders o JOIN accounts a ON a.account_id = o.account_id"
+primary_key = "id"
+cursor = "id"
+[relations.asked_for]
+select = "SELECT id, placed_at FROM orders UNION ALL SELECT account_id, placed_at FROM orders"
+primary_key = "id"
+cursor = "placed_at"
+[relations.grouped]
+select = "SELECT account_id, SUM(frozen) AS frozen FROM orders GROUP BY account_id"
+primary_key = "account_id"
+[relations.mistaken]
+select = "SELECT id, sate FROM orders"
+primary_key = "id"
+"""
+
+
+def test_how_relations_are_read_is_explained(database: Database, tmp_path: Path) -> None:
+    """Whether the server merges them; and a column that no table has is a mistake at its place."""
+    many = ", ".join(f"({n}, {n % 9}, 1, '2026-01-01' + INTERVAL {n} SECOND)" for n in range(5000))
+    alter(
+        database,
+        "ALTER TABLE orders ADD KEY (placed_at)",
+        f"INSERT INTO orders (id, account_id, frozen, placed_at) VALUES {many}",
+        "INSERT INTO accounts VALUES (0, 1), (1, 2), (8, 3)",
+        "ANALYZE TABLE orders, accounts",
+    )
+    sound = RELATIONS.partition("[relations.mistaken]")[0]
+    config = loaded(tmp_path, database, sound)
+    with closing(Sources.of(config.settings)) as sources:
+        assert compare(config, sources) == []
+        said = {
+            each.place.removeprefix("relations."): each.message for each in remarks(config, sources)
+        }
+    assert said["merged"].startswith("merged into each statement")
+    assert said["asked_for"].startswith("worked out from the rows that a statement asks for")
+    assert "as a whole" in said["grouped"]
+    assert "all of orders (about" in said["grouped"]
+    (mistake,) = problems(loaded(tmp_path, database, RELATIONS))
+    assert mistake == (
+        "relations.mistaken.select: no table of it has a column sate;"
+        " the nearest existing name is state"
+    )
+
+
 KEYS = """
 [databases.ledger]
 url = "{url}"
@@ -297,3 +343,54 @@ def test_a_large_table_is_not_counted_for_its_key(
     )
     looks = 'whether id is unique, keys = [{ columns = ["id"] }] looks'
     assert of_key(tmp_path, ledger_database, '"id"') == ([], [f"{FORCED}{looks}"])
+
+
+TAKEN = """
+[databases.ledger]
+url = "{url}"
+[tables.steps]
+non_negative = ["amount"]
+[[checks]]
+name = "steps.format"
+kind = "key_format"
+table = "steps"
+column = "code"
+patterns = ["step_{{int}}"]
+"""
+
+
+def of_facts(folder: Path, database: Database) -> tuple[list[str], list[str]]:
+    """What is wrong with a configuration that states no primary key, and what is worth saying."""
+    url = database.url.set(query={}).render_as_string(hide_password=False)
+    path = folder / "config.toml"
+    path.write_text(TAKEN.format(url=url), encoding="utf-8")
+    configuration = config.load(path, {})
+    with closing(Sources.of(configuration.settings)) as sources:
+        said = (compare(configuration, sources), remarks(configuration, sources))
+    wrong, worth = ([str(each) for each in some] for some in said)
+    return wrong, worth
+
+
+def test_what_is_taken_from_the_catalog_is_said(ledger_database: Database, tmp_path: Path) -> None:
+    """Keys, cursors and times that nobody states are named, each once."""
+    alter(
+        ledger_database,
+        """CREATE TABLE steps (id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, amount bigint,
+            code varchar(20), made_at datetime NOT NULL DEFAULT CURRENT_TIMESTAMP)""",
+    )
+    said = "steps: taken from the catalog: primary_key id, cursor id, written_at made_at"
+    assert of_facts(tmp_path, ledger_database) == ([], [said])
+
+
+def test_a_table_without_key_is_told_where_it_is_stated(
+    ledger_database: Database, tmp_path: Path
+) -> None:
+    """A table in which nothing names a row is a mistake of its facts, and of each check."""
+    alter(ledger_database, "CREATE TABLE steps (id bigint, amount bigint, code varchar(20))")
+    wrong, worth = of_facts(tmp_path, ledger_database)
+    why = "steps has no primary key and no unique index without NULL, and the configuration states"
+    assert [each.split(why)[0] for each in wrong] == [
+        "tables.steps.primary_key: ",
+        "checks[0] steps.format: ",
+    ]
+    assert worth == []

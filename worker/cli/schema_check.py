@@ -8,7 +8,8 @@ from checks.contract import Check, CheckError
 from checks.declared.relations import relations
 from checks.declared.table import RelationFacts, RowFacts
 from checks.relations import Relation
-from checks.sql import catalog, timestamps, views
+from checks.sql import catalog, derived, timestamps
+from checks.sql.statements import rows_of
 from checks.types import key_columns
 from checks.watermark import cursor_complaints
 from worker.cli.identity import Identity, identity
@@ -38,9 +39,24 @@ def _compare(config: Config, database: Database) -> Iterator[Problem]:
         for name, relation in settings.relations.items():
             if (relation.database or settings.main_database) == database.name:
                 yield from schema.of_relation(name, relation, known[name])
+        yield from _keyless(config, database.name, schema)
         for place, check in _placed(config):
             if check.database == database.name:
                 yield from _problems_of(check, place, schema)
+
+
+def _keyless(config: Config, database: str, schema: "_Schema") -> Iterator[Problem]:
+    """The facts of tables in which nothing names a row, though a check that follows needs it."""
+    found: dict[str, str] = {}
+    for planned in config.plan:
+        check, origin = planned.check, planned.origin
+        is_of_facts = origin.section in ("tables", "relations") and check.source_name == database
+        if is_of_facts and not any(schema.missing("", check.table, ())):
+            try:
+                check.taken(schema.connection)
+            except CheckError as error:
+                found[f"{origin}.primary_key"] = str(error)
+    yield from (Problem(place, message) for place, message in found.items())
 
 
 def _placed(config: Config) -> Iterator[tuple[str, Check]]:
@@ -86,7 +102,11 @@ def _remarks(config: Config, database: Database) -> Iterator[Problem]:
         for name, facts in settings.tables.items():
             if (facts.database or settings.main_database) == database.name:
                 for field, remark in schema.remarks(name, facts):
-                    yield Problem(f"tables.{name}.{field}", remark)
+                    yield Problem(place_of(("tables", name, field)), remark)
+        known = relations(settings.tables, settings.relations)
+        for name, relation in settings.relations.items():
+            if (relation.database or settings.main_database) == database.name:
+                yield from schema.remark_on(name, relation, known[name])
         for table, said in _taken(config, database.name, connection).items():
             yield Problem(table, f"taken from the catalog: {', '.join(said)}")
 
@@ -112,7 +132,7 @@ class _Schema:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._tables = catalog.objects(connection)
+        self._tables: dict[str, str] = {}
         self.refused: set[str] = set()
         """Relations that cannot be read, which is told of once."""
 
@@ -128,9 +148,14 @@ class _Schema:
         for field, complaint in self.complaints(name, facts):
             yield Problem(place_of(("relations", name, field)), complaint)
 
+    def _type_of(self, table: str) -> str | None:
+        if table not in self._tables:
+            self._tables = catalog.objects(self.connection, table) | self._tables
+        return self._tables.get(table)
+
     def missing(self, place: str, table: str, names: Iterable[str]) -> Iterator[Problem]:
         """A problem for the table if it is not there, or for each column that is not."""
-        if table not in self._tables:
+        if self._type_of(table) is None:
             suggestion = catalog.nearest(table, self._tables)
             yield Problem(place, f"the database has no table {table}{suggestion}")
             return
@@ -150,9 +175,8 @@ class _Schema:
         if facts.cursor:
             yield from (("cursor", c) for c in cursor_complaints(connection, table, facts.cursor))
             if facts.cursor in found and catalog.is_view(connection, table):
-                yield from (
-                    ("cursor", c) for c in views.complaints(connection, table, facts.cursor)
-                )
+                values = rows_of(table, (facts.cursor,)).c[facts.cursor]
+                yield from (("cursor", c) for c in derived.complaints(connection, values))
         if time := facts.written_at:
             why = time in found and timestamps.complaint(found[time], time)
             yield from (("written_at", f"{time} {why}") for _ in filter(None, (why,)))
@@ -165,8 +189,19 @@ class _Schema:
         if identity and identity.remark:
             yield "primary_key", identity.remark
 
+    def remark_on(self, name: str, facts: RelationFacts, known: Relation) -> Iterator[Problem]:
+        """How the server goes about a relation that it can read."""
+        try:
+            known.describe(self.connection)
+        except CheckError:
+            return  # a mistake, and told as one
+        followed = facts.cursor or facts.select.columns[0]
+        values = known.rows((followed,)).c[followed]
+        if found := derived.manner(self.connection, values, follows=facts.cursor is not None):
+            yield Problem(place_of(("relations", name)), str(found))
+
     def _identity(self, table: str, facts: RowFacts) -> Identity | None:
         """Whether the primary key names one row; None where there is nothing to say."""
-        if table not in self._tables or self._tables[table] in ("VIEW", "RELATION"):
+        if self._type_of(table) in (None, "VIEW", "RELATION"):
             return None
         return identity(self.connection, table, facts.key_columns)

@@ -30,7 +30,7 @@ from checks.sql import catalog, collations
 from checks.sql.collations import Collation
 from checks.sql.inspection import Keys
 from checks.sql.timestamps import TimeColumn, Written
-from checks.types import Columns, Identifier, PrimaryKey, Severity, key_columns
+from checks.types import Columns, Identifier, PrimaryKey, Severity, TableName, key_columns
 from checks.watermark import Followed, Place, Reading, cursor_complaints
 
 Key = tuple[Any, ...]
@@ -66,7 +66,7 @@ class Balance(DatabaseCheck):
     confirmations: int = Field(default=2, ge=1, le=100)
     beside: ClassVar[Mapping[str, str]] = {"ledger": "ledger_"}
     primary_key: PrimaryKey | None = None
-    ledger: Identifier
+    ledger: TableName
     ledger_primary_key: PrimaryKey | None = None
     ledger_cursor: TimeColumn | None = None
     ledger_written_at: TimeColumn | None = None

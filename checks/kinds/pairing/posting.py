@@ -14,7 +14,7 @@ from checks.kinds.pairing.plan import Far, Id, Near, Plan, Scope, equal_pairs, s
 from checks.snapshot import Catalog
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.timestamps import TimeColumn
-from checks.types import Identifier, PrimaryKey, key_columns
+from checks.types import Identifier, PrimaryKey, TableName, key_columns
 
 
 class Posting(Pairing):
@@ -41,7 +41,7 @@ class Posting(Pairing):
 
     kind: Literal["posting"] = "posting"
     beside: ClassVar[Mapping[str, str]] = {"ledger": "ledger_"}
-    ledger: Identifier
+    ledger: TableName
     ledger_primary_key: PrimaryKey | None = None
     ledger_cursor: TimeColumn | None = None
     ledger_written_at: TimeColumn | None = None

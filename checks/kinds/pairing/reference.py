@@ -17,7 +17,7 @@ from checks.sql import catalog
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.row_ids import row_keys
 from checks.sql.timestamps import TimeColumn
-from checks.types import Columns, Identifier, PrimaryKey, key_columns
+from checks.types import Columns, Identifier, PrimaryKey, TableName, key_columns
 
 
 def _nothing(value: object) -> tuple[int | str, ...]:
@@ -58,7 +58,7 @@ class Reference(Pairing):
     kind: Literal["reference"] = "reference"
     beside: ClassVar[Mapping[str, str]] = {"parent": "parent_"}
     columns: Columns
-    parent: Identifier
+    parent: TableName
     parent_columns: Columns | None = None
     """What `columns` name; the parent's primary key unless stated."""
     parent_primary_key: PrimaryKey | None = None
