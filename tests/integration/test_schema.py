@@ -376,7 +376,7 @@ def test_what_is_taken_from_the_catalog_is_said(ledger_database: Database, tmp_p
     alter(
         ledger_database,
         """CREATE TABLE steps (id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, amount bigint,
-            code varchar(20), made_at datetime NOT NULL DEFAULT CURRENT_TIMESTAMP)""",
+            code varchar(30), made_at datetime NOT NULL DEFAULT CURRENT_TIMESTAMP)""",
     )
     said = "steps: taken from the catalog: primary_key id, cursor id, written_at made_at"
     assert of_facts(tmp_path, ledger_database) == ([], [said])
@@ -386,7 +386,7 @@ def test_a_table_without_key_is_told_where_it_is_stated(
     ledger_database: Database, tmp_path: Path
 ) -> None:
     """A table in which nothing names a row is a mistake of its facts, and of each check."""
-    alter(ledger_database, "CREATE TABLE steps (id bigint, amount bigint, code varchar(20))")
+    alter(ledger_database, "CREATE TABLE steps (id bigint, amount bigint, code varchar(30))")
     wrong, worth = of_facts(tmp_path, ledger_database)
     why = "steps has no primary key and no unique index without NULL, and the configuration states"
     assert [each.split(why)[0] for each in wrong] == [
