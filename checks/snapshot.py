@@ -34,6 +34,9 @@ from checks.types import key_columns
 Catalog = Mapping[str, Mapping[str, catalog.Column]]
 """Columns by table and name."""
 
+Types = Callable[[str], catalog.Column]
+"""What the catalog says of a column, by its name."""
+
 _UNKNOWN = catalog.Column("", nullable=True)
 _SHORT_TEXT = catalog.Column("varchar(1)", nullable=True)
 
@@ -78,7 +81,7 @@ class Context:
         zero_dates = not self.is_sqlite
         return timestamps.Notation(described, time.unit, self.zone or UTC, zero_dates)
 
-    def types(self, table: str) -> Callable[[str], catalog.Column] | None:
+    def types(self, table: str) -> Types | None:
         """The columns of a table by name; None where no database is asked that has types."""
         _ = table
         return None
@@ -207,7 +210,7 @@ class Snapshot(Context):
         """Whether the database is one of SQLite."""
         return self.connection.dialect.name == "sqlite"
 
-    def types(self, table: str) -> Callable[[str], catalog.Column] | None:
+    def types(self, table: str) -> Types | None:
         """See `Context.types`; None for SQLite, where a value has a type, and no column."""
         return None if self.is_sqlite else self.columns[table].__getitem__
 
