@@ -228,7 +228,7 @@ def _plan(
     }
     known = _relations(settings, problems)
     for origin, stated, every in _all_checks(document, settings, problems):
-        check = stated.reading(known)
+        check = stated.reading(known).hiding(settings.privacy.personal)
         if check.name in planned:
             problems.append(Problem(str(origin), f"a second check is named {check.name}"))
         elif check.table in settings.relations and not check.reads_rows:
