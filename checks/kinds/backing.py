@@ -35,7 +35,7 @@ from checks.sql.inspection import LONGEST_NAME, MOST_ROWS, Keys, chosen, fitting
 from checks.sql.render import render
 from checks.sql.statements import labelled, numbered
 from checks.sql.values import scalar
-from checks.types import Columns, Identifier, Severity
+from checks.types import Columns, Identifier, Severity, TableName
 
 Built = ColumnElement[Any]
 
@@ -45,7 +45,7 @@ class Holder(BaseModel):
 
     model_config = Check.model_config | {"arbitrary_types_allowed": True}
 
-    table: Identifier
+    table: TableName
     by: Columns
     """Whose amount it is: a column for each part of the check's own `by`."""
     amount: Identifier
@@ -83,7 +83,7 @@ class Backing(DatabaseCheck):
     amount: Identifier
     by: Annotated[tuple[FarExpression, ...], Field(min_length=1)]
     """Whose amount it is; may name columns of the tables in `through`: `accounts.user_id`."""
-    through: Mapping[Identifier, Mapping[Identifier, Identifier]] = {}
+    through: Mapping[TableName, Mapping[Identifier, Identifier]] = {}
     """See `joining.Through`."""
     holders: Annotated[tuple[Holder, ...], Field(min_length=1)]
     collation: Collation | None = Field(default=None, repr=False)

@@ -44,7 +44,7 @@ class Tables(DatabaseCheck):
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Look the name up among all tables and views of the database."""
         with self.snapshot(sources) as snapshot:
-            existing = catalog.objects(snapshot.connection)
+            existing = catalog.objects(snapshot.connection, self.table)
         found = existing.get(self.table)
         if self.retired:
             # On a server that tells case apart, the old table under another case is back, too.

@@ -82,7 +82,9 @@ class Expression:
             sides = [node.this, *node.expressions, *filter(None, (node.args.get("expression"),))]
             texts = [each.this for each in sides if each.is_string]
             for column in [each for each in sides if isinstance(each, exp.Column)]:
-                found = catalog.columns(connection, column.table or table).get(column.name)
+                found = catalog.columns(connection, syntax.table_of(column) or table).get(
+                    column.name
+                )
                 if found is None or found.members is None:
                     continue
                 for text in [each for each in texts if not found.may_be(each)]:

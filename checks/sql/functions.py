@@ -217,3 +217,29 @@ def _weights(element: weights, compiler: SQLCompiler, **kw: Any) -> str:
     text = compiler.process(element.clauses, **kw)
     space = f"WEIGHT_STRING(LEFT(CONCAT(' ', {text}), 1))"
     return f"TRIM(TRAILING {space} FROM WEIGHT_STRING({text}))"
+
+
+class number_of_different(FunctionElement[int]):  # noqa: N801 - reads as SQL
+    """How many different rows there are by some values; one with a NULL does not count."""
+
+    inherit_cache = True
+    type = Integer()
+
+
+@compiles(number_of_different, "mysql")
+def _number_of_different_mysql(
+    element: number_of_different, compiler: SQLCompiler, **kw: Any
+) -> str:
+    return f"COUNT(DISTINCT {compiler.process(element.clauses, **kw)})"
+
+
+@compiles(number_of_different, "sqlite")
+def _number_of_different_sqlite(
+    element: number_of_different, compiler: SQLCompiler, **kw: Any
+) -> str:
+    values = [compiler.process(each, **kw) for each in element.clauses]
+    if len(values) == 1:
+        return f"COUNT(DISTINCT {values[0]})"
+    written = " || ',' || ".join(f"quote({each})" for each in values)
+    is_whole = " AND ".join(f"({each}) IS NOT NULL" for each in values)
+    return f"COUNT(DISTINCT CASE WHEN {is_whole} THEN {written} END)"

@@ -46,8 +46,13 @@ _SHOWN = 200
 
 
 def name(column: exp.Column) -> str:
-    """A column as it is written: `column`, or `table.column`."""
-    return f"{column.table}.{column.name}" if column.table else column.name
+    """A column as it is written: `column`, `table.column` or `schema.table.column`."""
+    return ".".join(filter(None, (table_of(column), column.name)))
+
+
+def table_of(column: exp.Column) -> str:
+    """The table that a column names, `schema.table` where it says so; "" where it names none."""
+    return ".".join(filter(None, (column.db, column.table)))
 
 
 def parse(source: str) -> exp.Expr:
@@ -67,6 +72,8 @@ def parse(source: str) -> exp.Expr:
     except sqlglot.errors.SqlglotError as error:
         reason = _start(str(error))
         raise ValueError(f"not a condition: {_start(source)!r} ({reason})") from None
+    except (AttributeError, IndexError, KeyError, TypeError):  # the parser stumbled
+        raise ValueError(f"not a condition: {_start(source)!r} cannot be read") from None
     _refuse_depth(tree)
     return tree
 
@@ -173,7 +180,7 @@ class _Builder:
         return value
 
     def _value(self, node: exp.Expr) -> _Value:
-        if isinstance(node, exp.Column) and not node.args.get("db"):
+        if isinstance(node, exp.Column):
             return self._column(node)
         if type(node) in _CHAINS:
             return self._chain(node)

@@ -70,7 +70,7 @@ class Chain(BaseModel):
         changes. The server cuts longer lists than it allows: of a group with so many rows it is
         unknown.
         """
-        ids, found = rows.c[side.primary_key], side.found
+        ids, found = rows.c[side.order], side.found
         names = (self.before, self.after)
         befores, afters = (
             # Added to 0 an amount loses the zeros that ZEROFILL puts before it.

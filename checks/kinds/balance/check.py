@@ -30,7 +30,7 @@ from checks.sql import catalog, collations
 from checks.sql.collations import Collation
 from checks.sql.inspection import Keys
 from checks.sql.timestamps import TimeColumn, Written
-from checks.types import Columns, Identifier, Severity
+from checks.types import Columns, Identifier, PrimaryKey, Severity, TableName, key_columns
 from checks.watermark import Followed, Place, Reading, cursor_complaints
 
 Key = tuple[Any, ...]
@@ -65,9 +65,9 @@ class Balance(DatabaseCheck):
     severity: Severity = Severity.CRITICAL
     confirmations: int = Field(default=2, ge=1, le=100)
     beside: ClassVar[Mapping[str, str]] = {"ledger": "ledger_"}
-    primary_key: Identifier
-    ledger: Identifier
-    ledger_primary_key: Identifier
+    primary_key: PrimaryKey
+    ledger: TableName
+    ledger_primary_key: PrimaryKey
     ledger_cursor: TimeColumn | None = None
     ledger_written_at: TimeColumn | None = None
     by: Columns
@@ -87,12 +87,22 @@ class Balance(DatabaseCheck):
     def _fits(self) -> Self:
         if self.ledger_by and len(self.ledger_by) != len(self.by):
             raise ValueError(f"ledger_by names {len(self.ledger_by)} columns, by {len(self.by)}")
-        if self.ledger_cursor and self.ledger_cursor != self.ledger_primary_key:
+        if self.ledger_cursor and self.ledger_cursor not in key_columns(self.ledger_primary_key):
             raise ValueError(
                 "a balance is read along the ledger's primary key, in whose order"
                 f" rows chain; the cursor is {self.ledger_cursor}"
             )
+        if self.chain and len(named := key_columns(self.ledger_primary_key)) > 1:
+            raise ValueError(
+                f"rows chain in the order of one column, and the ledger's primary key is"
+                f" {', '.join(named)}: state ledger_primary_key, the one that grows with each row"
+            )
         return self
+
+    @property
+    def ledger_order(self) -> str:
+        """The ledger's column in whose order rows chain, and new ones are found."""
+        return self.ledger_cursor or key_columns(self.ledger_primary_key)[0]
 
     @property
     def rule(self) -> str | None:
@@ -119,11 +129,14 @@ class Balance(DatabaseCheck):
         """Keys and amounts of both sides."""
         chained = self.chain.columns if self.chain else ()
         times = filter(None, (self.ledger_written_at,))
-        own = (self.ledger_primary_key, *times, *self.postings_by, *self.sums.values(), *chained)
+        own = (self.ledger_order, *times, *self.postings_by, *self.sums.values(), *chained)
         return {
             self.table: tuple(
                 dict.fromkeys(
-                    (self.primary_key, *self.by, *self.sums, *filter(None, (self.changed_at,)))
+                    (
+                        *key_columns(self.primary_key),
+                        *(*self.by, *self.sums, *filter(None, (self.changed_at,))),
+                    )
                 )
             ),
             self.ledger: tuple(dict.fromkeys(own)),
@@ -171,12 +184,12 @@ class Balance(DatabaseCheck):
 
     def _ledger(self, columns: Catalog) -> Ledger:
         postings = Side(
-            *(self.ledger, self.ledger_primary_key, self.postings_by),
+            *(self.ledger, self.ledger_order, self.postings_by),
             tuple(self.sums.values()),
             *self._compared(columns, self.ledger, self.postings_by),
         )
         balances = Side(
-            *(self.table, self.primary_key, self.by),
+            *(self.table, key_columns(self.primary_key)[0], self.by),
             tuple(self.sums),
             *self._compared(columns, self.table, self.by),
         )
@@ -212,11 +225,11 @@ class Balance(DatabaseCheck):
         chained = self.chain.columns if self.chain else ()
         yield from _fractions(self.table, mine, self.sums)
         yield from _fractions(self.ledger, theirs, (*self.sums.values(), *chained))
-        yield from _elusive(self.table, mine, (self.primary_key, *self.by))
-        yield from _elusive(self.ledger, theirs, (self.ledger_primary_key, *self.postings_by))
-        own = theirs[self.ledger_primary_key]
+        yield from _elusive(self.table, mine, (*key_columns(self.primary_key), *self.by))
+        yield from _elusive(self.ledger, theirs, (self.ledger_order, *self.postings_by))
+        own = theirs[self.ledger_order]
         if self.ledger_cursor and own.is_moment:
-            yield f"{self.ledger}.{self.ledger_primary_key} is {own.type}: rows chain by number"
+            yield f"{self.ledger}.{self.ledger_order} is {own.type}: rows chain by number"
         if self.changed_at:
             yield from filter(None, (snapshot.time_complaint(self.table, self.changed_at),))
 

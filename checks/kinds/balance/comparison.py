@@ -205,7 +205,7 @@ class Comparison:
                 f"rows of {name} do not lead to the balance",
             )
         if row["break_id"] is not None:
-            evidence[f"{name}.{self.ledger.postings.primary_key}"] = scalar(row["break_id"])
+            evidence[f"{name}.{self.ledger.postings.order}"] = scalar(row["break_id"])
         if row["off"]:
             evidence["rows that do not add up"] = int(row["off"])
         evidence["problem"] = problem

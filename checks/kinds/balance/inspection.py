@@ -84,7 +84,7 @@ def _linked(ledger: Ledger, keys: Keys) -> tuple[FromClause, list[Built]]:
     postings, chain = ledger.postings, ledger.chain
     rows = postings.rows(*(chain.columns if chain else ()), name="posted")
     by = dict(zip(ledger.balances.by, (rows.c[name] for name in postings.by), strict=True))
-    ids, where = rows.c[postings.primary_key], [chosen(by, keys)] if keys else []
+    ids, where = rows.c[postings.order], [chosen(by, keys)] if keys else []
     read = dict.fromkeys((ids, *by.values(), *(rows.c[name] for name in postings.amounts)))
     if chain is None:
         return (select(*read).where(*where).subquery("some") if keys else rows), []

@@ -64,7 +64,7 @@ def advance(connection: Connection, ledger: Ledger, kept: Kept, begin: int) -> K
 
     def recent(rows: Any) -> Any:
         of_group = among([rows.c[name] for name in ledger.postings.by], keys)
-        return rows, and_(rows.c[ledger.postings.primary_key] >= kept.through, of_group)
+        return rows, and_(rows.c[ledger.postings.order] >= kept.through, of_group)
 
     posted = _by_group(
         connection, ledger.summed(ledger.postings, recent, narrow=False, begin=begin)
@@ -166,8 +166,8 @@ def _afters(connection: Connection, ledger: Ledger, ids: Sequence[Any]) -> dict[
     found = [each for each in ids if each is not None]
     if chain is None or not found:
         return {}
-    rows = side.read((side.primary_key, chain.after))
-    own = rows.c[side.primary_key]
+    rows = side.read((side.order, chain.after))
+    own = rows.c[side.order]
     statement = select(own, rows.c[chain.after]).where(own.in_(found))
     return {row[0]: int(row[1]) for row in connection.execute(statement)}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, case, func, select, union
 
-from checks.relations import Relations, rows_of
+from checks.relations import Relations, followed, rows_of
 from checks.sql import catalog
 from checks.sql.collations import under
 from checks.sql.functions import one_of, weights
@@ -19,10 +19,11 @@ Part = Callable[[FromClause], tuple[FromClause, ColumnElement[bool]]]
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A table whose rows are summed: its primary key, its groups and its amounts."""
+    """A table whose rows are summed: its groups and its amounts."""
 
     table: str
-    primary_key: str
+    order: str
+    """The column in whose order its rows chain, and new ones are found."""
     by: tuple[str, ...]
     amounts: tuple[str, ...]
     found: Mapping[str, catalog.Column]
@@ -34,7 +35,7 @@ class Side:
 
     def rows(self, *more: str, name: str | None = None) -> FromClause:
         """The table's rows, with more columns, under a name of theirs."""
-        names = (self.primary_key, *self.by, *self.amounts, *more)
+        names = (self.order, *self.by, *self.amounts, *more)
         return self.read(names).alias(name or f"rows_{self.table}")
 
     def read(self, names: Iterable[str]) -> FromClause:
@@ -46,6 +47,10 @@ class Side:
             return rows
         shown = (under(rows.c[name], rules.get(name)).label(name) for name in names)
         return select(*shown).subquery(self.table)
+
+    def every(self, *names: str) -> list[FromClause]:
+        """All rows of the tables that are read, with these columns; see `Relation.followed`."""
+        return followed(self.relations, self.table, names)
 
     def groups(self, rows: FromClause, *, narrow: bool) -> list[Built]:
         """What rows are grouped by; `narrow` puts a number in the place of a text.
@@ -72,7 +77,7 @@ class Side:
 
     def past(self, rows: FromClause, begin: Any) -> list[Built]:
         """The same sums of the rows before a place, and the last of these: `old_n`, `last_old`."""
-        ids = rows.c[self.primary_key]
+        ids = rows.c[self.order]
         sums = [case((ids < begin, rows.c[name]), else_=0) for name in self.amounts]
         return [
             *labelled("old", [func.coalesce(func.sum(each), 0) for each in sums]),
@@ -100,9 +105,10 @@ def codes_are_unique(connection: Connection, sides: Sequence[Side]) -> bool:
             continue
         if not all(has_codes(each) for each in found):
             return False  # UUID or ENUM beside CHAR, say: equal, but of another code
-        texts = union(
-            *(select(s.read([s.by[number]]).c[0].label("text")).distinct() for s in sides)
-        ).subquery("texts")
+        # Of all rows, whether they count or not: of those alone no index has them together.
+        every = [(rows, s.by[number]) for s in sides for rows in s.every(s.by[number])]
+        distinct = (select(rows.c[n].label("text")).distinct() for rows, n in every)
+        texts = union(*distinct).subquery("texts")
         numbers = select(func.count(), func.count(code(texts.c.text).distinct()))
         one, other = connection.execute(numbers.where(texts.c.text.is_not(None))).one()
         if one != other:

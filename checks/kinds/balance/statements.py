@@ -137,7 +137,7 @@ class Ledger:
         And those with a balance row `changed` since: the column that says when, and a moment.
         """
         rows = self.postings.rows()
-        new = rows.c[self.postings.primary_key] >= begin
+        new = rows.c[self.postings.order] >= begin
         found = [_groups_of(rows, self.postings, new, left_out)]
         if changed:
             rows = self.balances.rows(changed[0])
@@ -161,7 +161,7 @@ class Ledger:
         assert chain  # noqa: S101 - asked for only where there is one
         rows = self.postings.rows(*chain.columns)
         source, condition = part(rows)
-        groups, ids = self.postings.groups(rows, narrow=narrow), rows.c[self.postings.primary_key]
+        groups, ids = self.postings.groups(rows, narrow=narrow), rows.c[self.postings.order]
         previous = chain.previous(rows, groups, ids)
         return (
             select(
