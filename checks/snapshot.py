@@ -33,6 +33,9 @@ from checks.sql.values import Hexadecimal, is_abridged
 Catalog = Mapping[str, Mapping[str, catalog.Column]]
 """Columns by table and name."""
 
+Types = Callable[[str], catalog.Column]
+"""What the catalog says of a column, by its name."""
+
 _UNKNOWN = catalog.Column("", nullable=True)
 _SHORT_TEXT = catalog.Column("varchar(1)", nullable=True)
 
@@ -67,6 +70,11 @@ class Context:
         """The present moment, with its zone."""
         return self.at or datetime.now(UTC)
 
+    def known(self, names: Sequence[str]) -> list[tuple[Scalar, ...]]:
+        """The keys of the known findings whose keys have these names, in their order."""
+        _ = names
+        return []
+
     def described(self, table: str, name: str) -> catalog.Column:
         """A column; one that may be anything where no database is asked."""
         return self.columns[table][name] if self.columns else _UNKNOWN
@@ -77,7 +85,7 @@ class Context:
         zero_dates = not self.is_sqlite
         return timestamps.Notation(described, time.unit, self.zone or UTC, zero_dates)
 
-    def types(self, table: str) -> Callable[[str], catalog.Column] | None:
+    def types(self, table: str) -> Types | None:
         """The columns of a table by name; None where no database is asked that has types."""
         _ = table
         return None
@@ -206,7 +214,7 @@ class Snapshot(Context):
         """Whether the database is one of SQLite."""
         return self.connection.dialect.name == "sqlite"
 
-    def types(self, table: str) -> Callable[[str], catalog.Column] | None:
+    def types(self, table: str) -> Types | None:
         """See `Context.types`; None for SQLite, where a value has a type, and no column."""
         return None if self.is_sqlite else self.columns[table].__getitem__
 
