@@ -1,7 +1,7 @@
 """The contract between a check and the worker that runs it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, ClassVar, Self
@@ -272,6 +272,14 @@ class Check(BaseModel, ABC):
     def reading(self, relations: Mapping[str, Any]) -> Self:
         """The same check, of what these names stand for; itself where it reads no such rows."""
         _ = relations
+        return self
+
+    def hiding(self, personal: Iterable[str]) -> Self:
+        """The same check, where columns of these patterns hold personal values.
+
+        Itself, unless its messages are written in the configuration.
+        """
+        _ = personal
         return self
 
     @property
