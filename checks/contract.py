@@ -1,7 +1,7 @@
 """The contract between a check and the worker that runs it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, ClassVar, Self
@@ -11,13 +11,17 @@ from sqlalchemy import Connection
 
 from checks.card import Card, Detail, Sample, SchemaFacts, Section
 from checks.ports import Cursor, Sources, SourceType
-from checks.types import CheckName, Severity, Slug, TableName
+from checks.types import CheckName, Severity, Slug, TableName, Tolerance
 
 Scalar = str | int | bool | None
 Evidence = Scalar | tuple[Scalar, ...]
 
 SAMPLE = 1000
 """The most findings one run returns. Violations are counted exactly; only the sample is bounded."""
+
+
+TWO_TRANSACTIONS = timedelta(seconds=10)
+"""How far apart two transactions may be that write what belongs together, unless stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,8 @@ class Check(BaseModel, ABC):
     severity: Severity = Severity.WARNING
     confirmations: int = Field(default=1, ge=1, le=100)
     """How many completed runs must see a finding before it counts as confirmed."""
+    confirm_after: Tolerance | None = Field(default=None, repr=False)
+    """And for how long, from the end of the first to the beginning of the latest."""
     card: ClassVar[Card]
     """What people and programs are shown of the kind."""
     reads: ClassVar[str] = "database"
@@ -139,6 +145,23 @@ class Check(BaseModel, ABC):
         A run along a cursor also looks at every known finding again, so that `findings` is the
         whole truth as far as the check knows it. Raises CheckError when it cannot be answered.
         """
+
+    def evaluate(self, sources: Sources, window: Window = EVERYTHING) -> Result:
+        """Run, with what the configuration leaves to the database taken from there."""
+        return self.run(sources, window)
+
+    def taken(self, connection: Connection) -> Mapping[str, Any]:
+        """The fields that are taken from the catalog because nobody states them.
+
+        Raises a permanent CheckError where the catalog does not say what is needed.
+        """
+        _ = connection
+        return {}
+
+    def completed(self, connection: Connection) -> Self:
+        """The same check with these fields."""
+        _ = connection
+        return self
 
     def complaints(self, connection: Connection) -> Iterator[str]:
         """What in the real schema does not fit this check's fields, beyond missing names."""
@@ -212,6 +235,21 @@ class Check(BaseModel, ABC):
         return None
 
     @property
+    def confirmation_time(self) -> timedelta:
+        """For how long completed runs must see a finding before it counts as confirmed.
+
+        Runs may follow one another so fast that what takes a moment is seen by several.
+        """
+        if self.confirm_after is not None:
+            return self.confirm_after
+        return self.takes_a_moment if self.confirmations > 1 else timedelta()
+
+    @property
+    def takes_a_moment(self) -> timedelta:
+        """For how long what is under way may look wrong, as far as the kind knows."""
+        return timedelta()
+
+    @property
     def cursor_owner(self) -> str:
         """What a cursor belongs to: one that a check with another owner left is of no use.
 
@@ -234,6 +272,14 @@ class Check(BaseModel, ABC):
     def reading(self, relations: Mapping[str, Any]) -> Self:
         """The same check, of what these names stand for; itself where it reads no such rows."""
         _ = relations
+        return self
+
+    def hiding(self, personal: Iterable[str]) -> Self:
+        """The same check, where columns of these patterns hold personal values.
+
+        Itself, unless its messages are written in the configuration.
+        """
+        _ = personal
         return self
 
     @property

@@ -30,6 +30,14 @@ def parse_duration(value: object) -> timedelta:
         raise ValueError("this duration is too long") from None
 
 
+def parse_tolerance(value: object) -> timedelta:
+    """Read a duration, or `0s`.
+
+    Raises ValueError for anything else.
+    """
+    return timedelta() if value == "0s" else parse_duration(value)
+
+
 def duration_text(value: timedelta) -> str:
     """A duration as the configuration writes it, in the largest unit that divides it: `5m`."""
     seconds = int(value.total_seconds())
@@ -154,6 +162,9 @@ Slug = Annotated[
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 """A span of time; see `parse_duration`."""
 
+Tolerance = Annotated[timedelta, BeforeValidator(parse_tolerance)]
+"""A span of time that may be none; see `parse_tolerance`."""
+
 Ratio = Annotated[float, BeforeValidator(parse_ratio)]
 """A share of a whole; see `parse_ratio`."""
 
@@ -174,9 +185,9 @@ PrimaryKey = Annotated[str | tuple[str, ...], BeforeValidator(_primary_key)]
 """The column that names a row, or the columns that do so together; see `key_columns`."""
 
 
-def key_columns(key: PrimaryKey) -> tuple[str, ...]:
-    """The columns of a primary key, in their order."""
-    return (key,) if isinstance(key, str) else key
+def key_columns(key: PrimaryKey | None) -> tuple[str, ...]:
+    """The columns of a primary key, in their order; none where it is not stated."""
+    return (key,) if isinstance(key, str) else key or ()
 
 
 class Severity(StrEnum):

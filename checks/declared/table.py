@@ -51,6 +51,7 @@ FILLED = {
     "primary_key": "primary_key",
     "cursor": "cursor",
     "written_at": "written_at",
+    "changed_at": "changed_at",
     "entered_at": "written_at",
     "pending": "pending",
     "since": "since",
@@ -71,6 +72,8 @@ class RowFacts(BaseModel):
     """The growing column along which new rows are read."""
     written_at: TimeColumn | None = None
     """The column that says when a row was written."""
+    changed_at: TimeColumn | None = None
+    """The column that says when a row last changed."""
     pending: Expression | None = None
     """Rows for which it holds may still change: an incremental run never moves past them."""
     since: Since | None = None
@@ -83,8 +86,6 @@ class RowFacts(BaseModel):
     def _complete(self) -> Self:
         if self.database and self.databases:
             raise ValueError("database and databases are both stated")
-        if self.is_read and self.primary_key is None:
-            raise ValueError("primary_key is missing: findings name rows by it")
         if self.pending and not self.cursor:
             raise ValueError("pending needs cursor: only along it rows are left behind")
         if self.since and not self.written_at:
@@ -109,7 +110,7 @@ class RowFacts(BaseModel):
     @property
     def names(self) -> frozenset[str]:
         """Every column that these facts say exists."""
-        single = (self.cursor, self.written_at)
+        single = (self.cursor, self.written_at, self.changed_at)
         keys = (
             column
             for key in self.keys

@@ -9,7 +9,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 from sqlalchemy import Connection, Select, func, select
 
-from checks.contract import EVERYTHING, SAMPLE, Check, Result, Window
+from checks.contract import EVERYTHING, SAMPLE, TWO_TRANSACTIONS, Check, Result, Window
 from checks.kinds.pairing import together
 from checks.kinds.pairing.findings import Problem, Seen, far_findings, near_findings
 from checks.kinds.pairing.inspection import inspection_query
@@ -36,12 +36,13 @@ class Pairing(DatabaseCheck):
 
     severity: Severity = Severity.CRITICAL
     confirmations: int = Field(default=2, ge=1, le=100)
-    primary_key: PrimaryKey
+    primary_key: PrimaryKey | None = None
     cursor: TimeColumn | None = None
     written_at: TimeColumn | None = None
+    changed_at: TimeColumn | None = Field(default=None, repr=False)
     pending: Expression | None = None
     """Rows for which it holds may still change; an incremental run never moves past them."""
-    settle: Settle = timedelta(seconds=10)
+    settle: Settle = TWO_TRANSACTIONS
     since: Since | None = None
     when: Expression | None = Field(default=None, repr=False)
     """Which rows the rule is about; all, unless stated."""
@@ -86,7 +87,8 @@ class Pairing(DatabaseCheck):
         far, found = self.plan.far, []
         if self.settle:
             found.append(
-                f"rows written less than {duration_text(self.settle)} ago, until they are older"
+                f"rows written{_or_changed(self.plan)} less than {duration_text(self.settle)} ago,"
+                " until they are older"
             )
         if self.since:
             found.append(f"rows written before {self.since.isoformat(' ')}")
@@ -97,27 +99,47 @@ class Pairing(DatabaseCheck):
         return tuple(found)
 
     @property
+    def takes_a_moment(self) -> timedelta:
+        """As long as the two sides may be apart: an old row that changes has not to settle."""
+        return self.settle
+
+    @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The columns of both sides, and of the tables joined to the far side."""
         return self.plan.needs
 
     def look(self, keys: Keys = ()) -> str | None:
         """Both sides of some findings; without keys, near and far rows without each other."""
-        return inspection_query(self.plan, keys)
+        return inspection_query(self._named_by(keys).plan, keys)
+
+    def _named_by(self, keys: Keys) -> Self:
+        """The same check, with the primary key that the first key is of, where none is stated."""
+        far, names = f"{self.plan.far.table}.", list(keys[0]) if keys else []
+        if not names:
+            return self
+        if not all(name.startswith(far) for name in names):
+            return self.named("primary_key", names)
+        (prefix,) = self.beside.values()
+        return self.named(f"{prefix}primary_key", [name.removeprefix(far) for name in names])
 
     @model_validator(mode="after")
     def _has_times_and_joins(self) -> Self:
+        self._refuse_contradictions()
+        plan = self.plan
+        for each in plan.far_expressions:
+            joins.refuse_unjoined(each, plan.joins)
+        return self
+
+    def contradictions(self) -> Iterator[str]:
+        """That times are needed of a side, and it has none."""
         plan = self.plan
         for side in plan.sides:
-            if side.written_at is None and plan.scope.needs_times:
-                raise ValueError(
+            if side.primary_key and side.written_at is None and plan.scope.needs_times(side):
+                yield (
                     f"{_field_of_time(side, plan)} is missing: settle and since need the time at"
                     f' which a row of {side.table} was written; settle = "0s" judges every row at'
                     " once"
                 )
-        for each in plan.far_expressions:
-            joins.refuse_unjoined(each, plan.joins)
-        return self
 
     def complaints(self, connection: Connection) -> Iterator[str]:
         """Cursors that cannot be followed, conditions that never hold, unlike columns."""
@@ -138,8 +160,9 @@ class Pairing(DatabaseCheck):
         """Times that are none, joins that meet several rows, columns that cannot be compared."""
         plan, columns = self.plan, snapshot.columns
         for side in plan.sides:
-            if side.written_at and plan.scope.needs_times:
-                yield from filter(None, (snapshot.time_complaint(side.table, side.written_at),))
+            times = (side.written_at, side.changed_at) if plan.scope.uses_times else ()
+            complaints = (snapshot.time_complaint(side.table, time) for time in times if time)
+            yield from filter(None, complaints)
         yield from joins.complaints(snapshot.connection, plan.far.table, plan.joins)
         for pair in plan.equal:
             yield from _pair_doubts(plan, pair, columns)
@@ -190,6 +213,11 @@ class Pairing(DatabaseCheck):
             yield shared_question(plan, snapshot, near)
 
 
+def _or_changed(plan: Plan) -> str:
+    tables = " and ".join(dict.fromkeys(side.table for side in plan.sides if side.changed_at))
+    return f" or, of {tables}, changed" if tables else ""
+
+
 def _unmatched(
     plan: Plan, snapshot: Snapshot, near: Reading, far: Reading, known: Sequence[Id]
 ) -> list[Select[Any]]:
@@ -220,12 +248,24 @@ def _readings(plan: Plan, snapshot: Snapshot) -> tuple[Reading, Reading]:
     snapshot = replace(snapshot, window=replace(snapshot.window, overlap=overlap))
     near, far = plan.near, plan.far
     looked_up = (*near.id, *(near.key.columns if plan.one_to_one else ()))
-    followed = Followed(near.table, near.cursor, near.written_at, near.pending, key=looked_up)
-    reading = followed.read(snapshot, "near")
+    reading = _followed(plan, near, looked_up, near.pending).read(snapshot, "near")
     if not plan.follows_far:
         return reading, Reading(None, None)
-    followed = Followed(far.table, far.cursor, far.written_at, key=far.primary_key)
-    return reading, followed.read(snapshot, "far")
+    return reading, _followed(plan, far, far.primary_key).read(snapshot, "far")
+
+
+def _followed(
+    plan: Plan, side: Side, key: tuple[str, ...], pending: Expression | None = None
+) -> Followed:
+    return Followed(
+        side.table,
+        side.cursor,
+        side.written_at,
+        pending,
+        key=key,
+        changed_at=side.changed_at,
+        settle=plan.scope.settle,
+    )
 
 
 def _examined(plan: Plan, snapshot: Snapshot, reading: Reading) -> int:

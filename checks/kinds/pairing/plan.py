@@ -30,6 +30,7 @@ Statements, findings and the inspection query (`inspection.py`) take a `Plan`, a
 the check that it was made from.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -46,6 +47,7 @@ from checks.sql.catalog import Column, agreed
 from checks.sql.collations import under
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.joins import Lookup, Through, needed
+from checks.sql.statements import among
 from checks.sql.timestamps import TimeColumn
 
 Predicate = ColumnElement[bool]
@@ -54,7 +56,7 @@ Id = tuple[Scalar, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class Side(ABC):
     """One of the two tables: how its rows are named, followed and dated."""
 
     role: str
@@ -63,9 +65,16 @@ class Side:
     primary_key: tuple[str, ...]
     cursor: TimeColumn | None
     written_at: TimeColumn | None
+    changed_at: TimeColumn | None = None
+    """When a row last changed, where a column says so."""
+
+    @property
+    @abstractmethod
+    def finding_key(self) -> Mapping[str, str]:
+        """The names in the keys of findings of its rows, each with the column."""
 
     def own(self, rows: FromClause) -> list[Built]:
-        """The columns of the primary key."""
+        """The columns of the primary key; none where it is known to the database only."""
         return [rows.c[name] for name in self.primary_key]
 
 
@@ -88,6 +97,11 @@ class Near(Side):
     """Whether a row whose key names nothing need not have a far row."""
     key_repeats: bool = False
     """Whether many rows have the same key, so that it pays to pair equal ones once."""
+
+    @property
+    def finding_key(self) -> Mapping[str, str]:
+        """Those of the id."""
+        return {name: name for name in self.id}
 
     def required(self, rows: FromClause) -> Predicate:
         """Whether a row must have a far row."""
@@ -135,6 +149,11 @@ class Far(Side):
     def id(self) -> tuple[str, ...]:
         """The names of the primary key's columns in findings; with their values they are the id."""
         return tuple(f"{self.table}.{name}" for name in self.primary_key)
+
+    @property
+    def finding_key(self) -> Mapping[str, str]:
+        """That of the id."""
+        return dict(zip(self.id, self.primary_key, strict=True))
 
     @property
     def is_chosen_by_joins(self) -> bool:
@@ -201,7 +220,7 @@ def sum_pairs(values: Mapping[Expression, FarExpression]) -> tuple[Pair, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which rows of either side are judged, by the time at which they were written."""
+    """Which rows of either side are judged, by when they were written and last changed."""
 
     settle: timedelta
     """How old a row must be; younger ones may still wait for the other side."""
@@ -209,15 +228,33 @@ class Scope:
     """The cut-over; older rows follow older rules."""
 
     @property
-    def needs_times(self) -> bool:
-        """Whether it depends on when rows were written."""
+    def uses_times(self) -> bool:
+        """Whether it depends on when rows were written or changed."""
         return bool(self.settle or self.since)
+
+    def needs_times(self, side: Side) -> bool:
+        """Whether it depends on when the rows of a side were written, which must be known."""
+        return bool(self.since or (self.settle and side.changed_at is None))
 
     def judged(self, context: Context, side: Side, rows: FromClause) -> Predicate:
         """Whether a row is old enough, and not too old, to be judged."""
-        return context.in_scope(
+        written = context.in_scope(
             rows, side.table, side.written_at, settle=self.settle, since=self.since
         )
+        return and_(written, self._is_calm(context, side, rows))
+
+    def _is_calm(self, context: Context, side: Side, rows: FromClause) -> Predicate:
+        """Whether a row has not just changed, or is known to be wrong.
+
+        What is known stays so whatever else is done to the row: it would be resolved, and found
+        again, each time.
+        """
+        if not self.settle or side.changed_at is None or context.columns is None:
+            return true()
+        calm = context.is_settled(rows, side.table, side.changed_at, self.settle)
+        known = context.known(tuple(side.finding_key))
+        columns = [rows.c[name] for name in side.finding_key.values()]
+        return or_(calm, among(columns, known)) if known else calm
 
     def begun(self, context: Context, side: Side, rows: FromClause) -> Predicate:
         """Whether a row is not too old to be judged; it may be too young."""
@@ -313,7 +350,7 @@ class Plan:
         """The tables that are read, each with the columns."""
         far = self.far
         found = needed(far.table, self.joins, self.far_expressions)
-        times = (far.cursor, far.written_at) if self.follows_far else ()
+        times = (far.cursor, far.written_at, far.changed_at) if self.follows_far else ()
         by_key = (self.by_key.column,) if self.by_key else ()
         found[far.table] += (*far.primary_key, *far.key, *by_key, *filter(None, times))
         found[self.near.table] = [*self._near_columns(), *found.get(self.near.table, ())]
@@ -321,7 +358,8 @@ class Plan:
 
     def _near_columns(self) -> Iterable[str]:
         near = self.near
-        yield from (*near.primary_key, *filter(None, (near.cursor, near.written_at)))
+        times = (near.cursor, near.written_at, near.changed_at)
+        yield from (*near.primary_key, *filter(None, times))
         for key in (near.key, *self.more_keys):
             yield from key.columns
         wholes = (each.near for each in self.far_sums)

@@ -59,9 +59,10 @@ class Posting(Pairing):
     kind: Literal["posting"] = "posting"
     beside: ClassVar[Mapping[str, str]] = {"ledger": "ledger_"}
     ledger: TableName
-    ledger_primary_key: PrimaryKey
+    ledger_primary_key: PrimaryKey | None = None
     ledger_cursor: TimeColumn | None = None
     ledger_written_at: TimeColumn | None = None
+    ledger_changed_at: TimeColumn | None = Field(default=None, repr=False)
     ledger_key: Keys
     """The derived key, or several of which a ledger row has one: fixed text and columns of the
     business row in braces."""
@@ -126,6 +127,7 @@ class Posting(Pairing):
                 primary_key=key_columns(self.primary_key),
                 cursor=self.cursor,
                 written_at=self.written_at,
+                changed_at=self.changed_at,
                 id=self._keys[0].columns if self.sum else key_columns(self.primary_key),
                 key=DerivedKey(self._keys[0]),
                 pending=self.pending,
@@ -138,6 +140,7 @@ class Posting(Pairing):
                 primary_key=key_columns(self.ledger_primary_key),
                 cursor=self.ledger_cursor,
                 written_at=self.ledger_written_at,
+                changed_at=self.ledger_changed_at,
                 key=(self.ledger_key_column,),
                 when=self.ledger_when,
             ),

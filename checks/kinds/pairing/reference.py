@@ -63,9 +63,10 @@ class Reference(Pairing):
     parent: TableName
     parent_columns: Columns | None = None
     """What `columns` name; the parent's primary key unless stated."""
-    parent_primary_key: PrimaryKey
+    parent_primary_key: PrimaryKey | None = None
     parent_cursor: TimeColumn | None = None
     parent_written_at: TimeColumn | None = None
+    parent_changed_at: TimeColumn | None = Field(default=None, repr=False)
     parent_when: FarExpression | None = None
     required_when: Expression | None = None
     """The former name of `not_null_when`."""
@@ -84,6 +85,11 @@ class Reference(Pairing):
 
     @model_validator(mode="after")
     def _as_many_columns(self) -> Self:
+        if not self._far_key:
+            raise ValueError(
+                f"parent_columns is missing: no primary_key of {self.parent} is stated, which"
+                " columns name by default"
+            )
         if len(self.columns) != len(self._far_key):
             raise ValueError(
                 f"{len(self.columns)} columns cannot name {len(self._far_key)} of {self.parent}"
@@ -132,6 +138,7 @@ class Reference(Pairing):
                 primary_key=key_columns(self.primary_key),
                 cursor=self.cursor,
                 written_at=self.written_at,
+                changed_at=self.changed_at,
                 id=key_columns(self.primary_key),
                 key=ReferringColumns(self.columns, self.none, self._by_key),
                 pending=self.pending,
@@ -146,6 +153,7 @@ class Reference(Pairing):
                 primary_key=key_columns(self.parent_primary_key),
                 cursor=self.parent_cursor,
                 written_at=self.parent_written_at,
+                changed_at=self.parent_changed_at,
                 key=self._far_key,
                 when=self.parent_when,
             ),
