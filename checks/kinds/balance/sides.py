@@ -107,7 +107,16 @@ class Side:
 
     def every(self, *names: str) -> list[FromClause]:
         """All rows of the tables that are read, with these columns; see `Relation.followed`."""
-        return followed(self.relations, self.table, names)
+        tables = followed(self.relations, self.table, names)
+        rules = {name: how for name, how in zip(self.by, self.rules, strict=False) if how}
+        if not rules.keys() & {*names}:
+            return tables
+        return [
+            select(*(under(rows.c[n], rules.get(n)).label(n) for n in names)).subquery(
+                f"all_{number}"
+            )
+            for number, rows in enumerate(tables)
+        ]
 
     def groups(self, rows: FromClause, *, narrow: bool) -> list[Built]:
         """What rows are grouped by; `narrow` puts a number in the place of a text.
