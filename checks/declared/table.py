@@ -8,12 +8,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from checks.contract import Check
 from checks.kinds.columns import Declaration, is_declared_not_null
 from checks.kinds.row_count import RowBounds
+from checks.kinds.tables import EngineName
 from checks.registry import any_check
 from checks.sql.catalog import nearest
 from checks.sql.expression import Expression
 from checks.sql.named_select import NamedSelect
 from checks.sql.timestamps import Since, TimeColumn
-from checks.types import Columns, Identifier, Slug, check_name, identifier
+from checks.types import Columns, Identifier, Severity, Slug, check_name, identifier
 
 _TEXT = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext")
 
@@ -33,6 +34,14 @@ class Key(BaseModel):
     nulls: Literal["equal", "distinct"] = "equal"
     when: Expression | None = None
     """The rows of which no two share the columns; all, unless stated."""
+    duplicates: bool = True
+    """Whether rows are looked at, too; else the index alone is the proof."""
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if self.index is False and not self.duplicates:
+            raise ValueError("with index and duplicates both false nothing is asked of this key")
+        return self
 
 
 FILLED = {
@@ -44,6 +53,12 @@ FILLED = {
     "since": "since",
 }
 """Fields of checks, each with the fact of the check's table that fills it in."""
+
+
+class Rows(RowBounds):
+    """How many rows there may be, and how bad it is when there are fewer or more."""
+
+    severity: Severity = Severity.WARNING
 
 
 class RowFacts(BaseModel):
@@ -63,7 +78,7 @@ class RowFacts(BaseModel):
     """Rows written before follow older rules."""
     keys: tuple[Key, ...] = ()
     non_negative: tuple[Identifier, ...] = ()
-    rows: RowBounds = RowBounds()
+    rows: Rows = Rows()
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -118,8 +133,9 @@ class RowFacts(BaseModel):
     def _of_key(
         self, key: Key, row: dict[str, Any]
     ) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
-        of_key = {"columns": key.columns, "nulls": key.nulls, **_condition(key)}
-        yield "duplicates", key.columns, row | of_key
+        if key.duplicates:
+            of_key = {"columns": key.columns, "nulls": key.nulls, **_condition(key)}
+            yield "duplicates", key.columns, row | of_key
 
     def _filled_key_columns(self) -> list[str]:
         """Key columns that hold text and are never NULL, as far as these facts say."""
@@ -157,6 +173,8 @@ class TableFacts(RowFacts):
     retired: bool = False
     view: bool | None = None
     """Whether it is a view, or a table; either will do, unless stated."""
+    engine: EngineName | None = None
+    """Its storage engine; any will do, unless stated."""
     when: Expression | None = None
     """Which rows count, for every check of the table and on either side of a comparison."""
     columns: Mapping[Identifier, Declaration] = {}
@@ -171,6 +189,8 @@ class TableFacts(RowFacts):
 
     @model_validator(mode="after")
     def _view_without_index(self) -> Self:
+        if self.view and self.engine:
+            raise ValueError(f"a view has no engine, and so not {self.engine}")
         if self.view and (indexed := next((key for key in self.keys if key.index), None)):
             raise ValueError(f"a view has no index, and so not {indexed.index}")
         return self
@@ -186,7 +206,15 @@ class TableFacts(RowFacts):
         return super().names | {*self.columns, *(self.when.columns if self.when else ())}
 
     def _declarations(self) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
-        yield "tables", (), {"retired": self.retired, "view": self.view}
+        yield (
+            "tables",
+            (),
+            {
+                "retired": self.retired,
+                "view": self.view,
+                "engine": self.engine,
+            },
+        )
         if self.retired:
             return
         if self.columns or self.retired_columns:
