@@ -27,6 +27,9 @@ from sqlalchemy import URL
 from benchmarks import usual
 from benchmarks.ledger import Ledger, make, run
 from checks.contract import Check, CheckError, Result
+from checks.relations import Counted, Selected
+from checks.sql.expression import Expression, FarExpression
+from checks.sql.named_select import NamedSelect
 from tests.support import CHECKOUT, SHIPPED
 from tests.support.servers import Database, Farm, Flavour, Server
 from worker import config
@@ -39,6 +42,12 @@ Way = Callable[[], object]
 KEY = "asset_transactions.duplicates.idempotency_key"
 BLANK = "asset_transactions.blank.idempotency_key"
 BALANCE = "account_asset_balances.ledger_balance"
+AWARD = "consumption_records.reward_posting"
+OWNED = NamedSelect(
+    "SELECT t.transaction_id, t.idempotency_key, t.business_type, t.delta_amount, t.created_at,"
+    " a.user_id FROM asset_transactions t JOIN accounts a ON a.account_id = t.account_id"
+)
+"""The ledger's rows, each with the user whose account it is."""
 FOLLOWING = ("reference", "posting", "balance")
 """The kinds that read along a cursor."""
 
@@ -167,6 +176,7 @@ def measure(server: Server, rows: int, turns: int, watch: float) -> Iterator[Lin
         yield from blank(large)
         yield from balance(large)
         yield from pairs(large)
+        yield from relations(large)
         yield from news(small, large)
         if watch:
             yield memory(large, watch)
@@ -289,6 +299,31 @@ def pairs(bench: Bench) -> Iterator[Line]:
         total.update(seconds)
         yield faster(name, seconds)
     yield faster("all references and postings", total, 1)
+
+
+def relations(bench: Bench) -> Iterator[Line]:
+    """A table's `when`, and a relation in the place of tables that the check itself joins.
+
+    The usual SQL is that of the check without them.
+    """
+    counted = Counted("asset_transactions", Expression("business_type <> 'test'"))
+    for name in (BALANCE, AWARD):
+        check = bench.check(name)
+        filtered = check.reading({"asset_transactions": counted})
+        say(f"{name}, with when")
+        seconds = bench.timed(usual=bench.ours(check), ours=bench.ours(filtered))
+        yield faster(f"{name} with `when`; usual: without", seconds)
+    check = bench.check(AWARD)
+    equal = {"points_to_award": "delta_amount", "user_id": "user_id"}
+    fields = {
+        "ledger": "owned",
+        "through": {},
+        "equal": {Expression(near): FarExpression(far) for near, far in equal.items()},
+    }
+    related = check.model_copy(update=fields).reading({"owned": Selected("owned", OWNED)})
+    say(f"{AWARD}, of a relation")
+    seconds = bench.timed(usual=bench.ours(check), ours=bench.ours(related))
+    yield faster(f"{AWARD} of a relation; usual: with `through`", seconds)
 
 
 def faster(question: str, seconds: Mapping[str, float], goal: float | None = None) -> Line:

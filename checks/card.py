@@ -90,6 +90,17 @@ SCHEMA_DRIFT = Alert(
 )
 """The alert of the kinds that ask about the schema."""
 
+SUM_MISMATCH = Alert(
+    name="ReconcilerSumMismatch",
+    rank=35,
+    meaning="rows that do not add up",
+    summary="{count} sums of {table} are not what they must be ({check}).",
+    advice="A row is missing, there twice, or of another amount. The finding says by how much.",
+    explanation="rows do not add up to what they must: debits and credits, or details and the total"
+    " that is kept of them. The number is that of sums.",
+)
+"""The alert of the kinds that add up groups of rows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:

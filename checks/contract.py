@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from checks.card import Card, Detail, Sample, SchemaFacts, Section
 from checks.ports import Cursor, Sources, SourceType
-from checks.types import CheckName, Identifier, Severity, Slug
+from checks.types import CheckName, Severity, Slug, TableName
 
 Scalar = str | int | bool | None
 Evidence = Scalar | tuple[Scalar, ...]
@@ -115,7 +115,7 @@ class Check(BaseModel, ABC):
     name: CheckName
     kind: str
     database: Slug = "ledger"
-    table: Identifier
+    table: TableName
     """The table on which a violation is blamed."""
     severity: Severity = Severity.WARNING
     confirmations: int = Field(default=1, ge=1, le=100)

@@ -13,6 +13,7 @@ from checks.kinds.blank import Blank
 from checks.kinds.columns import Columns
 from checks.kinds.condition import Condition
 from checks.kinds.conflict_rate.check import ConflictRate
+from checks.kinds.conservation.check import Conservation
 from checks.kinds.duplicates.check import Duplicates
 from checks.kinds.idempotency_requests.check import IdempotencyRequests
 from checks.kinds.key_format import KeyFormat
@@ -35,6 +36,7 @@ AnyCheck = Annotated[
     | Reference
     | Posting
     | Balance
+    | Conservation
     | Backing
     | Stuck
     | ConflictRate

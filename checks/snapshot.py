@@ -33,6 +33,9 @@ from checks.sql.values import Hexadecimal, is_abridged
 Catalog = Mapping[str, Mapping[str, catalog.Column]]
 """Columns by table and name."""
 
+Types = Callable[[str], catalog.Column]
+"""What the catalog says of a column, by its name."""
+
 WITHOUT_SNAPSHOT = "which knows no snapshot: reads of one run may see several moments of it"
 
 _UNKNOWN = catalog.Column("", nullable=True)
@@ -79,7 +82,7 @@ class Context:
         zero_dates = not self.is_sqlite
         return timestamps.Notation(described, time.unit, self.zone or UTC, zero_dates)
 
-    def types(self, table: str) -> Callable[[str], catalog.Column] | None:
+    def types(self, table: str) -> Types | None:
         """The columns of a table by name; None where no database is asked that has types."""
         _ = table
         return None
@@ -218,7 +221,7 @@ class Snapshot(Context):
         """Whether the database is one of SQLite."""
         return self.connection.dialect.name == "sqlite"
 
-    def types(self, table: str) -> Callable[[str], catalog.Column] | None:
+    def types(self, table: str) -> Types | None:
         """See `Context.types`; None for SQLite, where a value has a type, and no column."""
         return None if self.is_sqlite else self.columns[table].__getitem__
 

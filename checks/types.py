@@ -83,6 +83,26 @@ _LAST_OF_A_NAME = 0xFFFF
 Identifier = Annotated[str, BeforeValidator(identifier)]
 """A table, column or index name; see `identifier`."""
 
+
+def table_name(value: object) -> str:
+    """The name of a table or view, `schema.table` where it is of another schema of the server.
+
+    Raises ValueError, with the name and why it is none.
+    """
+    if not isinstance(value, str) or value.count(".") > 1:
+        raise ValueError(f"{value!r} is no name of a table: write table, or schema.table")
+    return ".".join(map(identifier, value.split(".")))
+
+
+def split_name(table: str) -> tuple[str | None, str]:
+    """The schema of a table, None where it is that of the connection, and its own name."""
+    schema, _, own = table.rpartition(".")
+    return schema or None, own
+
+
+TableName = Annotated[str, BeforeValidator(table_name)]
+"""A table; see `table_name`."""
+
 LONGEST_CHECK_NAME = 200
 _DIGEST = 16
 """Hexadecimal digits in place of the end of a longer name."""
@@ -139,6 +159,24 @@ Ratio = Annotated[float, BeforeValidator(parse_ratio)]
 
 Columns = Annotated[tuple[Identifier, ...], Field(min_length=1)]
 """One or more column names."""
+
+
+def _primary_key(value: object) -> object:
+    if not isinstance(value, list | tuple):
+        return identifier(value)
+    names = [identifier(each) for each in value]
+    if not names or len(set(names)) < len(names):
+        raise ValueError("a primary key is a column, or a list of different columns")
+    return names[0] if len(names) == 1 else tuple(names)
+
+
+PrimaryKey = Annotated[str | tuple[str, ...], BeforeValidator(_primary_key)]
+"""The column that names a row, or the columns that do so together; see `key_columns`."""
+
+
+def key_columns(key: PrimaryKey) -> tuple[str, ...]:
+    """The columns of a primary key, in their order."""
+    return (key,) if isinstance(key, str) else key
 
 
 class Severity(StrEnum):

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, not_, select, tr
 
 from checks.ports import Cursor
 from checks.snapshot import Snapshot
-from checks.sql import catalog, views
+from checks.sql import catalog, derived
 from checks.sql.expression import Expression
 from checks.sql.timestamps import Notation, TimeColumn
 from checks.sql.values import scalar
@@ -88,7 +88,7 @@ class Followed:
         tables = snapshot.followed(self.table, name)
         last = [select(func.max(rows.c[name])) for rows in tables]
         if catalog.is_view(snapshot.connection, self.table):
-            last = [views.last_of(self.table, name)]
+            last = [derived.last_of(snapshot.rows_of(self.table, (name,)).c[name])]
         ends = _places(snapshot, last)
         notation = self._cursor_notation(snapshot)
         if not ends or notation is None:

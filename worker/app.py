@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import structlog
@@ -104,8 +105,7 @@ class Worker:
     def _work_by(self, config: Config) -> None:
         term, before = self._announce(), self._session
         following = self._attempt(lambda: Session.of(config, term, self._services, before))
-        if following:
-            self._replace(following)
+        if following and self._attempt(lambda: self._replaced_or_restored(following)):
             self.metrics.config_loaded.set(1)
             changed = _needs_restart(before.config, config)
             _log.info("config_reloaded", checks=len(config.checks), needs_restart=changed)
@@ -126,9 +126,24 @@ class Worker:
     def _replace(self, following: Session) -> None:
         """Put another session in the place of this one."""
         self._session.close()
+        self._begin(following)
+
+    def _begin(self, following: Session) -> None:
         following.adopt()
         self._session = following
         following.start()
+
+    def _replaced_or_restored(self, following: Session) -> bool:
+        """Put another session in the place of this one; if it cannot begin, this one anew."""
+        before = self._session
+        try:
+            self._replace(following)
+        except Exception:
+            with suppress(Exception):  # it has hardly begun
+                following.close()
+            self._begin(Session.of(before.config, before.term, self._services, before))
+            raise
+        return True
 
     def _follow_lease(self) -> None:
         """Begin to act when we hold the lease, and cease when we do not."""

@@ -75,7 +75,7 @@ def key_checks(
             continue
         number, one = found[0]
         fields: dict[str, Any] = {
-            "name": check_name(table, "key_format", column),
+            "name": check_name(*table.split("."), "key_format", column),
             "kind": "key_format",
             "database": facts.database or main_database,
             "table": table,

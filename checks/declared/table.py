@@ -14,7 +14,16 @@ from checks.sql.catalog import nearest
 from checks.sql.expression import Expression
 from checks.sql.named_select import NamedSelect
 from checks.sql.timestamps import Since, TimeColumn
-from checks.types import Columns, Identifier, Severity, Slug, check_name, identifier
+from checks.types import (
+    Columns,
+    Identifier,
+    PrimaryKey,
+    Severity,
+    Slug,
+    check_name,
+    identifier,
+    key_columns,
+)
 
 _TEXT = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext")
 
@@ -67,7 +76,7 @@ class RowFacts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     database: Slug | None = None
-    primary_key: Identifier | None = None
+    primary_key: PrimaryKey | None = None
     cursor: TimeColumn | None = None
     """The growing column along which new rows are read."""
     written_at: TimeColumn | None = None
@@ -96,6 +105,11 @@ class RowFacts(BaseModel):
         return True
 
     @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The columns of the primary key; none where it is not stated."""
+        return () if self.primary_key is None else key_columns(self.primary_key)
+
+    @property
     def is_counted(self) -> bool:
         """Whether the rows are counted, whatever else is asked of them."""
         return True
@@ -103,19 +117,21 @@ class RowFacts(BaseModel):
     @property
     def names(self) -> frozenset[str]:
         """Every column that these facts say exists."""
-        single = (self.primary_key, self.cursor, self.written_at)
+        single = (self.cursor, self.written_at)
         keys = (
             column
             for key in self.keys
             for column in (*key.columns, *(key.when.columns if key.when else ()))
         )
         pending = self.pending.columns if self.pending else ()
-        return frozenset((*filter(None, single), *pending, *self.non_negative, *keys))
+        return frozenset(
+            (*self.key_columns, *filter(None, single), *pending, *self.non_negative, *keys)
+        )
 
     def checks(self, name: str, database: str) -> Iterator[Check]:
         """The checks that follow: `{name}.{kind}`, and the columns where there are several."""
         for kind, columns, fields in self._declarations():
-            called = check_name(name, kind, *columns)
+            called = check_name(*name.split("."), kind, *columns)
             common = {"name": called, "kind": kind, "database": database, "table": name}
             yield any_check.validate_python(common | fields)
 

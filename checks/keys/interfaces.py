@@ -18,7 +18,7 @@ from checks.keys.pattern import Patterns
 from checks.keys.template import Template
 from checks.sql.expression import Expression
 from checks.sql.timestamps import Since
-from checks.types import Identifier
+from checks.types import Identifier, TableName
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%-]+|\{[A-Za-z_][A-Za-z0-9_]*\}", re.ASCII)
 
@@ -89,7 +89,7 @@ class Interface(BaseModel):
     route: Route
     key: Literal["required", "optional", "derived"]
     """Whether a request must carry the header; `derived`: the route makes the key itself."""
-    table: Identifier | None = None
+    table: TableName | None = None
     """Where the key goes."""
     column: Identifier = "idempotency_key"
     format: Patterns | None = None

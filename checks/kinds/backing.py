@@ -27,14 +27,15 @@ from checks.card import Alert, Card, Words
 from checks.contract import EVERYTHING, Check, Finding, Result, Scalar, Window
 from checks.ports import Sources
 from checks.snapshot import Catalog, DatabaseCheck, Snapshot
-from checks.sql import catalog, joins
+from checks.sql import catalog, collations, joins
+from checks.sql.collations import Collation, under
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.functions import one_of, shown
 from checks.sql.inspection import LONGEST_NAME, MOST_ROWS, Keys, chosen, fitting, having
 from checks.sql.render import render
 from checks.sql.statements import labelled, numbered
 from checks.sql.values import scalar
-from checks.types import Columns, Identifier, Severity
+from checks.types import Columns, Identifier, Severity, TableName
 
 Built = ColumnElement[Any]
 
@@ -44,7 +45,7 @@ class Holder(BaseModel):
 
     model_config = Check.model_config | {"arbitrary_types_allowed": True}
 
-    table: Identifier
+    table: TableName
     by: Columns
     """Whose amount it is: a column for each part of the check's own `by`."""
     amount: Identifier
@@ -82,9 +83,11 @@ class Backing(DatabaseCheck):
     amount: Identifier
     by: Annotated[tuple[FarExpression, ...], Field(min_length=1)]
     """Whose amount it is; may name columns of the tables in `through`: `accounts.user_id`."""
-    through: Mapping[Identifier, Mapping[Identifier, Identifier]] = {}
+    through: Mapping[TableName, Mapping[Identifier, Identifier]] = {}
     """See `joining.Through`."""
     holders: Annotated[tuple[Holder, ...], Field(min_length=1)]
+    collation: Collation | None = Field(default=None, repr=False)
+    """How texts of `by` are compared, where the tables' own rules differ."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -127,6 +130,7 @@ class Backing(DatabaseCheck):
         """Holders that never are, and what would make an answer wrong."""
         for holder in self.holders:
             yield from holder.when.complaints(connection, holder.table)
+        yield from collations.complaints(connection, self.collation)
         yield from super().complaints(connection)
 
     def doubts(self, snapshot: Snapshot) -> Iterator[str]:
@@ -140,7 +144,7 @@ class Backing(DatabaseCheck):
         for holder in self.holders:
             for part, name in zip(self.by, holder.by, strict=True):
                 own, other = self._plain(part, found), found[holder.table][name]
-                if own and (reason := catalog.unlike(own, other)):
+                if own and (reason := catalog.unlike(own, other, self.collation)):
                     place = part.source if "." in part.source else f"{self.table}.{part.source}"
                     yield f"{place} cannot be compared with {holder.table}.{name}: {reason}"
 
@@ -184,7 +188,7 @@ class Backing(DatabaseCheck):
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Sum both sides for each owner, in one statement, and compare."""
         with self.snapshot(sources) as snapshot:
-            entries = self._entries()
+            entries = self._entries((), snapshot.columns)
             examined = snapshot.number(select(func.count()).select_from(entries))
             groups, violations = snapshot.sampled(self._unequal(entries, snapshot.columns))
         return Result(examined, violations, tuple(self._finding(each._asdict()) for each in groups))
@@ -206,14 +210,14 @@ class Backing(DatabaseCheck):
         table, _, column = part.columns[0].rpartition(".")
         return found[table or self.table].get(column)
 
-    def _entries(self, keys: Keys = ()) -> Subquery:
+    def _entries(self, keys: Keys = (), found: Catalog | None = None) -> Subquery:
         """Every amount that counts, with its owner (`by_n`) and the number of its table (`side`).
 
         Where the owner is not known, `apart` and `joined_n` keep amounts from being added up. With
         keys only those of some owners.
         """
-        held = (self._held(each, keys) for each in self.holders)
-        return union_all(self._own(keys), *held).subquery("e")
+        held = (self._held(each, keys, found) for each in self.holders)
+        return union_all(self._own(keys, found), *held).subquery("e")
 
     def _among(self, owner: Sequence[Built], keys: Keys) -> tuple[ColumnElement[bool], ...]:
         names = (part.source for part in self.by)
@@ -222,10 +226,13 @@ class Backing(DatabaseCheck):
     def _read(self, table: str) -> FromClause:
         return self.rows_of(table, self.needs[table])
 
-    def _own(self, keys: Keys) -> Select[Any]:
+    def _own(self, keys: Keys, found: Catalog | None) -> Select[Any]:
         rows = self._read(self.table).alias("own")
         source, column = joins.join(rows, self.through, self._read, outer=True)
-        owner = [part.over(column) for part in self.by]
+        owner = [
+            under(part.over(column), self.collation, self._plain(part, found) if found else None)
+            for part in self.by
+        ]
         amount, names = rows.c[self.amount], self.joined_by
         return (
             self._entry(owner, 0, amount, [rows.c[name] for name in names])
@@ -233,9 +240,13 @@ class Backing(DatabaseCheck):
             .where(amount != 0, *self._among(owner, keys))
         )
 
-    def _held(self, holder: Holder, keys: Keys) -> Select[Any]:
+    def _held(self, holder: Holder, keys: Keys, found: Catalog | None) -> Select[Any]:
         rows = self._read(holder.table)
-        owner, side = [rows.c[name] for name in holder.by], self.sides.index(holder.table)
+        side = self.sides.index(holder.table)
+        owner = [
+            under(rows.c[name], self.collation, found[holder.table][name] if found else None)
+            for name in holder.by
+        ]
         joined = [null() for _ in self.joined_by]
         entry = self._entry(owner, side, rows.c[holder.amount], joined)
         return entry.where(holder.when.on(rows), *self._among(owner, keys))

@@ -109,8 +109,7 @@ class KeyFormat(RowCheck):
         """Count and sample the rows that break the rules, of the new and of those known to."""
         rows = self.rows()
         with self.snapshot(sources, window) as snapshot:
-            key = (self.primary_key,)
-            followed = Followed(self.table, self.cursor, self.written_at, key=key)
+            followed = Followed(self.table, self.cursor, self.written_at, key=self.key_columns)
             reading = followed.read(snapshot, "near")
             read = self._read(rows, reading, snapshot)
             violations = snapshot.number(self._number(rows, snapshot, *read))
@@ -143,8 +142,9 @@ class KeyFormat(RowCheck):
         """The rows of the window, and those known to be wrong."""
         if reading.begin is None or self.cursor is None:
             return ()
-        known = snapshot.known((self.primary_key,))
-        again = among([rows.c[self.primary_key]], known) if known else false()
+        known = snapshot.known(self.key_columns)
+        own = [rows.c[name] for name in self.key_columns]
+        again = among(own, known) if known else false()
         return (or_(reading.covers(rows.c[self.cursor]), again),)
 
     def violates(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
@@ -169,7 +169,7 @@ class KeyFormat(RowCheck):
 
     def _with_key_only(self, finding: Finding) -> Finding:
         shown = {self.column: finding.evidence.get(self.column)}
-        return replace(finding, evidence=shown if self.column != self.primary_key else {})
+        return replace(finding, evidence=shown if self.column not in self.key_columns else {})
 
     def describe(self, seen: dict[str, Scalar], snapshot: Snapshot) -> str:
         """The column."""

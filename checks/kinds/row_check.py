@@ -29,7 +29,7 @@ from checks.sql.inspection import MOST_ROWS, Keys, chosen, fitting, having
 from checks.sql.render import render
 from checks.sql.statements import counted
 from checks.sql.values import scalar
-from checks.types import Identifier
+from checks.types import PrimaryKey, key_columns
 
 Built = ColumnElement[Any]
 
@@ -39,9 +39,14 @@ class RowCheck(DatabaseCheck):
 
     model_config = Check.model_config | {"arbitrary_types_allowed": True}
 
-    primary_key: Identifier
+    primary_key: PrimaryKey
     adds_up: ClassVar[bool] = False
     """Whether each violation is counted by one of `counted_apart`, and by one only."""
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The columns by which findings name rows."""
+        return key_columns(self.primary_key)
 
     @property
     @abstractmethod
@@ -98,7 +103,7 @@ class RowCheck(DatabaseCheck):
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The primary key by which findings name rows, and what the predicate reads."""
-        return {self.table: tuple(dict.fromkeys((self.primary_key, *self.reads_columns)))}
+        return {self.table: tuple(dict.fromkeys((*self.key_columns, *self.reads_columns)))}
 
     def rows(self) -> FromClause:
         """The table's rows, with the columns that are needed."""
@@ -134,13 +139,14 @@ class RowCheck(DatabaseCheck):
         which = (*self.concerned(rows, context), *self.candidates(rows, context))
         where = (*read, *which, self.violates(rows, context))
         # Values that may be long are cut before they are fetched.
-        names = (self.primary_key, *self.reads_columns)
+        names = (*self.key_columns, *self.reads_columns)
         values = (
             shown(c, context.described(self.table, c.name)).label(c.name)
             for c in rows.c
             if c.name in names
         )
-        return select(*values).where(*where).order_by(rows.c[self.primary_key]).limit(SAMPLE)
+        statement = select(*values).where(*where).limit(SAMPLE)
+        return statement.order_by(*(rows.c[name] for name in self.key_columns))
 
     def findings(
         self, rows: FromClause, snapshot: Snapshot, violations: int, *read: ColumnElement[bool]
@@ -156,7 +162,7 @@ class RowCheck(DatabaseCheck):
 
     def _finding(self, seen: dict[str, Scalar], snapshot: Snapshot) -> Finding:
         message, size = self.describe(seen, snapshot), self.magnitude(seen)
-        key = {self.primary_key: seen.pop(self.primary_key)}
+        key = {name: seen.pop(name) for name in self.key_columns}
         return Finding(key, message, seen, size)
 
     def statements(self, at: datetime, zone: tzinfo) -> Sequence[str]:
@@ -167,18 +173,21 @@ class RowCheck(DatabaseCheck):
     def look(self, keys: Keys = ()) -> str | None:
         """The rows of some findings, or all violations."""
         rows = self.rows()
-        own, context = rows.c[self.primary_key], Context()
+        own, context = {name: rows.c[name] for name in self.key_columns}, Context()
         everything = and_(*self.concerned(rows, context), self.violates(rows, context))
 
         def build(some: Keys) -> str:
-            which = chosen({self.primary_key: own}, some) if some else everything
+            which = chosen(own, some) if some else everything
             shown: Select[Any] = (
                 select(literal_column("*")).select_from(rows).where(which).limit(MOST_ROWS)
             )
-            first = self.first_shown or (self.primary_key if some else None)
-            return render(shown.order_by(rows.c[first]) if first else shown)
+            if self.first_shown:
+                shown = shown.order_by(rows.c[self.first_shown])
+            elif some:
+                shown = shown.order_by(*own.values())
+            return render(shown)
 
-        return fitting(having(keys, (self.primary_key,)), build)
+        return fitting(having(keys, own), build)
 
 
 class RowCheckOfSome(RowCheck):

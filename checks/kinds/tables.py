@@ -48,7 +48,7 @@ class Tables(DatabaseCheck):
     def run(self, sources: Sources, _window: Window = EVERYTHING) -> Result:
         """Look the name up among all tables and views of the database."""
         with self.snapshot(sources) as snapshot:
-            existing = catalog.objects(snapshot.connection)
+            existing = catalog.objects(snapshot.connection, self.table)
             found = self._found(existing)
             is_read = found in _BASE_TABLES and not self.retired
             engine = catalog.engine(snapshot.connection, self.table) if is_read else None

@@ -3,12 +3,13 @@
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from checks.contract import CheckError
+from checks.types import split_name
 
 T = TypeVar("T")
 
@@ -17,6 +18,7 @@ _MEMORY = "checks.sql.catalog"
 
 _INTEGER_WIDTH = re.compile(r"\b((?:tiny|small|medium|big)?int)(?:eger)?(?:\s*\(\d+\))?", re.ASCII)
 _QUOTED = re.compile(r"'((?:[^']|'')*)'")
+_BETWEEN_BACKTICKS = re.compile(r"`((?:[^`]|``)+)`")
 _LONG = 1000
 _TEXT_TYPES = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext", "enum", "set")
 _INTEGER_TYPES = ("tinyint", "smallint", "mediumint", "int", "integer", "bigint")
@@ -47,6 +49,7 @@ _WITHOUT_TRANSACTIONS = frozenset(
 _MYSQL_COLUMNS = """
     SELECT column_name AS name, column_type AS type, is_nullable = 'YES' AS nullable,
            character_set_name AS charset, collation_name AS collation,
+           column_default AS default_value, extra AS extra,
            generation_expression AS made_of
     FROM information_schema.columns
     WHERE table_schema = DATABASE() AND table_name = :table ORDER BY ordinal_position"""
@@ -55,6 +58,10 @@ _MYSQL_INDEXES = """
            sub_part IS NOT NULL AS prefix, {expression} AS expression
     FROM information_schema.statistics
     WHERE table_schema = DATABASE() AND table_name = :table ORDER BY index_name, seq_in_index"""
+_MYSQL_PARTITIONS = """
+    SELECT DISTINCT partition_expression AS expression, subpartition_expression AS further
+    FROM information_schema.partitions
+    WHERE table_schema = DATABASE() AND table_name = :table AND partition_name IS NOT NULL"""
 _SQLITE_OBJECTS = """
     SELECT name, CASE type WHEN 'table' THEN 'BASE TABLE' ELSE 'VIEW' END AS type
     FROM sqlite_schema WHERE type IN ('table', 'view')"""
@@ -81,6 +88,15 @@ class Column:
     """By which a text is compared; None for what is no text, and on SQLite."""
     generated: str | None = None
     """The expression that a generated column is; None for others, and on SQLite."""
+    default: str | None = field(default=None, compare=False)
+    """The expression that fills it in, as the server spells it; None where there is none."""
+    extra: str = field(default="", compare=False)
+    """What else the server says of it: `auto_increment`."""
+
+    @property
+    def is_counted_up(self) -> bool:
+        """Whether the server numbers the rows by it."""
+        return "auto_increment" in self.extra.lower()
 
     @property
     def is_long(self) -> bool:
@@ -190,6 +206,11 @@ class Index:
         """Whether it forbids two rows to share exactly these columns, in any order."""
         return self.unique and not self.partial and set(self.columns) == set(columns)
 
+    def beyond(self, columns: Iterable[str]) -> set[str]:
+        """The further columns within which no two rows may share these; none if they may."""
+        widens = self.unique and not self.partial and set(columns) < set(self.columns)
+        return set(self.columns) - set(columns) if widens else set()
+
     def proves_unique_among(
         self, columns: Iterable[str], when: Iterable[str], described: Mapping[str, Column]
     ) -> bool:
@@ -236,17 +257,46 @@ def same_type(one: str, other: str, *, json_is_longtext: bool = False) -> bool:
     return len(texts) == 1 or (json_is_longtext and texts == {"json", "longtext"})
 
 
-def unlike(one: Column, other: Column) -> str | None:
+BYTES = "bytes"
+"""The rule by which texts are the same that are written alike, byte for byte in UTF-8."""
+
+
+def unlike(one: Column, other: Column, stated: str | None = None) -> str | None:
     """Why two columns cannot be compared as keys, or None when they can.
 
     Any numbers can. A text against a number cannot: `'7a' = 7` is true on MySQL. Nor can texts of
-    different collations: the server refuses, or takes one of the two.
+    different collations, unless it is `stated` how or the one's are the other's: the server
+    refuses, or takes one of the two.
     """
     if (one.is_text and other.is_number) or (one.is_number and other.is_text):
         return f"{one.type} against {other.type}"
-    if one.collation and other.collation and one.collation != other.collation:
+    if _differ(one, other) and agreed(one, other, stated) is None:
         return f"{one.collation} against {other.collation}"
     return None
+
+
+def agreed(one: Column, other: Column, stated: str | None = None) -> str | None:
+    """The rules under which two texts are compared, where they are not compared as they are.
+
+    Those that are stated, else those of the one into which the other is converted without loss:
+    ASCII into Unicode, utf8mb3 into utf8mb4 of the same rules. None also where there are none.
+    """
+    if not (one.is_text and other.is_text):
+        return None
+    if stated or not _differ(one, other):
+        return stated
+    rules = {_as_utf8mb4(each) for each in (one, other) if each.charset != "ascii"}
+    return rules.pop() if len(rules) == 1 else None
+
+
+def _differ(one: Column, other: Column) -> bool:
+    return bool(one.collation and other.collation and one.collation != other.collation)
+
+
+def _as_utf8mb4(column: Column) -> str | None:
+    """The collation of utf8mb4 with the rules of a column of Unicode."""
+    prefix, _, rules = (column.collation or "").partition("_")
+    return f"utf8mb4_{rules}" if prefix in ("utf8mb4", "utf8mb3", "utf8") else None
 
 
 def has_json_as_longtext(connection: Connection) -> bool:
@@ -265,23 +315,37 @@ def _plain(piece: str) -> str:
     return re.sub(r"\s*([(),])\s*", r"\1", _INTEGER_WIDTH.sub(r"\1", single_spaced))
 
 
-def objects(connection: Connection) -> dict[str, str]:
-    """Every table and view of the database, by name, with its type: `BASE TABLE`, `VIEW`, …."""
-    statement = _SQLITE_OBJECTS if _is_sqlite(connection) else _MYSQL_OBJECTS
-    return {row.name: row.type for row in connection.execute(text(statement))}
+def objects(connection: Connection, beside: str = "") -> dict[str, str]:
+    """Every table and view of the database, by name, with its type: `BASE TABLE`, `VIEW`, ….
+
+    Those of the schema in which a table is, `beside`, are called as that is: `schema.table`.
+    """
+    schema, _ = split_name(beside)
+    found = _ask(connection, _SQLITE_OBJECTS, _MYSQL_OBJECTS, beside)
+    return {f"{schema}.{row.name}" if schema else row.name: row.type for row in found}
+
+
+def _ask(connection: Connection, of_sqlite: str, of_mysql: str, table: str) -> Sequence[Row[Any]]:
+    """What the catalog answers of a table, in its schema."""
+    if _is_sqlite(connection):  # a file is one schema
+        asked = text(of_sqlite)
+        return connection.execute(asked, {"table": table} if ":table" in of_sqlite else {}).all()
+    schema, own = split_name(table)
+    asked = text(of_mysql.replace("DATABASE()", ":schema") if schema else of_mysql)
+    given = {"table": own, "schema": schema}
+    return connection.execute(
+        asked, {n: v for n, v in given.items() if f":{n}" in str(asked)}
+    ).all()
 
 
 def is_view(connection: Connection, name: str) -> bool:
     """Whether a name is that of a view, whose rows have no index of their own."""
     if indexes(connection, name):
         return False
-    statement = _SQLITE_TYPE if _is_sqlite(connection) else _MYSQL_TYPE
-    return once(
-        connection,
-        "type",
-        name,
-        lambda: str(connection.scalar(text(statement), {"table": name})).endswith("VIEW"),
+    found = once(
+        connection, "type", name, lambda: _ask(connection, _SQLITE_TYPE, _MYSQL_TYPE, name)
     )
+    return any(str(kind).endswith("VIEW") for (kind,) in found)
 
 
 def estimated_rows(connection: Connection, table: str) -> int | None:
@@ -312,10 +376,9 @@ def _storage(connection: Connection, table: str) -> tuple[int | None, str | None
 def _asked_storage(connection: Connection, table: str) -> tuple[int | None, str | None]:
     if _is_sqlite(connection):
         return None, None
-    row = connection.execute(text(_MYSQL_STORAGE), {"table": table}).first()
-    if row is None:
-        return None, None
-    return row.estimate if row.estimate is None else int(row.estimate), row.engine
+    found = [tuple(row) for row in _ask(connection, "", _MYSQL_STORAGE, table)]
+    estimate, kept_by = found[0] if found else (None, None)
+    return estimate if estimate is None else int(estimate), kept_by
 
 
 def remember(connection: Connection) -> None:
@@ -356,7 +419,7 @@ def columns(connection: Connection, table: str) -> dict[str, Column]:
 
 def _columns(connection: Connection, table: str) -> dict[str, Column]:
     if not _is_sqlite(connection):
-        found = connection.execute(text(_MYSQL_COLUMNS), {"table": table})
+        found = _ask(connection, _SQLITE_COLUMNS, _MYSQL_COLUMNS, table)
         return {
             row.name: Column(
                 _as_text(row.type),
@@ -364,11 +427,22 @@ def _columns(connection: Connection, table: str) -> dict[str, Column]:
                 row.charset or "utf8mb4",
                 row.collation,
                 _as_text(row.made_of) if row.made_of else None,
+                None if row.default_value is None else _as_text(row.default_value),
+                _as_text(row.extra or ""),
             )
             for row in found
         }
-    found = connection.execute(text(_SQLITE_COLUMNS), {"table": table})
+    found = _ask(connection, _SQLITE_COLUMNS, "", table)
     return {row.name: Column(row.type, bool(row.nullable and not row.pk)) for row in found}
+
+
+def partition_columns(connection: Connection, table: str) -> set[str]:
+    """The columns that a table is partitioned by, which each of its unique indexes must have."""
+    if _is_sqlite(connection):
+        return set()
+    found = connection.execute(text(_MYSQL_PARTITIONS), {"table": table})
+    written = " ".join(_as_text(each) for row in found for each in row if each)
+    return {name.replace("``", "`") for name in _BETWEEN_BACKTICKS.findall(written)}
 
 
 def indexes(connection: Connection, table: str) -> list[Index]:
@@ -395,7 +469,7 @@ class _Part:
 
 def _indexes(connection: Connection, table: str) -> list[Index]:
     parts: dict[str, list[_Part]] = {}
-    for row in connection.execute(text(_index_statement(connection)), {"table": table}):
+    for row in _ask(connection, _SQLITE_INDEXES, _index_statement(connection), table):
         expression = _as_text(row.expression) if row.expression else None
         part = _Part(row.column_name, bool(row.is_unique), bool(row.prefix), expression)
         parts.setdefault(row.name, []).append(part)
@@ -407,8 +481,6 @@ def _indexes(connection: Connection, table: str) -> list[Index]:
 
 
 def _index_statement(connection: Connection) -> str:
-    if _is_sqlite(connection):
-        return _SQLITE_INDEXES
     # MariaDB has generated columns and no indexes on expressions, nor the column that tells them.
     is_mariadb = getattr(connection.dialect, "is_mariadb", False)
     return _MYSQL_INDEXES.format(expression="NULL" if is_mariadb else "expression")
@@ -431,7 +503,7 @@ def require(connection: Connection, table: str, names: Iterable[str]) -> dict[st
     """
     found = columns(connection, table)
     if not found:
-        suggestion = nearest(table, objects(connection))
+        suggestion = nearest(table, objects(connection, table))
         raise CheckError(
             f"table {table} does not exist, or this account may not see it{suggestion}",
             permanent=True,

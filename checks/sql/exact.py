@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Context, Decimal, localcontext
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Numeric
+from sqlalchemy import ColumnElement
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import Grouping
@@ -82,35 +82,30 @@ class added(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """The sum of two numbers, one of them a DECIMAL."""
 
     inherit_cache = True
-    type = Numeric()
 
 
 class subtracted(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """The difference of two numbers, one of them a DECIMAL."""
 
     inherit_cache = True
-    type = Numeric()
 
 
 class multiplied(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """The product of two numbers, one of them a DECIMAL."""
 
     inherit_cache = True
-    type = Numeric()
 
 
 class negated(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """A DECIMAL with the other sign."""
 
     inherit_cache = True
-    type = Numeric()
 
 
 class decimal(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """A number as a DECIMAL, or what it is if that is a DECIMAL or DOUBLE."""
 
     inherit_cache = True
-    type = Numeric()
 
 
 class parsed(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
@@ -120,21 +115,44 @@ class parsed(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """
 
     inherit_cache = True
-    type = Numeric()
 
 
 class guarded(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """A DECIMAL, and its bound: an error if it reaches this."""
 
     inherit_cache = True
-    type = Numeric()
+
+
+class absolute(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
+    """A DECIMAL without its sign."""
+
+    inherit_cache = True
+
+
+class least(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
+    """The least of some numbers; NULL if one of them is."""
+
+    inherit_cache = True
+    name = "least"
+
+
+class greatest(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
+    """The greatest of some numbers; NULL if one of them is."""
+
+    inherit_cache = True
+    name = "greatest"
+
+
+class total(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
+    """The sum of a number over rows; NULL, without a number."""
+
+    inherit_cache = True
 
 
 class number(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """A number of the configuration, given as `literal_column`."""
 
     inherit_cache = True
-    type = Numeric()
 
 
 class comparable(FunctionElement[Any]):  # noqa: N801 - reads as SQL
@@ -184,6 +202,22 @@ def _negated_mysql(element: negated, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(negated, "sqlite")
 def _negated_sqlite(element: negated, compiler: SQLCompiler, **kw: Any) -> str:
     return f"exact(0, '-', {_first(element, compiler, **kw)})"
+
+
+def _called(kind: type[FunctionElement[Any]], mysql: str, sqlite: str) -> None:
+    for dialect, name in {"mysql": mysql, "sqlite": sqlite}.items():
+
+        @compiles(kind, dialect)
+        def _call(
+            element: FunctionElement[Any], compiler: SQLCompiler, name: str = name, **kw: Any
+        ) -> str:
+            return f"{name}({', '.join(_operands(element, compiler, kw))})"
+
+
+_called(absolute, "ABS", "exact_abs")
+_called(least, "LEAST", "exact_least")
+_called(greatest, "GREATEST", "exact_greatest")
+_called(total, "SUM", "exact_sum")
 
 
 @compiles(decimal, "mysql")
@@ -239,6 +273,25 @@ _CONTEXT = Context(prec=2000)
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?)", re.ASCII)
 
 
+def read(value: Any) -> Decimal:
+    """A number of a database, exact, without zeros at its end; 0 for NULL."""
+    if value is None:
+        return Decimal(0)
+    number = value if isinstance(value, Decimal) else _read(value)
+    return _CONTEXT.normalize(number)
+
+
+def plus(*values: Decimal) -> Decimal:
+    """The exact sum of some numbers."""
+    with localcontext(_CONTEXT):
+        return sum(values, Decimal(0)).normalize()
+
+
+def apart(one: Decimal, other: Decimal) -> Decimal:
+    """How far two numbers are apart, exactly."""
+    return _CONTEXT.normalize(_CONTEXT.subtract(one, other).copy_abs())
+
+
 def _read(value: Number | bytes) -> Decimal:
     """A value as the number that it is, a text by its beginning, as servers read it."""
     if isinstance(value, int):
@@ -291,9 +344,46 @@ def _order(value: Number) -> str | None:
     return f"0{5000 - number.adjusted():04}{below}~"
 
 
+def _absolute(value: Number) -> Number:
+    return None if value is None else _kept(_read(value).copy_abs())
+
+
+def _extreme(choose: Callable[..., Decimal]) -> Callable[..., Number]:
+    return lambda *values: None if None in values else _kept(choose(map(_read, values)))
+
+
+class _Sum:
+    """The sum of what is in a window."""
+
+    def __init__(self) -> None:
+        self.sum, self.number = Decimal(0), 0
+
+    def step(self, value: Number) -> None:
+        """A row comes in."""
+        if value is not None:
+            self.sum, self.number = _CONTEXT.add(self.sum, _read(value)), self.number + 1
+
+    def inverse(self, value: Number) -> None:
+        """A row goes out."""
+        if value is not None:
+            self.sum, self.number = _CONTEXT.subtract(self.sum, _read(value)), self.number - 1
+
+    def value(self) -> Number:
+        """The sum now."""
+        return _kept(self.sum) if self.number else None
+
+    finalize = value
+
+
+AGGREGATES: Mapping[str, type[_Sum]] = {"exact_sum": _Sum}
+"""Aggregates of one argument that a connection to SQLite has."""
+
 FUNCTIONS: Mapping[str, tuple[int, Callable[..., Number]]] = {
     "exact": (-1, _calculate),
     "exact_order": (1, _order),
+    "exact_abs": (1, _absolute),
+    "exact_least": (-1, _extreme(min)),
+    "exact_greatest": (-1, _extreme(max)),
 }
 """Functions that a connection to SQLite has, each with the number of its arguments."""
 
@@ -333,4 +423,6 @@ def _begun(first: Built, sign: str) -> Built:
 def is_decimal(value: Built) -> bool:
     """Whether a value is a DECIMAL for certain."""
     inner = value.element if isinstance(value, Grouping) else value
-    return isinstance(inner, added | subtracted | multiplied | negated | parsed | guarded | number)
+    return isinstance(
+        inner, added | subtracted | multiplied | negated | parsed | guarded | number | absolute
+    )

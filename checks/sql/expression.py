@@ -6,10 +6,12 @@ a sub-query or SLEEP() for example, is refused, so that a configuration cannot m
 write, wait or read elsewhere.
 """
 
+import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import AfterValidator, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 from sqlalchemy import ColumnElement, Connection, FromClause, false, func, literal
 
@@ -19,7 +21,7 @@ from checks.sql import catalog
 if TYPE_CHECKING:
     from sqlglot import exp
 
-    from checks.sql import syntax
+    from checks.sql import exact, syntax
 else:  # many configurations hold no condition
     exp, syntax = Later("sqlglot.expressions"), Later("checks.sql.syntax")
 
@@ -82,7 +84,9 @@ class Expression:
             sides = [node.this, *node.expressions, *filter(None, (node.args.get("expression"),))]
             texts = [each.this for each in sides if each.is_string]
             for column in [each for each in sides if isinstance(each, exp.Column)]:
-                found = catalog.columns(connection, column.table or table).get(column.name)
+                found = catalog.columns(connection, syntax.table_of(column) or table).get(
+                    column.name
+                )
                 if found is None or found.members is None:
                     continue
                 for text in [each for each in texts if not found.may_be(each)]:
@@ -95,6 +99,37 @@ class Expression:
     ) -> CoreSchema:
         """Let a model field of this type be written as a string."""
         return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
+
+    def size(self, types: "syntax.Types") -> "exact.Size | None":
+        """The most digits of its value, if that is an exact number."""
+        return syntax.size(self._tree, types)
+
+    def unfit_amount(self, types: "syntax.Types") -> str | None:
+        """Why its value is no exact number; None where it is one."""
+        return syntax.unfit_amount(self._tree, types)
+
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*", re.ASCII)
+
+
+def is_column(source: str) -> bool:
+    """Whether an amount is a column and nothing else."""
+    return _NAME.fullmatch(source) is not None
+
+
+@cache
+def amount(source: str) -> Expression:
+    """An amount as an expression. Raises ValueError, see `Expression`."""
+    return Expression(f"`{source}`" if is_column(source) else source)
+
+
+def _amount(source: str) -> str:
+    amount(source)
+    return source
+
+
+Amount = Annotated[str, AfterValidator(_amount)]
+"""A column, or an expression over columns, whose value is an amount."""
 
 
 class FarExpression(Expression):

@@ -1,5 +1,6 @@
 """SQL functions that mean the same on MySQL, MariaDB and SQLite, each written for its dialect."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Dialect, Integer, String, TypeDecorator, func
@@ -217,3 +218,114 @@ def _weights(element: weights, compiler: SQLCompiler, **kw: Any) -> str:
     text = compiler.process(element.clauses, **kw)
     space = f"WEIGHT_STRING(LEFT(CONCAT(' ', {text}), 1))"
     return f"TRIM(TRAILING {space} FROM WEIGHT_STRING({text}))"
+
+
+class lower(FunctionElement[str]):  # noqa: N801 - reads as SQL
+    """A text in small letters, of every alphabet."""
+
+    inherit_cache = True
+    type = String()
+
+
+class upper(FunctionElement[str]):  # noqa: N801 - reads as SQL
+    """A text in capital letters, of every alphabet."""
+
+    inherit_cache = True
+    type = String()
+
+
+TEXT_FUNCTIONS: Mapping[str, Callable[[Any], Any]] = {
+    "text_lower": lambda value: None if value is None else str(value).lower(),
+    "text_upper": lambda value: None if value is None else str(value).upper(),
+}
+"""Functions that a connection to SQLite has, whose own know English letters only."""
+
+
+class concatenated(FunctionElement[str]):  # noqa: N801 - reads as SQL
+    """Texts joined; NULL if one of them is."""
+
+    inherit_cache = True
+    type = String()
+
+
+class right(FunctionElement[str]):  # noqa: N801 - reads as SQL
+    """The last characters of a text, so many at most."""
+
+    inherit_cache = True
+    type = String()
+
+
+class json_text(FunctionElement[str]):  # noqa: N801 - reads as SQL
+    """What is at a path of a JSON document, as a text without quotes.
+
+    NULL for JSON `null`, for what is not there, and for a text that is no JSON.
+    """
+
+    inherit_cache = True
+    type = String()
+
+
+def _operands(element: FunctionElement[Any], compiler: SQLCompiler, kw: Any) -> list[str]:
+    return [compiler.process(each, **kw) for each in element.clauses]
+
+
+def _written(kind: type[FunctionElement[Any]], dialect: str, pattern: str) -> None:
+    @compiles(kind, dialect)
+    def _write(element: FunctionElement[Any], compiler: SQLCompiler, **kw: Any) -> str:
+        return pattern.format(*_operands(element, compiler, kw))
+
+
+_written(lower, "mysql", "LOWER({0})")
+_written(lower, "sqlite", "text_lower({0})")
+_written(upper, "mysql", "UPPER({0})")
+_written(upper, "sqlite", "text_upper({0})")
+_written(right, "mysql", "RIGHT({0}, {1})")
+_written(right, "sqlite", "substr({0}, -{1})")
+_written(
+    json_text,
+    "mysql",
+    "CASE WHEN JSON_VALID({0}) THEN CASE WHEN JSON_TYPE(JSON_EXTRACT({0}, {1})) <> 'NULL'"
+    " THEN JSON_UNQUOTE(JSON_EXTRACT({0}, {1})) END END",
+)
+_written(
+    json_text,
+    "sqlite",
+    "CASE WHEN json_valid({0}) THEN CASE json_type({0}, {1}) WHEN 'true' THEN 'true'"
+    " WHEN 'false' THEN 'false' ELSE CAST(json_extract({0}, {1}) AS TEXT) END END",
+)
+
+
+@compiles(concatenated, "mysql")
+def _concatenated_mysql(element: concatenated, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CONCAT({', '.join(_operands(element, compiler, kw))})"
+
+
+@compiles(concatenated, "sqlite")
+def _concatenated_sqlite(element: concatenated, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"({' || '.join(_operands(element, compiler, kw))})"
+
+
+class number_of_different(FunctionElement[int]):  # noqa: N801 - reads as SQL
+    """How many different rows there are by some values; one with a NULL does not count."""
+
+    inherit_cache = True
+    type = Integer()
+
+
+@compiles(number_of_different, "mysql")
+def _number_of_different_mysql(
+    element: number_of_different, compiler: SQLCompiler, **kw: Any
+) -> str:
+    return f"COUNT(DISTINCT {compiler.process(element.clauses, **kw)})"
+
+
+@compiles(number_of_different, "sqlite")
+def _number_of_different_sqlite(
+    element: number_of_different, compiler: SQLCompiler, **kw: Any
+) -> str:
+    values = [compiler.process(each, **kw) for each in element.clauses]
+    if len(values) == 1:
+        return f"COUNT(DISTINCT {values[0]})"
+    written = " || ',' || ".join(f"quote({each})" for each in values)
+    is_whole = " AND ".join(f"({each}) IS NOT NULL" for each in values)
+    return f"COUNT(DISTINCT CASE WHEN {is_whole} THEN {written} END)"

@@ -19,6 +19,7 @@ from checks.sql.values import (
     exact,
     is_abridged,
 )
+from checks.types import split_name
 
 Keys = Sequence[Mapping[str, Scalar]]
 
@@ -91,15 +92,16 @@ def in_catalog(
     order: Sequence[str] = (),
     among: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
-    """What `information_schema` holds of a table of the current database.
+    """What `information_schema` holds of a table.
 
     With `among` of some rows only: those that have one of these values in a column.
     """
     names = dict.fromkeys(("table_schema", "table_name", *shown, *order))
+    schema, own_name = split_name(name)
     rows = table(view, *(column(each) for each in names), schema="information_schema")
     own = (
-        rows.c.table_schema == func.database(),
-        func.lower(rows.c.table_name) == name.lower(),
+        rows.c.table_schema == (schema or func.database()),
+        func.lower(rows.c.table_name) == own_name.lower(),
         *(rows.c[each].in_(values) for each, values in (among or {}).items()),
     )
     statement = select(*(rows.c[each] for each in shown)).where(*own)

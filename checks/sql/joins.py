@@ -6,9 +6,9 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, Connection, FromClause, and_
 
 from checks.sql import catalog
-from checks.types import Identifier
+from checks.types import Identifier, TableName
 
-Through = Mapping[Identifier, Mapping[Identifier, Identifier]]
+Through = Mapping[TableName, Mapping[Identifier, Identifier]]
 """The joined tables, each by its columns and those of the rows that they equal:
 `{ accounts = { account_id = "account_id" } }`."""
 

@@ -169,6 +169,8 @@ def _parsed(text: str) -> "exp.Query":
         raise ValueError("nested too deeply") from None
     except sqlglot.errors.SqlglotError as error:
         raise ValueError(f"not a SELECT: {error}") from None
+    except (AttributeError, IndexError, KeyError, TypeError):  # the parser stumbled
+        raise ValueError("not a SELECT: cannot be read") from None
     if len(found) != 1:
         raise ValueError(f"one SELECT is read, not {len(found)} statements")
     tree = found[0]

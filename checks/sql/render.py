@@ -25,6 +25,6 @@ def render(statement: ClauseElement) -> str:
     """The text of a statement, laid out for reading. Raises SQLAlchemy's CompileError."""
     readable = dialect.Readable(paramstyle="named")
     parts = list(iterate(statement))
-    tables = {each.name for each in parts if isinstance(each, TableClause)}
+    tables = {each.fullname for each in parts if isinstance(each, TableClause)}
     readable.qualifies = len(tables) > 1 or any(isinstance(each, _SEVERAL) for each in parts)
     return laid_out(str(statement.compile(dialect=readable)))

@@ -1,6 +1,7 @@
 """Statements, and parts of them, that several kinds need; the same for every database."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -22,6 +23,7 @@ from sqlalchemy.sql.elements import Grouping
 
 from checks.contract import Scalar
 from checks.sql.values import exact
+from checks.types import split_name
 
 ALL_ROWS = 2**63 - 1
 """A limit that limits nothing, and keeps a server from merging a statement into the one around."""
@@ -60,7 +62,8 @@ def numbered(rows: FromClause, name: str) -> list[ColumnElement[Any]]:
 
 def rows_of(name: str, columns: Iterable[str]) -> TableClause:
     """A table with just the columns that a statement needs."""
-    return table(name, *(column(each) for each in dict.fromkeys(columns)))
+    schema, own = split_name(name)
+    return table(own, *(column(each) for each in dict.fromkeys(columns)), schema=schema)
 
 
 def as_a_whole(statement: Select[Any]) -> Select[Any]:
@@ -75,6 +78,40 @@ def as_a_whole(statement: Select[Any]) -> Select[Any]:
 def counted(condition: ColumnElement[bool], label: str) -> ColumnElement[int]:
     """The number of rows for which a condition is true; 0 for an empty table."""
     return func.coalesce(func.sum(case((condition, 1), else_=0)), 0).label(label)
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Rows to be grouped, and the first and the last of each group by their primary key."""
+
+    rows: FromClause
+    """With the columns that they were given with."""
+    first: Sequence[ColumnElement[Any]]
+    last: Sequence[ColumnElement[Any]]
+
+    @property
+    def columns(self) -> list[ColumnElement[Any]]:
+        """Columns `first_n` and `last_n`."""
+        return [*labelled("first", self.first), *labelled("last", self.last)]
+
+
+def first_and_last(rows: FromClause, groups: Iterable[str], ids: Sequence[str]) -> Ends:
+    """How to find them: of one column the least and the greatest value, of several by a window."""
+    if len(ids) == 1:
+        own = rows.c[ids[0]]
+        return Ends(rows, [func.min(own)], [func.max(own)])
+    group, key = [rows.c[name] for name in groups], [rows.c[name] for name in ids]
+    places = {
+        "from_first": func.row_number().over(partition_by=group, order_by=key),
+        "from_last": func.row_number().over(
+            partition_by=group, order_by=[each.desc() for each in key]
+        ),
+    }
+    placed = select(*rows.c, *(place.label(name) for name, place in places.items())).subquery()
+    first, last = (
+        [func.max(case((placed.c[place] == 1, placed.c[name]))) for name in ids] for place in places
+    )
+    return Ends(placed, first, last)
 
 
 def number_of(rows: FromClause) -> Select[Any]:

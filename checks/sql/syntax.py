@@ -1,8 +1,10 @@
 """The syntax of conditions: texts parsed, and what is allowed of them built as expressions."""
 
+import logging
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, replace
+from decimal import Decimal, localcontext
 from functools import partial
 from typing import Any
 
@@ -11,6 +13,7 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     and_,
+    case,
     false,
     func,
     literal,
@@ -25,10 +28,13 @@ from sqlalchemy.sql.elements import Grouping
 from sqlglot import exp
 
 from checks.contract import CheckError
-from checks.sql import exact
+from checks.sql import exact, functions
 from checks.sql.catalog import Column
 from checks.sql.exact import MOST_DIGITS, MOST_PLACES, Size
 from checks.sql.functions import non_empty_array
+
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
+"""It would write of syntax that it does not know, and an error says the same."""
 
 Built = ColumnElement[Any]
 Lookup = Callable[[str], Built]
@@ -46,8 +52,13 @@ _SHOWN = 200
 
 
 def name(column: exp.Column) -> str:
-    """A column as it is written: `column`, or `table.column`."""
-    return f"{column.table}.{column.name}" if column.table else column.name
+    """A column as it is written: `column`, `table.column` or `schema.table.column`."""
+    return ".".join(filter(None, (table_of(column), column.name)))
+
+
+def table_of(column: exp.Column) -> str:
+    """The table that a column names, `schema.table` where it says so; "" where it names none."""
+    return ".".join(filter(None, (column.db, column.table)))
 
 
 def parse(source: str) -> exp.Expr:
@@ -67,6 +78,8 @@ def parse(source: str) -> exp.Expr:
     except sqlglot.errors.SqlglotError as error:
         reason = _start(str(error))
         raise ValueError(f"not a condition: {_start(source)!r} ({reason})") from None
+    except (AttributeError, IndexError, KeyError, TypeError):  # the parser stumbled
+        raise ValueError(f"not a condition: {_start(source)!r} cannot be read") from None
     _refuse_depth(tree)
     return tree
 
@@ -145,6 +158,23 @@ def build(node: exp.Expr, column: Lookup, types: Types | None = None) -> Built:
     return _whole(_Builder(column, types).value(node))
 
 
+def size(node: exp.Expr, types: Types) -> Size | None:
+    """The most digits of a value; None where it is no exact number. Raises CheckError."""
+    value = _Builder(lambda _: null(), types).value(node)
+    return value.size if value.numeric else None
+
+
+def unfit_amount(node: exp.Expr, types: Types) -> str | None:
+    """Why a value is no exact number; None where it is one."""
+    try:
+        if size(node, types):
+            return None
+    except CheckError as error:
+        return str(error)
+    described = types(name(node)).type if isinstance(node, exp.Column) else "no exact number"
+    return f"is {described}: an amount is a whole number or a decimal"
+
+
 def _whole(value: _Value) -> Built:
     """A value in a form that a temporary table keeps."""
     if value.size is None or value.size.fits_column or not value.computed:
@@ -168,12 +198,13 @@ class _Builder:
         while isinstance(node, exp.Paren):
             node = node.this
         value = self._value(node)
-        if any(each and argument not in _ARGUMENTS for argument, each in node.args.items()):
+        read = _ARGUMENTS | _MORE_ARGUMENTS.get(type(node), frozenset())
+        if any(each and argument not in read for argument, each in node.args.items()):
             raise _refusal(node)
         return value
 
     def _value(self, node: exp.Expr) -> _Value:
-        if isinstance(node, exp.Column) and not node.args.get("db"):
+        if isinstance(node, exp.Column):
             return self._column(node)
         if type(node) in _CHAINS:
             return self._chain(node)
@@ -270,7 +301,11 @@ def _guarded_product(factors: Sequence[_Value]) -> _Value:
 
 
 def _refusal(node: exp.Expr) -> ValueError:
-    return ValueError(f"not allowed in a condition: {_start(node.sql(dialect='mysql'))}")
+    return ValueError(f"not allowed in a condition: {_start(_sql(node))}")
+
+
+def _sql(node: exp.Expr) -> str:
+    return node.sql(dialect="mysql")
 
 
 _BIT = Size(1, 0)
@@ -320,12 +355,17 @@ def _literal(_build: _Builder, node: exp.Expr) -> _Value:
 
 def _number(text: str) -> _Value:
     """A number of the text, exact."""
-    digits = Decimal(text) if len(text) <= _SHOWN else None
-    if digits is None or abs(digits.adjusted()) > MOST_DIGITS:
-        raise ValueError(f"not a number of at most {MOST_DIGITS} digits: {_start(text)}")
+    digits = _digits(text)
     if digits == int(digits) and abs(digits) < 2**63:
         return _Value(literal(int(digits)), Size(len(str(abs(int(digits)))), 0))
     return _exact_literal(digits)
+
+
+def _digits(text: str) -> Decimal:
+    digits = Decimal(text) if len(text) <= _SHOWN else None
+    if digits is None or abs(digits.adjusted()) > MOST_DIGITS:
+        raise ValueError(f"not a number of at most {MOST_DIGITS} digits: {_start(text)}")
+    return digits
 
 
 def _exact_literal(digits: Decimal) -> _Value:
@@ -398,8 +438,149 @@ def _one_of(values: Sequence[_Value], built: Built) -> _Value:
     )
 
 
-def _function(build: _Builder, node: exp.Expr) -> Built:
-    if node.name.lower() != "non_empty_array":
+def _case(build: _Builder, node: exp.Expr) -> _Value:
+    whens, default = node.args["ifs"], node.args.get("default")
+    results = [build.value(each.args["true"]) for each in whens]
+    if node.this:
+        tests = [
+            _compared(_operator("="), build, exp.EQ(this=node.this, expression=each.this))
+            for each in whens
+        ]
+    else:
+        tests = [build(each.this) for each in whens]
+    other = build.value(default) if default else _Value(null(), _BIT)
+    return _chosen(tests, results, other)
+
+
+def _if(build: _Builder, node: exp.Expr) -> _Value:
+    if not node.args.get("false"):
+        raise _refusal(node)
+    result, other = build.value(node.args["true"]), build.value(node.args["false"])
+    return _chosen([build(node.this)], [result], other)
+
+
+def _chosen(tests: Sequence[Built], results: Sequence[_Value], other: _Value) -> _Value:
+    whens = [(test, each.built) for test, each in zip(tests, results, strict=True)]
+    return _one_of([*results, other], Grouping(case(*whens, else_=other.built)))
+
+
+def _nullif(build: _Builder, node: exp.Expr) -> _Value:
+    value = build.value(node.this)
+    same = _compared(_operator("="), build, node)
+    return replace(value, built=Grouping(case((same, null()), else_=value.built)))
+
+
+def _extreme(kind: Callable[..., Built], build: _Builder, node: exp.Expr) -> _Value:
+    values = [build.number(each) for each in (node.this, *node.expressions)]
+    return replace(_one_of(values, kind(*(each.built for each in values))), computed=True)
+
+
+def _absolute(build: _Builder, node: exp.Expr) -> _Value:
+    value = build.number(node.this)
+    number = value.built if exact.is_decimal(value.built) else exact.decimal(value.built)
+    return _Value(exact.absolute(number), value.size, computed=True)
+
+
+def _divided(build: _Builder, node: exp.Expr) -> _Value:
+    """A number divided by a constant whose reciprocal is a decimal."""
+    divisor = node.expression
+    if isinstance(divisor, exp.Literal) and not divisor.is_string:
+        number = _digits(str(divisor.this))
+        if number and (reciprocal := _reciprocal(number)) is not None:
+            factor = exp.Literal.number(f"{reciprocal:f}")
+            return build.value(exp.Mul(this=node.this, expression=factor))
+    raise ValueError(
+        f"division is exact by a constant such as 2, 10 or 100 only: {_start(_sql(node))};"
+        " multiply the other side instead"
+    )
+
+
+def _reciprocal(number: Decimal) -> Decimal | None:
+    """1 by a number, where that ends behind the point in time."""
+    with localcontext(prec=MOST_PLACES + 10):
+        found = 1 / number
+    with localcontext(prec=2 * MOST_DIGITS):
+        return found if found * number == 1 else None
+
+
+def _text(value: Built) -> _Value:
+    return _Value(value, numeric=False)
+
+
+def _lower(build: _Builder, node: exp.Expr) -> _Value:
+    return _text(functions.lower(build(node.this)))
+
+
+def _upper(build: _Builder, node: exp.Expr) -> _Value:
+    return _text(functions.upper(build(node.this)))
+
+
+def _trim(build: _Builder, node: exp.Expr) -> _Value:
+    return _text(func.trim(build(node.this)))
+
+
+def _concatenated(build: _Builder, node: exp.Expr) -> _Value:
+    return _text(functions.concatenated(*(build(each) for each in node.expressions)))
+
+
+def _left(build: _Builder, node: exp.Expr) -> _Value:
+    length = _length(node, node.expression)
+    return _text(func.substr(build(node.this), 1, length))
+
+
+def _right(build: _Builder, node: exp.Expr) -> _Value:
+    return _text(functions.right(build(node.this), _length(node, node.expression)))
+
+
+def _substring(build: _Builder, node: exp.Expr) -> _Value:
+    length = node.args.get("length")
+    bounds = [_length(node, node.args["start"])]
+    bounds += [_length(node, length)] if length else []
+    return _text(func.substr(build(node.this), *bounds))
+
+
+def _length(node: exp.Expr, number: exp.Expr) -> Built:
+    if not isinstance(number, exp.Literal) or not number.is_int or int(number.this) < 1:
+        raise ValueError(
+            f"a place in a text is a whole number from 1 on, as databases differ in others:"
+            f" {_start(_sql(node))}"
+        )
+    return literal_column(str(int(number.this)))
+
+
+def _json_text(build: _Builder, node: exp.Expr) -> _Value:
+    path = "".join(_step(node, each) for each in node.expression.expressions)
+    return _text(functions.json_text(build(node.this), literal_column(f"'{path}'")))
+
+
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+def _step(node: exp.Expr, step: exp.Expr) -> str:
+    """A step of a path within JSON: a name, or the number of an element."""
+    if isinstance(step, exp.JSONPathRoot):
+        return "$"
+    if isinstance(step, exp.JSONPathKey) and _PLAIN_KEY.fullmatch(str(step.this)):
+        return f".{step.this}"
+    if isinstance(step, exp.JSONPathSubscript) and isinstance(step.this, int) and step.this >= 0:
+        return f"[{step.this}]"
+    raise ValueError(f"a path is made of names and numbers, as in '$.a.b[0]': {_start(_sql(node))}")
+
+
+def _quoted_json(_build: _Builder, node: exp.Expr) -> _Value:
+    raise ValueError(
+        f"a text is in quotes on some databases: {_start(_sql(node))}; write"
+        " column->>'$.a', or JSON_UNQUOTE(JSON_EXTRACT(column, '$.a'))"
+    )
+
+
+def _function(build: _Builder, node: exp.Expr) -> Built | _Value:
+    called = node.name.lower()
+    if called == "json_unquote" and len(node.expressions) == 1:
+        (inner,) = node.expressions
+        if isinstance(inner, exp.JSONExtract):
+            return _json_text(build, inner)
+    if called != "non_empty_array":
         raise _refusal(node)
     if len(node.expressions) != 1 or not isinstance(node.expressions[0], exp.Column):
         raise ValueError("non_empty_array takes one column")
@@ -410,6 +591,15 @@ _ARGUMENTS = frozenset(
     {"this", "expression", "expressions", "low", "high", "negate", "table", "db", "is_string"}
 )
 """What the builders read of a parsed node. A parser that learns more must not go unnoticed."""
+
+_MORE_ARGUMENTS: dict[type[exp.Expr], frozenset[str]] = {
+    exp.Case: frozenset({"ifs", "default"}),
+    exp.If: frozenset({"true", "false"}),
+    exp.Concat: frozenset({"safe"}),
+    exp.Substring: frozenset({"start", "length"}),
+    exp.Div: frozenset({"safe"}),
+}
+"""What they read of single ones."""
 
 _COMPARISONS: dict[type[exp.Expr], Callable[[Built, Built], Built]] = {
     exp.EQ: _operator("="),
@@ -434,5 +624,21 @@ _BUILDERS: dict[type[exp.Expr], Callable[[_Builder, exp.Expr], Built | _Value]] 
     exp.Between: _between,
     exp.Like: _like,
     exp.Coalesce: _coalesced,
+    exp.Case: _case,
+    exp.If: _if,
+    exp.Nullif: _nullif,
+    exp.Least: partial(_extreme, exact.least),
+    exp.Greatest: partial(_extreme, exact.greatest),
+    exp.Abs: _absolute,
+    exp.Div: _divided,
+    exp.Lower: _lower,
+    exp.Upper: _upper,
+    exp.Trim: _trim,
+    exp.Concat: _concatenated,
+    exp.Left: _left,
+    exp.Right: _right,
+    exp.Substring: _substring,
+    exp.JSONExtractScalar: _json_text,
+    exp.JSONExtract: _quoted_json,
     exp.Anonymous: _function,
 }

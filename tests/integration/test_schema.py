@@ -7,7 +7,8 @@ import pytest
 
 from tests.support.servers import Database
 from worker import config
-from worker.cli.schema_check import compare
+from worker.cli import identity
+from worker.cli.schema_check import compare, remarks
 from worker.config import Config
 from worker.sources import Sources
 
@@ -204,3 +205,141 @@ def test_primary_key_that_may_repeat_is_told(
     told = f"tables.listings.primary_key: {key} has no unique index: one value may name several"
     found = problems(loaded(tmp_path, database, f'[tables.listings]\nprimary_key = "{key}"\n'))
     assert found == ([f"{told} rows"] if is_told else [])
+
+
+RELATIONS = """
+[relations.merged]
+select = "SELECT o.id, a.user_id FROM orders o JOIN accounts a ON a.account_id = o.account_id"
+primary_key = "id"
+cursor = "id"
+[relations.asked_for]
+select = "SELECT id, placed_at FROM orders UNION ALL SELECT account_id, placed_at FROM orders"
+primary_key = "id"
+cursor = "placed_at"
+[relations.grouped]
+select = "SELECT account_id, SUM(frozen) AS frozen FROM orders GROUP BY account_id"
+primary_key = "account_id"
+[relations.mistaken]
+select = "SELECT id, sate FROM orders"
+primary_key = "id"
+"""
+
+
+def test_how_relations_are_read_is_explained(database: Database, tmp_path: Path) -> None:
+    """Whether the server merges them; and a column that no table has is a mistake at its place."""
+    many = ", ".join(f"({n}, {n % 9}, 1, '2026-01-01' + INTERVAL {n} SECOND)" for n in range(5000))
+    alter(
+        database,
+        "ALTER TABLE orders ADD KEY (placed_at)",
+        f"INSERT INTO orders (id, account_id, frozen, placed_at) VALUES {many}",
+        "INSERT INTO accounts VALUES (0, 1), (1, 2), (8, 3)",
+        "ANALYZE TABLE orders, accounts",
+    )
+    sound = RELATIONS.partition("[relations.mistaken]")[0]
+    config = loaded(tmp_path, database, sound)
+    with closing(Sources.of(config.settings)) as sources:
+        assert compare(config, sources) == []
+        said = {
+            each.place.removeprefix("relations."): each.message for each in remarks(config, sources)
+        }
+    assert said["merged"].startswith("merged into each statement")
+    assert said["asked_for"].startswith("worked out from the rows that a statement asks for")
+    assert "as a whole" in said["grouped"]
+    assert "all of orders (about" in said["grouped"]
+    (mistake,) = problems(loaded(tmp_path, database, RELATIONS))
+    assert mistake == (
+        "relations.mistaken.select: no table of it has a column sate;"
+        " the nearest existing name is state"
+    )
+
+
+KEYS = """
+[databases.ledger]
+url = "{url}"
+[tables.steps]
+primary_key = {key}
+"""
+UNPROVED = "several rows share one id"
+
+
+def of_key(folder: Path, database: Database, key: str) -> tuple[list[str], list[str]]:
+    """What is wrong with a primary key of `steps`, and what is worth saying of it."""
+    url = database.url.set(query={}).render_as_string(hide_password=False)
+    path = folder / "config.toml"
+    path.write_text(KEYS.format(url=url, key=key), encoding="utf-8")
+    configuration = config.load(path, {})
+    with closing(Sources.of(configuration.settings)) as sources:
+        said = (compare(configuration, sources), remarks(configuration, sources))
+    wrong, worth = ([str(each) for each in some] for some in said)
+    return wrong, worth
+
+
+@pytest.mark.parametrize(
+    ("columns", "key", "complaint"),
+    [
+        ("PRIMARY KEY (doc, no)", '["doc", "no"]', None),
+        ("PRIMARY KEY (doc, no)", '["no", "doc"]', None),
+        ("PRIMARY KEY (id), UNIQUE (doc, no)", '["doc", "no"]', None),
+        (
+            "PRIMARY KEY (doc, no)",
+            '"doc"',
+            "doc has no unique index: one value may name several rows",
+        ),
+        (
+            "PRIMARY KEY (id, doc, no)",
+            '["doc", "no"]',
+            "no unique index has exactly doc, no: the values of one row may be those of another",
+        ),
+        (
+            "PRIMARY KEY (doc, no)",
+            '["doc", "nos"]',
+            "table steps has no column nos; the nearest existing name is no",
+        ),
+    ],
+)
+def test_a_key_of_several_columns_is_compared_as_a_whole(
+    ledger_database: Database, tmp_path: Path, columns: str, key: str, complaint: str | None
+) -> None:
+    """A unique index of exactly these columns proves them, in whatever order; a wider one not."""
+    alter(
+        ledger_database,
+        f"CREATE TABLE steps (id bigint NOT NULL, doc int NOT NULL, no int NOT NULL, {columns})",
+    )
+    wrong, worth = of_key(tmp_path, ledger_database, key)
+    place = "tables.steps" if complaint and "no column" in complaint else "tables.steps.primary_key"
+    assert (wrong, worth) == ([f"{place}: {complaint}"] if complaint else [], [])
+
+
+DAILY = """CREATE TABLE steps (id bigint NOT NULL, day date NOT NULL, PRIMARY KEY (id, day))
+    PARTITION BY RANGE (TO_DAYS(day))
+    (PARTITION early VALUES LESS THAN (TO_DAYS('2026-02-01')),
+    PARTITION late VALUES LESS THAN MAXVALUE)"""
+FORCED = (
+    "tables.steps.primary_key: PRIMARY (id, day) is unique, and has day in it because the table is"
+    " partitioned by it: "
+)
+
+
+def test_partitions_widen_an_index_and_no_key(ledger_database: Database, tmp_path: Path) -> None:
+    """A key that is unique in truth is noted where only the partition column widens its index."""
+    alter(ledger_database, DAILY, "INSERT INTO steps VALUES (1, '2026-01-05'), (2, '2026-02-05')")
+    wrong, worth = of_key(tmp_path, ledger_database, '"id"')
+    assert (wrong, worth) == ([], [f"{FORCED}no two rows share one id now"])
+    assert of_key(tmp_path, ledger_database, '["id", "day"]') == ([], [])
+    alter(ledger_database, "INSERT INTO steps VALUES (1, '2026-02-05')")
+    assert of_key(tmp_path, ledger_database, '"id"') == ([f"{FORCED}{UNPROVED}"], [])
+
+
+def test_a_large_table_is_not_counted_for_its_key(
+    ledger_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a table with many rows the note says which fact has them looked at."""
+    monkeypatch.setattr(identity, "COUNTED_ROWS", 0)
+    alter(
+        ledger_database,
+        DAILY,
+        "INSERT INTO steps VALUES (1, '2026-01-05'), (2, '2026-02-05'), (1, '2026-02-05')",
+        "ANALYZE TABLE steps",
+    )
+    looks = 'whether id is unique, keys = [{ columns = ["id"] }] looks'
+    assert of_key(tmp_path, ledger_database, '"id"') == ([], [f"{FORCED}{looks}"])

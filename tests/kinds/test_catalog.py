@@ -87,9 +87,9 @@ def test_collation_is_known(ledger: Ledger) -> None:
 )
 def test_texts_and_numbers_are_unlike(one: str, other: str, reason: str | None) -> None:
     """Numbers of any width and sign are alike; a text is unlike a number."""
-    pair = Column(one, nullable=False), Column(other, nullable=True)
-    assert catalog.unlike(*pair) == reason
-    assert (catalog.unlike(*reversed(pair)) is None) is (reason is None)
+    first, second = Column(one, nullable=False), Column(other, nullable=True)
+    assert catalog.unlike(first, second) == reason
+    assert (catalog.unlike(second, first) is None) is (reason is None)
 
 
 def test_texts_of_other_collations_are_unlike() -> None:

@@ -1035,3 +1035,6 @@ def test_a_constant_has_the_collation_of_what_it_is_compared_with(
     result = draws(ledger, CONSUME, equal=constant)
     assert seen(result) == [({"lottery_session_id": "s2"}, "mismatched")]
     assert result.findings[0].evidence["ledger asset_code"] == "GEMS"
+    query = check("posting", "lottery_draws", **{**CONSUME, "equal": constant}).look()
+    assert query
+    assert [row[:2] for row in ledger.sql(query)] == [("business without its ledger", "s2")]

@@ -230,6 +230,7 @@ def test_what_a_select_names_and_the_database_lacks_is_told(
         ("SELECT 1 " + "+ 1 " * 9000 + "id", "characters, at most"),
         ("", "only a SELECT is read"),
         ("SELECT id FROM t WHERE", "not a SELECT"),
+        ("SELECT DATE_ADD(SELECT a, INTERVAL 1 DAY) id FROM t", "not a SELECT: cannot be read"),
         ("SELECT \u0000 id", "control character"),
     ],
 )

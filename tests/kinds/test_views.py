@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from checks.contract import Check
-from checks.sql import views
+from checks.sql import derived
+from checks.sql.statements import rows_of
 from tests.support.ledgers import Ledger, check, keys, on_servers
 from tests.support.runs import window_after
 
@@ -82,7 +83,7 @@ def test_the_server_says_how_it_reads_a_view(
     _fill(ledger, 4000)
     ledger.sql("ANALYZE TABLE raw")
     with ledger.sources.snapshot("ledger") as connection:
-        found = list(views.complaints(connection, "v", "id"))
+        found = list(derived.complaints(connection, rows_of("v", ["id"]).c.id))
     assert len(found) == is_read_whole
     whole = "cursor id: to find what is new the server reads all of raw (about "
     assert all(each.startswith(whole) for each in found)
@@ -94,4 +95,4 @@ def test_small_and_empty_views_are_no_matter(ledger: Ledger) -> None:
     for rows in ([], [(1, 1, 1, 0)]):
         ledger.insert("raw", "id, pot, n, void", rows)
         with ledger.sources.snapshot("ledger") as connection:
-            assert list(views.complaints(connection, "v", "id")) == []
+            assert list(derived.complaints(connection, rows_of("v", ["id"]).c.id)) == []

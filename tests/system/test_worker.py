@@ -216,6 +216,20 @@ def configuration_is_reloaded(worker: Worker, text: str) -> None:
     worker.process.send_signal(signal.SIGHUP)
     worker.wait_for(1, "config_last_reload_successful")
 
+    deep = "a = 1 AND (" * 300 + "a = 1" + ")" * 300
+    condition = f'kind = "condition"\ntable = "t"\nprimary_key = "id"\nexpression = "{deep}"'
+    condition = f'[[checks]]\nname = "deep"\n{condition}\n'
+    worker.config.write_text(f"{following}\n{condition}")
+    worker.process.send_signal(signal.SIGHUP)
+    worker.wait_for(0, "config_last_reload_successful")
+    (mistake,) = worker.events("config_refused")[-1]["mistakes"]
+    assert re.fullmatch(r"checks\[\d+\]\.expression: not a condition: nested too deeply.*", mistake)
+    now = time.time()
+    wait_until(lambda: (worker.value(name, check="ledger.new") or 0) > now, 5, "checks go on")
+    worker.config.write_text(following)
+    worker.process.send_signal(signal.SIGHUP)
+    worker.wait_for(1, "config_last_reload_successful")
+
 
 def address_is_in_use(worker: Worker, file: Path, text: str) -> None:
     """A second worker on the same address says so and exits with code 2."""

@@ -167,7 +167,10 @@ def test_callbacks_of_an_old_session_export_nothing(site: Site) -> None:
     assert "reconciler_database_busy{" not in site.page
 
 
-@pytest.mark.parametrize("fault", [ConfigError(Path("config.toml"), []), OSError("away")])
+@pytest.mark.parametrize(
+    "fault",
+    [ConfigError(Path("config.toml"), []), OSError("away"), RecursionError(), MemoryError()],
+)
 def test_a_reload_that_fails_changes_nothing(site: Site, lines: Lines, fault: Exception) -> None:
     """A configuration that cannot be read leaves the session at work, and says so."""
     before = site.worker._session
@@ -198,6 +201,31 @@ def test_a_session_that_cannot_be_built_changes_nothing(
     assert refused["mistakes"] == ["fault in the worker: MemoryError"]
     assert site.worker._session is before
     site.wait_for_a_run("a")
+
+
+@pytest.mark.parametrize("step", ["adopt", "start"])
+def test_a_session_that_cannot_begin_is_followed_by_the_one_before(
+    site: Site, lines: Lines, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """A fault while the next session takes over brings the configuration before back to work."""
+    before = site.worker._session
+    original = getattr(Session, step)
+
+    def fail(session: Session) -> None:
+        if session.config is not before.config:
+            raise RuntimeError
+        original(session)
+
+    with monkeypatch.context() as faulty:
+        faulty.setattr(Session, step, fail)
+        site.worker.reload(lambda: site.config("b"))
+    (refused,) = [line for line in lines if line["event"] == "config_refused"]
+    assert refused["mistakes"] == ["fault in the worker: RuntimeError"]
+    assert site.worker._session.config is before.config
+    assert "reconciler_config_last_reload_successful 0.0" in site.page
+    site.wait_for_a_run("a")
+    site.worker.reload(lambda: site.config("b"))
+    site.wait_for_a_run("b")
 
 
 def held_up(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:

@@ -77,3 +77,14 @@ def test_the_list_can_be_configured() -> None:
     assert Mask(["merchant_*"]).fields({"merchant_id": 1})["merchant_id"] != 1
     assert Mask([]).fields({"user_id": 1}) == {"user_id": 1}
     assert PERSONAL
+
+
+def test_a_listed_row_of_several_columns_hides_its_personal_ones() -> None:
+    """`row_ids` of a key of several columns: each column is masked, or not, by its own name."""
+    mask = Mask(["*email*"], b"k" * 32)
+    shown = mask.fields({"row_ids": ('{"email": "a@example.org", "number": 2}', 3, "text")})
+    assert shown["row_ids"] == [
+        f'{{"email": "{mask.value("a@example.org")}", "number": 2}}',
+        3,
+        "text",
+    ]

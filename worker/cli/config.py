@@ -33,10 +33,13 @@ def config_check(
         with opened(current) as sources:
             try:
                 problems = schema_check.compare(current, sources)
+                remarks = schema_check.remarks(current, sources)
             except CheckError as error:
                 fail(Exit.COULD_NOT_TELL, str(error))
         for problem in problems:
             errors.print(str(problem), markup=False)
+        for remark in remarks:
+            errors.print(f"note: {remark}", markup=False)
         if problems:
             raise typer.Exit(Exit.USAGE)
     tables = len(current.settings.tables)

@@ -8,8 +8,10 @@ from checks.contract import Check, CheckError
 from checks.declared.relations import relations
 from checks.declared.table import RelationFacts, RowFacts
 from checks.relations import Relation
-from checks.sql import catalog, timestamps, views
+from checks.sql import catalog, derived, timestamps
+from checks.sql.statements import rows_of
 from checks.watermark import cursor_complaints
+from worker.cli.identity import Identity, identity
 from worker.config import Config, Problem, place_of
 from worker.sources import Database, Sources
 
@@ -64,12 +66,34 @@ def _problems_of(check: Check, place: str, schema: "_Schema") -> Iterator[Proble
         yield from (Problem(place, each) for each in check.complaints(schema.connection))
 
 
+def remarks(config: Config, sources: Sources) -> list[Problem]:
+    """What is no mistake, and yet worth knowing: what the schema cannot say.
+
+    Raises CheckError when a database cannot be read.
+    """
+    return [each for database in sources.databases for each in _remarks(config, database)]
+
+
+def _remarks(config: Config, database: Database) -> Iterator[Problem]:
+    settings = config.settings
+    with database.snapshot() as connection:
+        schema = _Schema(connection)
+        for name, facts in settings.tables.items():
+            if (facts.database or settings.main_database) == database.name:
+                for field, remark in schema.remarks(name, facts):
+                    yield Problem(place_of(("tables", name, field)), remark)
+        known = relations(settings.tables, settings.relations)
+        for name, relation in settings.relations.items():
+            if (relation.database or settings.main_database) == database.name:
+                yield from schema.remark_on(name, relation, known[name])
+
+
 class _Schema:
     """The tables and columns of one database."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._tables = catalog.objects(connection)
+        self._tables: dict[str, str] = {}
         self.refused: set[str] = set()
         """Relations that cannot be read, which is told of once."""
 
@@ -85,9 +109,14 @@ class _Schema:
         for field, complaint in self.complaints(name, facts):
             yield Problem(place_of(("relations", name, field)), complaint)
 
+    def _type_of(self, table: str) -> str | None:
+        if table not in self._tables:
+            self._tables = catalog.objects(self.connection, table) | self._tables
+        return self._tables.get(table)
+
     def missing(self, place: str, table: str, names: Iterable[str]) -> Iterator[Problem]:
         """A problem for the table if it is not there, or for each column that is not."""
-        if table not in self._tables:
+        if self._type_of(table) is None:
             suggestion = catalog.nearest(table, self._tables)
             yield Problem(place, f"the database has no table {table}{suggestion}")
             return
@@ -101,19 +130,39 @@ class _Schema:
         """What does not fit the facts of a table, each with the field that says it."""
         connection = self.connection
         found = catalog.columns(connection, table)
-        if facts.primary_key in found and self._tables[table] not in ("VIEW", "RELATION"):
-            indexes = catalog.indexes(connection, table)
-            if not any(each.proves_unique([facts.primary_key]) for each in indexes):
-                complaint = "has no unique index: one value may name several rows"
-                yield "primary_key", f"{facts.primary_key} {complaint}"
+        identity = self._identity(table, facts)
+        if identity and identity.complaint:
+            yield "primary_key", identity.complaint
         if facts.cursor:
             yield from (("cursor", c) for c in cursor_complaints(connection, table, facts.cursor))
             if facts.cursor in found and catalog.is_view(connection, table):
-                yield from (
-                    ("cursor", c) for c in views.complaints(connection, table, facts.cursor)
-                )
+                values = rows_of(table, (facts.cursor,)).c[facts.cursor]
+                yield from (("cursor", c) for c in derived.complaints(connection, values))
         if time := facts.written_at:
             why = time in found and timestamps.complaint(found[time], time)
             yield from (("written_at", f"{time} {why}") for _ in filter(None, (why,)))
         if facts.pending:
             yield from (("pending", c) for c in facts.pending.complaints(connection, table))
+
+    def remarks(self, table: str, facts: RowFacts) -> Iterator[tuple[str, str]]:
+        """What the schema cannot prove of the facts of a table, each with the field of it."""
+        identity = self._identity(table, facts)
+        if identity and identity.remark:
+            yield "primary_key", identity.remark
+
+    def remark_on(self, name: str, facts: RelationFacts, known: Relation) -> Iterator[Problem]:
+        """How the server goes about a relation that it can read."""
+        try:
+            known.describe(self.connection)
+        except CheckError:
+            return  # a mistake, and told as one
+        followed = facts.cursor or facts.select.columns[0]
+        values = known.rows((followed,)).c[followed]
+        if found := derived.manner(self.connection, values, follows=facts.cursor is not None):
+            yield Problem(place_of(("relations", name)), str(found))
+
+    def _identity(self, table: str, facts: RowFacts) -> Identity | None:
+        """Whether the primary key names one row; None where there is nothing to say."""
+        if self._type_of(table) in (None, "VIEW", "RELATION"):
+            return None
+        return identity(self.connection, table, facts.key_columns)

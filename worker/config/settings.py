@@ -11,7 +11,7 @@ from sqlalchemy import URL
 
 from checks.declared.table import RelationFacts, RowFacts, TableFacts
 from checks.keys.interfaces import Interface
-from checks.types import Duration, Identifier, Severity, Slug
+from checks.types import Duration, Identifier, Severity, Slug, TableName
 from worker.config.backoff import Maintenance
 from worker.config.cron import CronLine
 from worker.config.endpoints import (
@@ -156,7 +156,7 @@ class Settings(Table):
     schedule: ScheduleSettings = ScheduleSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
-    tables: Mapping[Identifier, TableFacts] = {}
+    tables: Mapping[TableName, TableFacts] = {}
     relations: Mapping[Identifier, RelationFacts] = {}
     """Named SELECTs, usable wherever a table is."""
     checks: tuple[Any, ...] = ()

@@ -116,6 +116,21 @@ FAULTS = (
         trips=("account_asset_balances.ledger_balance",),
     ),
     Fault(
+        name="a seller was paid and no buyer paid",
+        kind="conservation",
+        table="asset_transactions",
+        # With its balance: the books agree, and show an asset that came from nowhere.
+        breaks="""INSERT INTO asset_transactions (transaction_id, account_id, asset_code,
+                delta_amount, balance_before, balance_after, business_type, idempotency_key,
+                created_at)
+            SELECT 900001, account_id, asset_code, 30, available_amount, available_amount + 30,
+                'market_purchase_seller_credit', 'market_purchase_seller_credit_900001', updated_at
+            FROM account_asset_balances WHERE balance_id = 1;
+            UPDATE account_asset_balances SET available_amount = available_amount + 30
+            WHERE balance_id = 1""",
+        trips=("asset_transactions.market_conserved", "trade_orders.seller_credit_posting"),
+    ),
+    Fault(
         name="a listing offers diamonds that are not frozen",
         kind="backing",
         table="account_asset_balances",

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection
 
 from checks.sql import exact
+from checks.sql.functions import TEXT_FUNCTIONS
 from checks.sql.values import scalar
 from worker.model.server import Load
 from worker.sources.driver import Explained
@@ -43,6 +44,10 @@ class SQLite:
         raw.create_function("abridged", 1, scalar, deterministic=True)  # see `checks.sql.functions`
         for name, (arguments, function) in exact.FUNCTIONS.items():
             raw.create_function(name, arguments, function, deterministic=True)
+        for name, aggregate in exact.AGGREGATES.items():
+            raw.create_window_function(name, 1, aggregate)
+        for name, change in TEXT_FUNCTIONS.items():
+            raw.create_function(name, 1, change, deterministic=True)
         return raw
 
     def unbounded_reads(self, raw: object, *, allowed: bool) -> None:

@@ -9,6 +9,9 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+from checks.sql.row_ids import NAME as ROW_IDS
+from checks.sql.row_ids import listed, parts_of
+
 PERSONAL = (
     *("*user_id*", "*mobile*", "*phone*", "*email*", "*nickname*", "*real_name*", "*openid*"),
     *("*address*", "*id_card*", "*idempotency_key*", "*order_no*", "*session_id*", "qr_code"),
@@ -83,8 +86,19 @@ class Mask:
         return message
 
     def _shown(self, name: str, value: Any) -> Any:
+        if name == ROW_IDS:
+            return (
+                [self._row_id(each) for each in value] if isinstance(value, list | tuple) else value
+            )
         if value is None or not self.is_personal(name):
             return value
         if isinstance(value, list | tuple):
             return [None if each is None else self.value(each) for each in value]
         return self.value(value)
+
+    def _row_id(self, row: Any) -> Any:
+        """A row as `row_ids` lists it; of a key of several columns each has its name there."""
+        parts = parts_of(row)
+        if not any(self.is_personal(name) for name in parts):
+            return row
+        return listed(self.fields(parts))

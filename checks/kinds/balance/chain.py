@@ -9,6 +9,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     Numeric,
+    and_,
     case,
     cast,
     func,
@@ -17,11 +18,9 @@ from sqlalchemy import (
     true,
 )
 
-from checks.kinds.balance.sides import Built, Side
-from checks.types import Identifier
-
-_EXACT = Numeric(65, 0)
-"""BIGINT plus BIGINT can overflow (MySQL error 1690); a DECIMAL has up to 65 digits."""
+from checks.kinds.balance.sides import FLAG, Built, Side, called, chains
+from checks.sql import exact
+from checks.sql.expression import Amount, amount
 
 _BOUNDS = tuple(
     literal_column(f"@@{variable}", Integer)
@@ -41,9 +40,9 @@ class Chain(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    before: Identifier
-    change: Identifier
-    after: Identifier
+    before: Amount
+    change: Amount
+    after: Amount
 
     @property
     def columns(self) -> tuple[str, str, str]:
@@ -52,12 +51,15 @@ class Chain(BaseModel):
 
     def is_off(self, rows: FromClause) -> ColumnElement[bool]:
         """Whether a row does not add up in itself; what is unknown does not."""
-        before, change = cast(rows.c[self.before], _EXACT), cast(rows.c[self.change], _EXACT)
-        return func.coalesce(rows.c[self.after] != before + change, true())
+        before, change, after = (rows.c[called(name)] for name in self.columns)
+        sum_ = exact.comparable(exact.added(exact.decimal(before), change))
+        off = func.coalesce(exact.comparable(after) != sum_, true())
+        return and_(off, chains(rows))
 
     def previous(self, rows: FromClause, groups: Sequence[Built], ids: Built) -> Built:
         """What the row before it in its group left; NULL for the first."""
-        return func.lag(rows.c[self.after]).over(partition_by=groups, order_by=ids)
+        own = [*groups, *([rows.c[FLAG]] if FLAG in rows.c else [])]
+        return func.lag(rows.c[called(self.after)]).over(partition_by=own, order_by=ids)
 
     def breaks(self, before: Built, previous: Built) -> ColumnElement[bool]:
         """Whether a row does not follow on the one before it; the first of all follows on 0."""
@@ -70,15 +72,40 @@ class Chain(BaseModel):
         changes. The server cuts longer lists than it allows: of a group with so many rows it is
         unknown.
         """
-        ids, found = rows.c[side.primary_key], side.found
-        names = (self.before, self.after)
-        befores, afters = (
+        ids = rows.c[side.order]
+        if (places := self._places(side)) is None:
+            return null()
+
+        def spelled(number: Built) -> Built:
+            return cast(number, Numeric(exact.MOST_DIGITS, places)) if places else number
+
+        def listed(name: str) -> Built:
             # Added to 0 an amount loses the zeros that ZEROFILL puts before it.
-            func.group_concat((rows.c[name] + literal_column("0")).op("ORDER BY")(ids))
-            for name in names
-        )
-        one = cast(func.concat("0,", afters), LargeBinary)
-        other = cast(func.concat(befores, ",", func.sum(rows.c[self.change])), LargeBinary)
-        longest = _LONGEST if all(found[name].is_integer for name in names) else _LONGEST_DECIMAL
+            value = rows.c[called(name)] + literal_column("0")
+            own = case((chains(rows), spelled(value))) if FLAG in rows.c else spelled(value)
+            return func.group_concat(own.op("ORDER BY")(ids))
+
+        befores, afters = listed(self.before), listed(self.after)
+        changes = rows.c[called(self.change)]
+        own = case((chains(rows), changes)) if FLAG in rows.c else changes
+        nought = func.concat(spelled(literal_column("0")), ",") if places else "0,"
+        one = cast(func.concat(nought, afters), LargeBinary)
+        other = cast(func.concat(befores, ",", spelled(func.sum(own))), LargeBinary)
+        integers = all(n in side.found and side.found[n].is_integer for n in self.columns)
+        longest = _LONGEST if integers else _LONGEST_DECIMAL
         is_whole = func.count() * longest < func.least(*_BOUNDS)
-        return case((is_whole, one == other), else_=null())
+        found = case((is_whole, one == other), else_=null())
+        if FLAG not in rows.c:
+            return found
+        number = func.sum(case((chains(rows), 1), else_=0))
+        return case((number == 0, true()), else_=found)
+
+    def _places(self, side: Side) -> int | None:
+        """The places in which all of them are written alike; None where there are none such."""
+        if side.types is None:
+            return 0
+        sizes = [amount(name).size(side.types) or exact.Size(0, 0) for name in self.columns]
+        places = max(each.places for each in sizes)
+        # The sum of all changes has to fit, too.
+        fits = max(each.whole for each in sizes) + places <= exact.MOST_DIGITS
+        return places if fits else None

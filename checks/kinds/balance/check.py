@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypedDict
 
 from pydantic import Field, model_validator
 from sqlalchemy import (
@@ -23,11 +24,13 @@ from checks.kinds.balance.inspection import look
 from checks.kinds.balance.sides import Part, Side, code, codes_are_unique, has_codes
 from checks.kinds.balance.statements import Ledger
 from checks.ports import Sources
-from checks.snapshot import Catalog, DatabaseCheck, Snapshot
-from checks.sql import catalog
+from checks.snapshot import Catalog, Context, DatabaseCheck, Snapshot
+from checks.sql import catalog, collations
+from checks.sql.collations import Collation
+from checks.sql.expression import Amount, Expression, amount, is_column
 from checks.sql.inspection import Keys
 from checks.sql.timestamps import TimeColumn, Written
-from checks.types import Columns, Identifier, Severity
+from checks.types import Columns, PrimaryKey, Severity, TableName, key_columns
 from checks.watermark import Followed, Place, Reading, cursor_complaints
 
 Key = tuple[Any, ...]
@@ -58,36 +61,61 @@ class Balance(DatabaseCheck):
         ),
     )
 
+    model_config = DatabaseCheck.model_config | {"arbitrary_types_allowed": True}
+
     kind: Literal["balance"] = "balance"
     severity: Severity = Severity.CRITICAL
     confirmations: int = Field(default=2, ge=1, le=100)
     beside: ClassVar[Mapping[str, str]] = {"ledger": "ledger_"}
-    primary_key: Identifier
-    ledger: Identifier
-    ledger_primary_key: Identifier
+    primary_key: PrimaryKey
+    ledger: TableName
+    ledger_primary_key: PrimaryKey
     ledger_cursor: TimeColumn | None = None
     ledger_written_at: TimeColumn | None = None
     by: Columns
     ledger_by: Columns | None = None
     """The ledger's columns for `by`, where they are named otherwise."""
-    sums: Mapping[Identifier, Identifier] = Field(min_length=1)
-    """Each amount of a balance, and the ledger column whose sum it is."""
+    sums: Mapping[Amount, Amount] = Field(min_length=1)
+    """Each amount of a balance, and the amount of the ledger whose sum it is."""
     chain: Chain | None = None
     empty_allowed: bool = False
     """Whether a balance of 0 may be without ledger rows."""
+    collation: Collation | None = Field(default=None, repr=False)
+    """How texts of `by` are compared, where both sides' own rules differ."""
     changed_at: TimeColumn | None = None
     """When a balance row was last changed: incremental runs look at what changed, too."""
+    when: Expression | None = Field(default=None, repr=False)
+    """Which balance rows count; all, unless stated."""
+    ledger_when: Expression | None = Field(default=None, repr=False)
+    """Which ledger rows count; all, unless stated."""
+    chain_when: Expression | None = Field(default=None, repr=False)
+    """Which ledger rows chain; all that count, unless stated."""
+    never_negative: bool = Field(default=False, repr=False)
+    """Whether no sum of a group may have been below zero after any of its ledger rows."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.ledger_by and len(self.ledger_by) != len(self.by):
             raise ValueError(f"ledger_by names {len(self.ledger_by)} columns, by {len(self.by)}")
-        if self.ledger_cursor and self.ledger_cursor != self.ledger_primary_key:
+        if self.ledger_cursor and self.ledger_cursor not in key_columns(self.ledger_primary_key):
             raise ValueError(
                 "a balance is read along the ledger's primary key, in whose order"
                 f" rows chain; the cursor is {self.ledger_cursor}"
             )
+        if self.chain_when and not self.chain:
+            raise ValueError("chain_when says which rows chain, and chain is missing: by what")
+        named = key_columns(self.ledger_primary_key)
+        if (self.chain or self.never_negative) and len(named) > 1:
+            raise ValueError(
+                f"rows chain in the order of one column, and the ledger's primary key is"
+                f" {', '.join(named)}: state ledger_primary_key, the one that grows with each row"
+            )
         return self
+
+    @property
+    def ledger_order(self) -> str:
+        """The ledger's column in whose order rows chain, and new ones are found."""
+        return self.ledger_cursor or key_columns(self.ledger_primary_key)[0]
 
     @property
     def rule(self) -> str | None:
@@ -104,6 +132,19 @@ class Balance(DatabaseCheck):
             found.append("whether ledger rows follow one on the other: no `chain` is declared")
         else:
             found.append("how rows chain in a group with several balance rows")
+        conditions = (
+            (self.table, "of", self.when),
+            (self.ledger, "of", self.ledger_when),
+            (self.ledger, "in the chains: those of", self.chain_when),
+        )
+        found += [
+            f"rows {of} {table} for which this is not true: {when.source}"
+            for table, of, when in conditions
+            if when
+        ]
+        if self.ledger_cursor and (self.when or self.ledger_when):
+            late = "rows that begin to count, or cease to, after they were written"
+            found.append(f"in incremental runs, {late}: the next complete run sees them")
         if self.ledger_cursor and not self.changed_at:
             unseen = "balances changed without a ledger row: only the complete run sees them"
             found.append(f"in incremental runs of a large ledger, {unseen}")
@@ -114,25 +155,29 @@ class Balance(DatabaseCheck):
         """Keys and amounts of both sides."""
         chained = self.chain.columns if self.chain else ()
         times = filter(None, (self.ledger_written_at,))
-        own = (self.ledger_primary_key, *times, *self.postings_by, *self.sums.values(), *chained)
-        return {
-            self.table: tuple(
-                dict.fromkeys(
-                    (self.primary_key, *self.by, *self.sums, *filter(None, (self.changed_at,)))
-                )
-            ),
-            self.ledger: tuple(dict.fromkeys(own)),
+        posted = _columns((*self.sums.values(), *chained), self.ledger_when, self.chain_when)
+        theirs = (self.ledger_order, *times, *self.postings_by, *posted)
+        held = (*_columns(self.sums, self.when), *filter(None, (self.changed_at,)))
+        found: dict[str, list[str]] = {
+            self.table: [*key_columns(self.primary_key), *self.by, *held]
         }
+        found.setdefault(self.ledger, []).extend(theirs)
+        return {table: tuple(dict.fromkeys(names)) for table, names in found.items()}
 
     def complaints(self, connection: Connection) -> Iterator[str]:
         """A cursor that cannot be followed, and columns that cannot be compared."""
         if self.ledger_cursor:
             yield from cursor_complaints(connection, self.ledger, self.ledger_cursor)
+        yield from collations.complaints(connection, self.collation)
+        if self.when:
+            yield from self.when.complaints(connection, self.table)
+        for when in filter(None, (self.ledger_when, self.chain_when)):
+            yield from when.complaints(connection, self.ledger)
         yield from super().complaints(connection)
 
     def look(self, keys: Keys = ()) -> str | None:
         """The sums of both sides, and the first ledger row that does not follow on another."""
-        return look(self._ledger({}), keys)
+        return look(self._ledger(Context()), keys)
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Add up and compare every group, or those that have new ledger rows.
@@ -162,37 +207,72 @@ class Balance(DatabaseCheck):
         return self.ledger_by or self.by
 
     def _comparison(self, snapshot: Snapshot) -> Comparison:
-        return Comparison(snapshot.connection, self._ledger(snapshot.columns))
+        return Comparison(snapshot.connection, self._ledger(snapshot))
 
-    def _ledger(self, columns: Catalog) -> Ledger:
+    def _ledger(self, context: Context) -> Ledger:
+        columns = context.columns or {}
         postings = Side(
-            *(self.ledger, self.ledger_primary_key, self.postings_by),
-            tuple(self.sums.values()),
-            columns.get(self.ledger, {}),
-            self.relations,
+            table=self.ledger,
+            order=self.ledger_order,
+            by=self.postings_by,
+            amounts=tuple(self.sums.values()),
+            types=context.types(self.ledger),
+            relations=self.relations,
+            when=self.ledger_when,
+            **self._compared(columns, self.ledger, self.postings_by),
         )
         balances = Side(
-            *(self.table, self.primary_key, self.by),
-            tuple(self.sums),
-            columns.get(self.table, {}),
-            self.relations,
+            table=self.table,
+            order=key_columns(self.primary_key)[0],
+            by=self.by,
+            amounts=tuple(self.sums),
+            types=context.types(self.table),
+            relations=self.relations,
+            when=self.when,
+            **self._compared(columns, self.table, self.by),
         )
-        return Ledger(postings, balances, self.chain, self.empty_allowed)
+        return Ledger(
+            postings,
+            balances,
+            self.chain,
+            self.empty_allowed,
+            self.chain_when,
+            self.never_negative,
+        )
+
+    def _compared(self, columns: Catalog, table: str, by: Columns) -> "_Compared":
+        """The columns of a side, and how its groups are compared."""
+        found = columns.get(table, {})
+        if not found:
+            return {"found": found, "rules": (self.collation,) * len(by)}
+        pairs = zip(self.by, self.postings_by, strict=True)
+        mine, theirs = columns[self.table], columns[self.ledger]
+        agreed = [catalog.agreed(mine[one], theirs[other], self.collation) for one, other in pairs]
+        own = [found[name] for name in by]
+        rules = [
+            how if each.collation != how else None for how, each in zip(agreed, own, strict=True)
+        ]
+        converted = {
+            name: replace(found[name], collation=how, charset="utf8mb4")
+            for name, how in zip(by, rules, strict=True)
+            if how
+        }
+        return {"found": {**found, **converted}, "rules": tuple(rules)}
 
     def doubts(self, snapshot: Snapshot) -> Iterator[str]:
         """Columns that cannot be compared, added up or told apart."""
         mine, theirs = snapshot.columns[self.table], snapshot.columns[self.ledger]
         for one, other in zip(self.by, self.postings_by, strict=True):
-            if why := catalog.unlike(mine[one], theirs[other]):
+            if why := catalog.unlike(mine[one], theirs[other], self.collation):
                 yield f"{self.table}.{one} cannot be compared with {self.ledger}.{other}: {why}"
         chained = self.chain.columns if self.chain else ()
-        yield from _fractions(self.table, mine, self.sums)
-        yield from _fractions(self.ledger, theirs, (*self.sums.values(), *chained))
-        yield from _elusive(self.table, mine, (self.primary_key, *self.by))
-        yield from _elusive(self.ledger, theirs, (self.ledger_primary_key, *self.postings_by))
-        own = theirs[self.ledger_primary_key]
+        yield from _unfit(self.table, mine, self.sums)
+        yield from _unfit(self.ledger, theirs, (*self.sums.values(), *chained))
+        yield from _elusive(self.table, mine, (*key_columns(self.primary_key), *self.by))
+        yield from _elusive(self.ledger, theirs, (self.ledger_order, *self.postings_by))
+        own = theirs[self.ledger_order]
         if self.ledger_cursor and own.is_moment:
-            yield f"{self.ledger}.{self.ledger_primary_key} is {own.type}: rows chain by number"
+            yield f"{self.ledger}.{self.ledger_order} is {own.type}: rows chain by number"
         if self.changed_at:
             yield from filter(None, (snapshot.time_complaint(self.table, self.changed_at),))
 
@@ -283,12 +363,24 @@ class Balance(DatabaseCheck):
         )
 
 
-def _fractions(
-    table: str, found: Mapping[str, catalog.Column], names: Iterable[str]
-) -> Iterator[str]:
+class _Compared(TypedDict):
+    """Two of the fields of a `Side`."""
+
+    found: Mapping[str, catalog.Column]
+    rules: tuple[str | None, ...]
+
+
+def _columns(amounts: Iterable[str], *conditions: Expression | None) -> Iterator[str]:
+    """The columns that amounts and conditions are of."""
+    for each in (*map(amount, amounts), *filter(None, conditions)):
+        yield from each.columns
+
+
+def _unfit(table: str, found: Mapping[str, catalog.Column], names: Iterable[str]) -> Iterator[str]:
     for name in dict.fromkeys(names):
-        if not found[name].is_whole:
-            yield f"{table}.{name} is {found[name].type}: amounts are whole numbers"
+        if why := amount(name).unfit_amount(found.__getitem__):
+            place = f"{table}.{name}" if is_column(name) else f"{table}: {name}"
+            yield f"{place} {why}"
 
 
 def _elusive(

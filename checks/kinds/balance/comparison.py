@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
+from math import ceil
 from typing import Any
 
 from sqlalchemy import (
@@ -25,6 +27,7 @@ from checks.contract import SAMPLE, Evidence, Finding
 from checks.kinds.balance import running_totals
 from checks.kinds.balance.sides import Part, Side
 from checks.kinds.balance.statements import Ledger, same_group
+from checks.sql import exact
 from checks.sql.statements import labelled, numbered
 from checks.sql.values import scalar
 
@@ -120,6 +123,8 @@ class Comparison:
             *labelled("posted", numbered(summed, "sum")),
             *labelled("held", numbered(held, "sum")),
             *(summed.c.off, pairs.break_id.label("break_id"), held.c.number.label("balances")),
+            *((pairs.sunk.c.first_id.label("sunk_id"),) if pairs.sunk is not None else ()),
+            *(numbered(pairs.sunk, "low") if pairs.sunk is not None else ()),
         )
         posted = select(*columns).select_from(pairs.source).where(pairs.wrong)
         findings = [self._finding(row) for row in self.connection.execute(posted).mappings()]
@@ -157,7 +162,13 @@ class Comparison:
             source = source.join(broken, same_group(summed, broken), isouter=True)
             break_id = broken.c.first_id
             wrong = or_(wrong, break_id.is_not(None))
-        return _Pairs(source, summed, held, wrong, unsure, break_id)
+        sunk: Subquery | None = None
+        if ledger.never_negative:
+            sunk = ledger.sunk(postings, narrow=narrow)
+            source = source.join(sunk, same_group(summed, sunk), isouter=True)
+            wrong = or_(wrong, sunk.c.first_id.is_not(None))
+            unsure = and_(unsure, sunk.c.first_id.is_(None))
+        return _Pairs(source, summed, held, wrong, unsure, break_id, sunk)
 
     def _counts(self, pairs: "_Pairs") -> RowMapping:
         """Ledger rows, balance rows that have some, wrong groups, unsure ones, the largest."""
@@ -186,53 +197,78 @@ class Comparison:
     def _finding(self, row: RowMapping) -> Finding:
         evidence: dict[str, Evidence] = {"problem": ""}
         aspects = ["chain"] if row["off"] or row["break_id"] is not None else []
-        difference = 0
+        differences = []
         for number, (amount, posted) in enumerate(self._amounts()):
-            theirs, ours = int(row[f"posted_{number}"]), int(row[f"held_{number}"] or 0)
+            theirs, ours = exact.read(row[f"posted_{number}"]), exact.read(row[f"held_{number}"])
             if theirs != ours or row["balances"] is None:
-                evidence[amount] = None if row["balances"] is None else ours
-                evidence[f"SUM({posted})"] = theirs
-                difference += abs(theirs - ours)
+                evidence[amount] = None if row["balances"] is None else scalar(ours)
+                evidence[f"SUM({posted})"] = scalar(theirs)
+                differences.append(exact.apart(theirs, ours))
                 aspects.append(f"{amount} {'<' if ours < theirs else '>'} SUM({posted})")
         name = self.ledger.postings.table
+        difference = exact.plus(*differences)
         if row["balances"] is None:
             problem, what = "no_balance", f"ledger rows in {name} and no balance"
         elif difference:
-            problem, what = "apart", f"{name} and the balance differ by {difference}"
+            problem, what = "apart", f"{name} and the balance differ by {scalar(difference)}"
+        elif row["off"] or row["break_id"] is not None or not self._was_below(row):
+            problem, what = "broken_chain", f"rows of {name} do not lead to the balance"
         else:
-            problem, what = (
-                "broken_chain",
-                f"rows of {name} do not lead to the balance",
-            )
+            problem, what = "below_zero", f"rows of {name} led below zero"
         if row["break_id"] is not None:
-            evidence[f"{name}.{self.ledger.postings.primary_key}"] = scalar(row["break_id"])
+            evidence[f"{name}.{self.ledger.postings.order}"] = scalar(row["break_id"])
         if row["off"]:
             evidence["rows that do not add up"] = int(row["off"])
+        if self._was_below(row):
+            evidence |= self._below(row)
+            aspects.append("below zero")
+            if problem == "below_zero":
+                difference = exact.plus(*(each.copy_abs() for each in self._lows(row).values()))
         evidence["problem"] = problem
         return self._made(row, what, evidence, difference, aspects)
+
+    def _was_below(self, row: RowMapping) -> bool:
+        return self.ledger.never_negative and row["sunk_id"] is not None
+
+    def _lows(self, row: RowMapping) -> dict[str, Decimal]:
+        """The lowest of each sum that was below zero."""
+        lows = {
+            posted: exact.read(row[f"low_{number}"])
+            for number, (_, posted) in enumerate(self._amounts())
+        }
+        return {posted: low for posted, low in lows.items() if low < 0}
+
+    def _below(self, row: RowMapping) -> dict[str, Evidence]:
+        """Since which ledger row, and how far."""
+        lows = {f"lowest SUM({name})": scalar(low) for name, low in self._lows(row).items()}
+        return {"first row below zero": scalar(row["sunk_id"]), **lows}
 
     def _amounts(self) -> Iterator[tuple[str, str]]:
         """Each amount of a balance, and the ledger's column whose sum it is."""
         return zip(self.ledger.balances.amounts, self.ledger.postings.amounts, strict=True)
 
     def _lonely(self, row: RowMapping) -> Finding:
-        amounts = {amount: int(row[f"sum_{n}"]) for n, (amount, _) in enumerate(self._amounts())}
+        amounts = {
+            amount: exact.read(row[f"sum_{n}"]) for n, (amount, _) in enumerate(self._amounts())
+        }
         what = f"a balance and no rows in {self.ledger.postings.table}"
-        evidence: dict[str, Evidence] = {"problem": "no_ledger", **amounts}
-        return self._made(row, what, evidence, sum(map(abs, amounts.values())))
+        shown = {name: scalar(value) for name, value in amounts.items()}
+        evidence: dict[str, Evidence] = {"problem": "no_ledger", **shown}
+        size = exact.plus(*(each.copy_abs() for each in amounts.values()))
+        return self._made(row, what, evidence, size)
 
     def _made(
         self,
         row: RowMapping,
         what: str,
         evidence: dict[str, Evidence],
-        difference: int,
+        difference: Decimal,
         aspects: Sequence[str] = (),
     ) -> Finding:
         key = {name: scalar(row[f"key_{n}"]) for n, name in enumerate(self.ledger.balances.by)}
         of = ", ".join(f"{name} {value}" for name, value in key.items())
         message = f"{self.ledger.balances.table}: {of}: {what}"
-        return Finding(key, message, evidence, max(1, difference), tuple(aspects))
+        return Finding(key, message, evidence, max(1, ceil(difference)), tuple(aspects))
 
     def _number(self, of: FromClause, condition: ColumnElement[bool] | None = None) -> int:
         counted = select(func.count()).select_from(of)
@@ -252,3 +288,5 @@ class _Pairs:
     """What may be wrong, and has to be looked at by itself."""
     break_id: ColumnElement[Any]
     """The first ledger row that does not follow on the one before it."""
+    sunk: Subquery | None
+    """The groups that were below zero, where that is asked."""

@@ -6,13 +6,15 @@ only serves to say that a group is right; what is not is judged by all of its ro
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Subquery, and_, case, func, select
 
-from checks.kinds.balance.sides import Part, Side
+from checks.kinds.balance.sides import Part, Side, called
 from checks.kinds.balance.statements import Ledger
 from checks.ports import Cursor
+from checks.sql import exact
 from checks.sql.statements import among, numbered
 from checks.sql.values import scalar
 
@@ -29,8 +31,8 @@ MOST_KEPT = 1000
 class Past:
     """A group up to the settled place."""
 
-    sums: tuple[int, ...]
-    last: int | None
+    sums: tuple[Decimal, ...]
+    last: Decimal | None
     """Its balance after the last of these rows; None where they did not have to chain."""
 
 
@@ -47,24 +49,32 @@ class Kept:
         left = (cursor or {}).get("kept")
         if not left or left["through"] > begin:
             return cls()
-        groups = {tuple(key): Past(tuple(sums), last) for key, sums, last in left["groups"]}
+        groups = {tuple(key): _past(sums, last) for key, sums, last in left["groups"]}
         return cls(left["through"], groups)
 
     def left(self) -> dict[str, Any]:
         """For the next run, as JSON takes it."""
-        groups = [[list(key), list(past.sums), past.last] for key, past in self.groups.items()]
+        groups = [
+            [list(key), [scalar(each) for each in past.sums], scalar(past.last)]
+            for key, past in self.groups.items()
+        ]
         return {"through": self.through, "groups": groups}
+
+
+def _past(sums: Sequence[int | str], last: int | str | None) -> Past:
+    """A group as it was left: a number with a fraction is a text."""
+    return Past(tuple(map(Decimal, sums)), None if last is None else Decimal(last))
 
 
 def advance(connection: Connection, ledger: Ledger, kept: Kept, begin: int) -> Kept:
     """The kept groups that are right, brought up to `begin`."""
-    if not kept.groups:
+    if not kept.groups or ledger.never_negative:
         return Kept(begin)
     keys = list(kept.groups)
 
     def recent(rows: Any) -> Any:
         of_group = among([rows.c[name] for name in ledger.postings.by], keys)
-        return rows, and_(rows.c[ledger.postings.primary_key] >= kept.through, of_group)
+        return rows, and_(rows.c[ledger.postings.order] >= kept.through, of_group)
 
     posted = _by_group(
         connection, ledger.summed(ledger.postings, recent, narrow=False, begin=begin)
@@ -73,14 +83,14 @@ def advance(connection: Connection, ledger: Ledger, kept: Kept, begin: int) -> K
         connection, ledger.summed(ledger.balances, of(ledger.balances, keys), narrow=False)
     )
     linked = _by_group(connection, _linked(ledger, recent)) if ledger.chain else {}
-    lasts = _afters(connection, ledger, [row["last_old"] for row in posted.values()])
+    lasts = _afters(connection, ledger, [row["last_chained"] for row in posted.values()])
     # Rows may spell a group otherwise than it is kept; whose they are, the collation knows.
     has_strangers = any(key not in kept.groups for key in posted)
     groups = {}
     for key, past in kept.groups.items():
         new = posted.get(key)
         if (new is None and has_strangers) or not _is_right(
-            past, new, held.get(key), linked.get(key), chained=ledger.chain is not None
+            past, new, held.get(key), linked.get(key), ledger
         ):
             continue
         now = _advanced(past, new, lasts) if new else past
@@ -88,9 +98,9 @@ def advance(connection: Connection, ledger: Ledger, kept: Kept, begin: int) -> K
     return Kept(begin, groups)
 
 
-def _advanced(past: Past, new: RowMapping, lasts: Mapping[Any, int]) -> Past:
+def _advanced(past: Past, new: RowMapping, lasts: Mapping[Any, Decimal]) -> Past:
     """A group with those of its new rows that are before the next place."""
-    last = None if past.last is None else lasts.get(new["last_old"], past.last)
+    last = None if past.last is None else lasts.get(new["last_chained"], past.last)
     return Past(_added(past.sums, _numbers(new, "old")), last)
 
 
@@ -99,20 +109,23 @@ def with_new(
 ) -> Kept:
     """What is kept, and those of some groups that have many rows and are not wrong."""
     room = MOST_KEPT - len(kept.groups)
-    if room <= 0 or kept.through is None:
+    if room <= 0 or kept.through is None or ledger.never_negative:
         return kept
     part = ledger.in_groups(ledger.postings, new)
     summed = ledger.summed(ledger.postings, part, narrow=False, begin=kept.through)
     large = select(summed).where(summed.c.number > MANY_POSTINGS, summed.c.last_old.is_not(None))
     rows = connection.execute(large.limit(room)).mappings().all()
-    lasts = _afters(connection, ledger, [row["last_old"] for row in rows])
+    lasts = _afters(connection, ledger, [row["last_chained"] for row in rows])
     right = {_key(row): row for row in rows if _key(row) not in wrong}
     own = of(ledger.balances, list(right))
     held = _by_group(connection, ledger.summed(ledger.balances, own, narrow=False)) if right else {}
     more = {
         key: Past(
             _numbers(row, "old"),
-            lasts.get(row["last_old"]) if key in held and held[key]["number"] == 1 else None,
+            # Where none of its rows chains, the first that does follows on 0.
+            lasts.get(row["last_chained"], Decimal(0) if ledger.chain_when else None)
+            if key in held and held[key]["number"] == 1
+            else None,
         )
         for key, row in right.items()
     }
@@ -143,33 +156,32 @@ def _is_right(
     new: RowMapping | None,
     held: RowMapping | None,
     linked: RowMapping | None,
-    *,
-    chained: bool,
+    ledger: Ledger,
 ) -> bool:
     if held is None or (new and new["off"]):
         return False
     sums = _added(past.sums, _numbers(new, "sum")) if new else past.sums
     if sums != _numbers(held, "sum"):
         return False
-    if not chained or held["number"] != 1:
+    if ledger.chain is None or held["number"] != 1:
         return True
     if past.last is None:
         return False  # now its rows have to chain, from the first one on
     if linked is None:
-        return new is None
-    return int(linked["breaks"]) == 0 and linked["first"] == past.last
+        return new is None or ledger.chain_when is not None
+    return int(linked["breaks"]) == 0 and exact.read(linked["first"]) == past.last
 
 
-def _afters(connection: Connection, ledger: Ledger, ids: Sequence[Any]) -> dict[Any, int]:
+def _afters(connection: Connection, ledger: Ledger, ids: Sequence[Any]) -> dict[Any, Decimal]:
     """The balances after some ledger rows."""
     side, chain = ledger.postings, ledger.chain
     found = [each for each in ids if each is not None]
     if chain is None or not found:
         return {}
-    rows = side.read((side.primary_key, chain.after))
-    own = rows.c[side.primary_key]
-    statement = select(own, rows.c[chain.after]).where(own.in_(found))
-    return {row[0]: int(row[1]) for row in connection.execute(statement)}
+    rows = side.read((side.order, chain.after))
+    own = rows.c[side.order]
+    statement = select(own, rows.c[called(chain.after)]).where(own.in_(found))
+    return {row[0]: exact.read(row[1]) for row in connection.execute(statement)}
 
 
 def _by_group(connection: Connection, statement: Subquery) -> dict[Key, RowMapping]:
@@ -180,9 +192,9 @@ def _key(row: RowMapping) -> Key:
     return tuple(scalar(value) for name, value in row.items() if str(name).startswith("by_"))
 
 
-def _numbers(row: RowMapping, name: str) -> tuple[int, ...]:
-    return tuple(int(v) for n, v in row.items() if str(n).startswith(f"{name}_"))
+def _numbers(row: RowMapping, name: str) -> tuple[Decimal, ...]:
+    return tuple(exact.read(v) for n, v in row.items() if str(n).startswith(f"{name}_"))
 
 
-def _added(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:
-    return tuple(a + b for a, b in zip(one, other, strict=True))
+def _added(one: Sequence[Decimal], other: Sequence[Decimal]) -> tuple[Decimal, ...]:
+    return tuple(exact.plus(a, b) for a, b in zip(one, other, strict=True))

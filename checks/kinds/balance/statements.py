@@ -22,8 +22,9 @@ from sqlalchemy import (
 )
 
 from checks.kinds.balance.chain import Chain
-from checks.kinds.balance.sides import Built, Part, Side
-from checks.sql import catalog
+from checks.kinds.balance.sides import Built, Part, Side, called, chains
+from checks.sql import catalog, exact
+from checks.sql.expression import Expression
 from checks.sql.statements import among, labelled, numbered
 from checks.sql.timestamps import Written
 
@@ -36,6 +37,10 @@ class Ledger:
     balances: Side
     chain: Chain | None
     empty_allowed: bool
+    chain_when: Expression | None = None
+    """Which ledger rows chain; all, unless stated."""
+    never_negative: bool = False
+    """Whether no sum may have been below zero after any ledger row."""
 
     def summed(
         self,
@@ -55,7 +60,7 @@ class Ledger:
         the rows chain: `chained`, unknown of a group with very many rows.
         """
         own = side is self.postings
-        rows = side.rows(*(self.chain.columns if own and self.chain else ()))
+        rows = self.chained_rows() if own else side.rows()
         source, condition = part(rows)
         groups = side.groups(rows, narrow=narrow)
         columns = [*labelled("by", groups), *side.sums(rows)]
@@ -73,6 +78,12 @@ class Ledger:
             .group_by(*groups)
             .subquery("postings" if own else "balances")
         )
+
+    def chained_rows(self, name: str | None = None) -> FromClause:
+        """The ledger rows, with what tells whether they chain."""
+        if not self.chain:
+            return self.postings.rows(name=name)
+        return self.postings.rows(*self.chain.columns, name=name, flag=self.chain_when)
 
     def _chained(self, rows: FromClause, *, listed: bool) -> list[Built]:
         """How many ledger rows do not add up in themselves and, if asked, whether they chain."""
@@ -137,7 +148,7 @@ class Ledger:
         And those with a balance row `changed` since: the column that says when, and a moment.
         """
         rows = self.postings.rows()
-        new = rows.c[self.postings.primary_key] >= begin
+        new = rows.c[self.postings.order] >= begin
         found = [_groups_of(rows, self.postings, new, left_out)]
         if changed:
             rows = self.balances.rows(changed[0])
@@ -159,20 +170,50 @@ class Ledger:
         """Each ledger row's `before`, and the `after` of the row before it in its group."""
         chain = self.chain
         assert chain  # noqa: S101 - asked for only where there is one
-        rows = self.postings.rows(*chain.columns)
+        rows = self.chained_rows()
         source, condition = part(rows)
-        groups, ids = self.postings.groups(rows, narrow=narrow), rows.c[self.postings.primary_key]
+        groups, ids = self.postings.groups(rows, narrow=narrow), rows.c[self.postings.order]
         previous = chain.previous(rows, groups, ids)
         return (
             select(
                 *labelled("by", groups),
                 ids.label("id"),
-                rows.c[chain.before].label("before"),
+                rows.c[called(chain.before)].label("before"),
                 previous.label("previous"),
             )
             .select_from(source)
-            .where(condition)
+            .where(condition, chains(rows))
             .subquery("links")
+        )
+
+    def sunk(self, part: Part, *, narrow: bool) -> Subquery:
+        """By group that was below zero, the first ledger row after which it was, and the lowest.
+
+        The lowest of each sum: `low_n`.
+        """
+        rows = self.postings.rows()
+        source, condition = part(rows)
+        groups, ids = self.postings.groups(rows, narrow=narrow), rows.c[self.postings.order]
+        running = (
+            select(
+                *labelled("by", groups),
+                ids.label("id"),
+                *labelled("after", self.postings.running(rows, groups, ids)),
+            )
+            .select_from(source)
+            .where(condition)
+            .subquery("running")
+        )
+        afters = numbered(running, "after")
+        nought = exact.comparable(literal_column("0"))
+        below = or_(*(exact.comparable(each) < nought for each in afters))
+        first = func.min(case((below, running.c.id)))
+        lows = [func.min(each) for each in afters]
+        return (
+            select(*numbered(running, "by"), first.label("first_id"), *labelled("low", lows))
+            .group_by(*numbered(running, "by"))
+            .having(first.is_not(None))
+            .subquery("sunk")
         )
 
 

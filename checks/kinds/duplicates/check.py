@@ -38,10 +38,13 @@ from checks.sql.expression import Expression
 from checks.sql.functions import as_bytes, one_of, shown, without_index
 from checks.sql.inspection import MOST_ROWS, Keys, chosen, fitting, having
 from checks.sql.render import render
+from checks.sql.row_ids import row_id, row_keys
+from checks.sql.statements import Ends, among, first_and_last, labelled, numbered
 from checks.sql.values import scalar
-from checks.types import Columns, Identifier, Severity
+from checks.types import Columns, PrimaryKey, Severity, key_columns
 
 Built = ColumnElement[Any]
+Id = tuple[Any, ...]
 
 MOST_ROWS_OF_A_GROUP = 10
 """Row ids that a finding lists for one group; its row count is exact all the same."""
@@ -106,7 +109,7 @@ class Duplicates(DatabaseCheck):
     kind: Literal["duplicates"] = "duplicates"
     severity: Severity = Severity.CRITICAL
     columns: Columns
-    primary_key: Identifier
+    primary_key: PrimaryKey
     nulls: Literal["equal", "distinct"] = "equal"
     when: Expression | None = Field(default=None, repr=False)
     """The rows of which no two share a key; all, unless stated."""
@@ -126,6 +129,11 @@ class Duplicates(DatabaseCheck):
         )
 
     @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The columns by which findings name rows."""
+        return key_columns(self.primary_key)
+
+    @property
     def leaves_out(self) -> tuple[str, ...]:
         """Rows that have no key."""
         which = "all" if self.nulls == "equal" else "any"
@@ -138,7 +146,7 @@ class Duplicates(DatabaseCheck):
 
     @property
     def _shown(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((self.primary_key, *self.columns)))
+        return tuple(dict.fromkeys((*self.key_columns, *self.columns)))
 
     @property
     def _chosen_by(self) -> tuple[str, ...]:
@@ -164,29 +172,33 @@ class Duplicates(DatabaseCheck):
 
     def look(self, keys: Keys = ()) -> str | None:
         """The rows of some groups, or all groups with the first and the last of their rows."""
-        by_row = having(keys, (self.primary_key,)) if self.primary_key not in self.columns else ()
+        is_told_apart = set(self.key_columns) != set(self.columns)
+        by_row = having(keys, self.key_columns) if is_told_apart else ()
         return fitting(by_row or having(keys, self.columns), self._look)
 
     def row_keys(self, evidence: Mapping[str, Any]) -> Keys:
         """The rows of a group, as far as they are listed."""
-        return [{self.primary_key: each} for each in evidence.get("row_ids", ())]
+        return row_keys(self.key_columns, evidence)
 
     def _look(self, keys: Keys) -> str:
         by_row = bool(keys) and set(keys[0]) != set(self.columns)
         # What is known by its row is shown as it is now.
         rows = self.rows_of(self.table, self._shown) if by_row else self._rows(Context())
-        columns, own = {name: rows.c[name] for name in self.columns}, rows.c[self.primary_key]
+        columns = {name: rows.c[name] for name in self.columns}
+        own = {name: rows.c[name] for name in self.key_columns}
         statement: Select[Any]
         if keys:
             # Of duplicates under a unique index, MySQL returns one row to a look-up along it.
             names = {name: without_index(each) for name, each in columns.items()}
-            among = chosen({self.primary_key: own} if by_row else names, keys)
-            order = dict.fromkeys((*self.columns, self.primary_key))
+            among = chosen(own if by_row else names, keys)
+            order = dict.fromkeys((*self.columns, *self.key_columns))
             statement = select(literal_column("*")).select_from(rows).where(among)
             statement = statement.order_by(*(rows.c[name] for name in order))
         else:
-            ends = (func.min(own).label("first"), func.max(own).label("last"))
-            shown = (*columns.values(), func.count().label("rows"), *ends)
+            shown = [*columns.values(), func.count().label("rows")]
+            if len(own) == 1:
+                (id_,) = own.values()
+                shown += [func.min(id_).label("first"), func.max(id_).label("last")]
             statement = self._repeated(rows, list(columns.values()), *shown)
         return render(statement.limit(MOST_ROWS))
 
@@ -218,7 +230,8 @@ class Duplicates(DatabaseCheck):
         order = index_order(connection, self.table, self.columns, self._chosen_by)
         grouping = _Grouping(rows, rows, [rows.c[name] for name in order or self.columns])
         if not order and goes_by_hash(connection, self.table, self.columns, found):
-            if not may_repeat(connection, rows, self.columns, self.primary_key, found):
+            (own, *more) = self.key_columns
+            if not more and not may_repeat(connection, rows, self.columns, own, found):
                 return None
             return replace(grouping, source=candidates(rows, self.columns, found))
         if not order and snapshot.is_sqlite:
@@ -245,16 +258,16 @@ class Duplicates(DatabaseCheck):
 
     def _worst_groups(self, grouping: _Grouping, snapshot: Snapshot) -> Sequence[RowMapping]:
         """The groups with most rows, each carrying the totals over all groups."""
+        grouping, ends = self._with_ends(grouping)
         rows, found = grouping.rows, snapshot.columns[self.table]
-        ids, texts = rows.c[self.primary_key], [rows.c[name] for name in self._texts(snapshot)]
+        texts = [rows.c[name] for name in self._texts(snapshot)]
         spelled = [func.min(as_bytes(each)) != func.max(as_bytes(each)) for each in texts]
         groups = self._repeated(
             grouping.source,
             grouping.keys,
             *(_one_of(rows.c[name], found[name]).label(f"key_{name}") for name in self.columns),
             func.count().label("size"),
-            func.min(ids).label("first_id"),
-            func.max(ids).label("last_id"),
+            *ends.columns,
             func.coalesce(or_(false(), *spelled), false()).label("spelled"),
         ).subquery()
         statement = (
@@ -264,10 +277,21 @@ class Duplicates(DatabaseCheck):
                 func.sum(groups.c.size - 1).over().label("all_surplus"),
                 func.sum(case((groups.c.spelled, 1), else_=0)).over().label("all_spelled"),
             )
-            .order_by(groups.c.size.desc(), groups.c.first_id)
+            .order_by(groups.c.size.desc(), *numbered(groups, "first"))
             .limit(SAMPLE)
         )
         return snapshot.connection.execute(statement).mappings().all()
+
+    def _with_ends(self, grouping: _Grouping) -> tuple[_Grouping, Ends]:
+        """The same groups, and how the first and the last row of each are found."""
+        if len(self.key_columns) == 1:
+            return grouping, first_and_last(grouping.rows, (), self.key_columns)
+        rows = grouping.rows
+        if grouping.source is not rows:
+            rows = select(*rows.c).select_from(grouping.source).subquery("few")
+        names = [str(key.key) for key in grouping.keys]
+        ends = first_and_last(rows, names, self.key_columns)
+        return _Grouping(ends.rows, ends.rows, [ends.rows.c[name] for name in names]), ends
 
     def _texts(self, snapshot: Snapshot) -> list[str]:
         return [name for name in self.columns if snapshot.described(self.table, name).is_text]
@@ -285,23 +309,24 @@ class Duplicates(DatabaseCheck):
         members += [[] for _ in worst[len(members) :]]
         first = self._first_rows(rows, snapshot, worst)
         return tuple(
-            self._finding(group, first.get(group["first_id"], group), rows_of_it)
+            self._finding(group, first.get(_ids(group, "first"), group), rows_of_it)
             for group, rows_of_it in zip(worst, members, strict=True)
         )
 
     def _first_rows(
         self, rows: FromClause, snapshot: Snapshot, worst: Sequence[RowMapping]
-    ) -> dict[Scalar, RowMapping]:
+    ) -> dict[Id, RowMapping]:
         """Each group's first row by its id; a group is called by the key as that row spells it.
 
         So it stays the same finding when it grows, and when more groups come to the sample.
         """
-        own, found = rows.c[self.primary_key], snapshot.columns[self.table]
+        own, found = [rows.c[name] for name in self.key_columns], snapshot.columns[self.table]
         key = (shown(rows.c[name], found[name]).label(f"key_{name}") for name in self.columns)
-        statement = select(own.label("first_id"), *key).where(
-            own.in_([group["first_id"] for group in worst])
+        statement = select(*labelled("first", own), *key).where(
+            among(own, [_ids(group, "first") for group in worst])
         )
-        return {row["first_id"]: row for row in snapshot.connection.execute(statement).mappings()}
+        firsts = snapshot.connection.execute(statement).mappings()
+        return {_ids(row, "first"): row for row in firsts}
 
     def _members(
         self, rows: FromClause, snapshot: Snapshot, worst: Sequence[RowMapping]
@@ -325,12 +350,13 @@ class Duplicates(DatabaseCheck):
 
     def _places(self, found: Subquery, texts: Sequence[str]) -> Subquery:
         """Rows with their `place` in their group."""
-        ids = found.c[f"row_{self.primary_key}"]
+        ids = [found.c[f"row_{name}"] for name in self.key_columns]
         spelling = [as_bytes(found.c[f"row_{name}"]) for name in texts]
         turn = func.row_number().over(partition_by=[found.c.number, *spelling], order_by=ids)
         turns = select(found, turn.label("turn")).subquery()
         place = func.row_number().over(
-            partition_by=turns.c.number, order_by=[turns.c.turn, turns.c[ids.name]]
+            partition_by=turns.c.number,
+            order_by=[turns.c.turn, *(turns.c[each.name] for each in ids)],
         )
         return select(turns, place.label("place")).subquery()
 
@@ -344,8 +370,9 @@ class Duplicates(DatabaseCheck):
         self, group: RowMapping, first: RowMapping, members: Sequence[RowMapping]
     ) -> Finding:
         key: dict[str, Scalar] = {name: scalar(first[f"key_{name}"]) for name in self.columns}
-        ends = scalar(group["first_id"]), scalar(group["last_id"])
-        listed = (scalar(row[f"row_{self.primary_key}"]) for row in members)
+        ends = (row_id(self.key_columns, _ids(group, end)) for end in ("first", "last"))
+        own = ([row[f"row_{name}"] for name in self.key_columns] for row in members)
+        listed = (row_id(self.key_columns, each) for each in own)
         ids = tuple(dict.fromkeys((*ends, *listed)))[:MOST_ROWS_OF_A_GROUP]
         evidence: dict[str, Evidence] = {"rows": int(group["size"]), "row_ids": ids}
         message = f"{group['size']} rows of {self.table} share ({', '.join(self.columns)})"
@@ -357,6 +384,10 @@ class Duplicates(DatabaseCheck):
 
     def _spelling(self, row: RowMapping) -> str:
         return ", ".join(repr(scalar(row[f"row_{name}"])) for name in self.columns)
+
+
+def _ids(row: RowMapping, end: str) -> Id:
+    return tuple(value for name, value in row.items() if name.removeprefix(f"{end}_").isdigit())
 
 
 def _one_of(value: Built, column: catalog.Column) -> Built:

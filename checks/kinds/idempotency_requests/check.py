@@ -21,7 +21,7 @@ from checks.sql.inspection import Keys
 from checks.sql.statements import counted
 from checks.sql.timestamps import TimeColumn
 from checks.sql.values import scalar
-from checks.types import Duration, Identifier, Ratio, Slug, duration_text
+from checks.types import Duration, Identifier, PrimaryKey, Ratio, Slug, duration_text, key_columns
 
 MOST_PATHS = 50_000
 """Different paths that one question takes apart; the rest, the least asked for, is left out."""
@@ -62,7 +62,7 @@ class IdempotencyRequests(DatabaseCheck):
     )
 
     kind: Literal["idempotency_requests"] = "idempotency_requests"
-    primary_key: Identifier
+    primary_key: PrimaryKey
     key: Identifier = "idempotency_key"
     scope: tuple[Identifier, ...] = ()
     """Columns within which a key is one client's own, such as `user_id`; keys are everybody's
@@ -117,9 +117,13 @@ class IdempotencyRequests(DatabaseCheck):
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The columns that the table is read by."""
-        own = (self.primary_key, self.key, self.path, self.hash, self.status, self.written_at)
+        own = (self.key, self.path, self.hash, self.status, self.written_at)
         more = filter(None, (self.retries,))
-        return {self.table: tuple(dict.fromkeys((*own, *self.scope, *more)))}
+        return {
+            self.table: tuple(
+                dict.fromkeys((*key_columns(self.primary_key), *own, *self.scope, *more))
+            )
+        }
 
     def complaints(self, connection: Connection) -> Iterator[str]:
         """A column that holds no time, and statuses that no row ever has."""
@@ -142,7 +146,7 @@ class IdempotencyRequests(DatabaseCheck):
     def _requests(self) -> RequestTable:
         return RequestTable(
             table=self.table,
-            primary_key=self.primary_key,
+            primary_key=key_columns(self.primary_key),
             key=self.key,
             scope=self.scope,
             path=self.path,

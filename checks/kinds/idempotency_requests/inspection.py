@@ -44,7 +44,7 @@ class RequestTable:
     """The table of idempotent requests: what its columns are called, and two of its statuses."""
 
     table: str
-    primary_key: str
+    primary_key: tuple[str, ...]
     key: str
     scope: tuple[str, ...]
     path: str
@@ -57,8 +57,8 @@ class RequestTable:
 
     def rows(self) -> FromClause:
         """Its rows."""
-        own = (self.primary_key, self.key, self.path, self.hash, self.status, self.written_at)
-        return rows_of(self.relations, self.table, (*own, *self.scope))
+        own = (self.key, self.path, self.hash, self.status, self.written_at)
+        return rows_of(self.relations, self.table, (*self.primary_key, *own, *self.scope))
 
     def differ(self, rows: FromClause) -> ColumnElement[bool]:
         """Whether the requests of one key are more than one request."""
@@ -85,7 +85,7 @@ def _of_keys(requests: RequestTable, keys: Keys) -> str:
     # Of all spellings that the database takes for one key, the finding knows only one.
     same = select(inside.c[requests.key]).where(chosen(names, keys))
     everything: Select[Any] = select(literal_column("*")).select_from(rows)
-    order = dict.fromkeys((*requests.scope, requests.key, requests.primary_key))
+    order = dict.fromkeys((*requests.scope, requests.key, *requests.primary_key))
     found = everything.where(without_index(rows.c[requests.key]).in_(same))
     return render(found.order_by(*(rows.c[name] for name in order)).limit(MOST_ROWS))
 

@@ -9,10 +9,10 @@ from typing import Self
 from pydantic import Field, model_validator
 from sqlalchemy import Connection, func, select
 
-from checks.contract import EVERYTHING, SAMPLE, Check, Result, Scalar, Window
+from checks.contract import EVERYTHING, SAMPLE, Check, Result, Window
 from checks.kinds.pairing.findings import Problem, Seen, far_findings, near_findings
 from checks.kinds.pairing.inspection import inspection_query
-from checks.kinds.pairing.plan import Pair, Plan, Side
+from checks.kinds.pairing.plan import Id, Pair, Plan, Side
 from checks.kinds.pairing.question import Question
 from checks.kinds.pairing.shared import shared_question
 from checks.kinds.pairing.statements import all_paired, unmatched, unreferenced
@@ -23,7 +23,7 @@ from checks.sql.expression import Expression, FarExpression
 from checks.sql.inspection import Keys
 from checks.sql.joins import Through
 from checks.sql.timestamps import Settle, Since, TimeColumn
-from checks.types import Identifier, Severity, duration_text
+from checks.types import PrimaryKey, Severity, duration_text
 from checks.watermark import Followed, Reading, cursor_complaints
 
 
@@ -34,7 +34,7 @@ class Pairing(DatabaseCheck):
 
     severity: Severity = Severity.CRITICAL
     confirmations: int = Field(default=2, ge=1, le=100)
-    primary_key: Identifier
+    primary_key: PrimaryKey
     cursor: TimeColumn | None = None
     written_at: TimeColumn | None = None
     pending: Expression | None = None
@@ -61,7 +61,7 @@ class Pairing(DatabaseCheck):
         """What is wrong with a near row or group."""
 
     @abstractmethod
-    def far_problem(self, near_id: Scalar) -> Problem:
+    def far_problem(self, near_id: Id | None) -> Problem:
         """What is wrong with a far row to which no near row refers that may.
 
         `near_id` is the primary key of one that refers to it all the same, if there is one.
@@ -177,7 +177,7 @@ class Pairing(DatabaseCheck):
         )
         if plan.reverse:
             yield Question(
-                (plan.far.id_name,),
+                plan.far.id,
                 lambda known: [] if all_referenced else unreferenced(plan, snapshot, far, known),
                 lambda ids: far_findings(plan, snapshot, ids, self.far_problem),
             )
@@ -211,7 +211,7 @@ def _readings(plan: Plan, snapshot: Snapshot) -> tuple[Reading, Reading]:
     reading = followed.read(snapshot, "near")
     if not plan.reverse:
         return reading, Reading(None, None)
-    followed = Followed(far.table, far.cursor, far.written_at, key=(far.primary_key,))
+    followed = Followed(far.table, far.cursor, far.written_at, key=far.primary_key)
     return reading, followed.read(snapshot, "far")
 
 

@@ -56,7 +56,7 @@ class Seen:
     key: Id
     key_fits: bool
     """Whether the columns of the far key could hold its key."""
-    far_id: Scalar
+    far_id: Id | None
     """None where no far row has its key."""
     is_wanted: bool
     """Whether `far.when` holds for the far row."""
@@ -74,17 +74,17 @@ def near_findings(
     """A finding for each of these near rows or groups, which have no right far row."""
     near = near_side(plan).read(snapshot, lambda rows: among(plan.near.ids(rows), ids))
     far = far_rows(plan, outer=True)
-    far_id, is_wanted = far.id, func.coalesce(plan.far.wanted(far.column), False)
+    is_wanted = func.coalesce(plan.far.wanted(far.column), False)
     statement = (
         select(
             *_near_columns(plan, snapshot, near),
-            far_id.label("far_key"),
+            *labelled("far_key", far.ids),
             is_wanted.label("wanted"),
             *labelled("far", _far_values(plan, snapshot, far)),
             *labelled("same", same(plan, near, far.column)),
         )
         .select_from(near.join(far.source, refers(plan, near, far.column), isouter=True))
-        .order_by(*numbered(near, "key"), is_wanted.desc(), far_id)
+        .order_by(*numbered(near, "key"), is_wanted.desc(), *far.ids)
     )
     rows = _first_of_each_id(snapshot.connection.execute(statement).mappings())
     seen = [_seen(plan, snapshot, row) for row in rows]
@@ -92,31 +92,33 @@ def near_findings(
 
 
 def far_findings(
-    plan: Plan, snapshot: Snapshot, ids: Sequence[Id], problem: Callable[[Scalar], Problem]
+    plan: Plan, snapshot: Snapshot, ids: Sequence[Id], problem: Callable[[Id | None], Problem]
 ) -> list[Finding]:
     """A finding for each of these far rows, to which no near row refers that may.
 
     `problem` takes the primary key of a near row that refers to it though it may not, or None.
     """
     far = far_rows(plan, outer=True)
-    source, near_ids = far.source, []
+    source, ways = far.source, []
     for near, way in ways_back(plan, snapshot, far.rows):
         source = source.join(near, way, isouter=True)
-        near_ids.append(near.c[plan.near.primary_key])
-    near_id = near_ids[0] if len(near_ids) == 1 else func.coalesce(*near_ids)
+        ways.append(plan.near.own(near))
+    near_id = [
+        func.coalesce(*each) if len(each) > 1 else each[0] for each in zip(*ways, strict=True)
+    ]
     statement = (
         select(
-            far.id.label("key_0"),
-            near_id.label("near_key"),
+            *labelled("key", far.ids),
+            *labelled("near_key", near_id),
             *labelled("name", _far_key(plan, snapshot, far)),
             *labelled("far", _far_values(plan, snapshot, far)),
         )
         .select_from(source)
-        .where(among([far.id], ids))
-        .order_by(far.id, near_id)
+        .where(among(far.ids, ids))
+        .order_by(*far.ids, *near_id)
     )
     rows = _first_of_each_id(snapshot.connection.execute(statement).mappings())
-    return [_far_finding(plan, row, problem(scalar(row["near_key"]))) for row in rows]
+    return [_far_finding(plan, row, problem(_id_of(row, "near_key"))) for row in rows]
 
 
 def _near_columns(plan: Plan, snapshot: Snapshot, near: FromClause) -> list[Built]:
@@ -165,7 +167,7 @@ def _seen(plan: Plan, snapshot: Snapshot, row: RowMapping) -> Seen:
             limit is None or (length or 0) <= limit
             for length, limit in zip(_numbered(row, "length"), limits, strict=True)
         ),
-        far_id=scalar(row["far_key"]),
+        far_id=_id_of(row, "far_key"),
         is_wanted=bool(row["wanted"]),
         compared=tuple(_compared(pair, row, number) for number, pair in enumerate(plan.pairs)),
     )
@@ -181,9 +183,10 @@ def _compared(pair: Pair, row: RowMapping, number: int) -> Compared:
 def _near_finding(plan: Plan, seen: Seen, problem: Problem) -> Finding:
     far = plan.far
     evidence: dict[str, Evidence] = {"problem": problem.word, **_named_key(plan, seen.key)}
+    far_id = dict(zip(far.id, seen.far_id or (), strict=bool(seen.far_id)))
     is_there = seen.far_id is not None
     if is_there:
-        evidence[far.id_name] = seen.far_id
+        evidence |= far_id
         if not seen.is_wanted and far.when:
             evidence[f"{far.role} not true"] = far.when.source
     for each in seen.different:
@@ -192,7 +195,8 @@ def _near_finding(plan: Plan, seen: Seen, problem: Problem) -> Finding:
             evidence[f"{far.role} {each.pair.far.source}"] = each.theirs
     id_ = dict(zip(plan.near.id, seen.id, strict=True))
     size = max(1, sum(each.difference for each in seen.different))
-    aspects = (f"{far.id_name} {seen.far_id}", *(each.aspect for each in seen.different))
+    named = ", ".join(f"{name} {far_id.get(name)}" for name in far.id)
+    aspects = (named, *(each.aspect for each in seen.different))
     return Finding(id_, problem.message, evidence, size, aspects)
 
 
@@ -200,13 +204,14 @@ def _far_finding(plan: Plan, row: RowMapping, problem: Problem) -> Finding:
     far = plan.far
     key, values = _plain(row, "name"), _plain(row, "far")
     evidence: dict[str, Evidence] = {"problem": problem.word, **_named_key(plan, key)}
-    if row["near_key"] is not None:
-        evidence[plan.near.primary_key] = scalar(row["near_key"])
+    if near_id := _id_of(row, "near_key"):
+        evidence |= dict(zip(plan.near.primary_key, near_id, strict=True))
     size = 0
     for pair, value in zip(plan.pairs, values, strict=True):
         evidence[f"{far.role} {pair.far.source}"] = value
         size += 0 if pair.far.is_qualified else _distance(value, None)
-    return Finding({far.id_name: scalar(row["key_0"])}, problem.message, evidence, max(1, size))
+    id_ = dict(zip(far.id, _plain(row, "key"), strict=True))
+    return Finding(id_, problem.message, evidence, max(1, size))
 
 
 def _named_key(plan: Plan, key: Id) -> dict[str, Scalar]:
@@ -225,6 +230,12 @@ def _first_of_each_id(rows: Iterable[RowMapping]) -> list[RowMapping]:
 def _numbered(row: RowMapping, name: str) -> list[Any]:
     """The values that `labelled` named so."""
     return [value for label, value in row.items() if label.removeprefix(f"{name}_").isdigit()]
+
+
+def _id_of(row: RowMapping, name: str) -> Id | None:
+    """A primary key; None where an outer join found no row."""
+    id_ = _plain(row, name)
+    return None if id_[0] is None else id_
 
 
 def _plain(row: RowMapping, name: str) -> Id:

@@ -52,12 +52,12 @@ def inspection_query(plan: Plan, ids: Keys) -> str:
 def _builds(plan: Plan) -> Iterator[tuple[Iterable[str], Build]]:
     """The names in the ids of findings of each question, and what shows some of these."""
     yield plan.near.id, _of_near
-    if plan.one_to_one and plan.reverse and set(plan.shared_id) == {plan.far.id_name}:
+    if plan.one_to_one and plan.reverse and set(plan.shared_id) == set(plan.far.id):
         yield plan.shared_id, _of_several_or_none
     elif plan.one_to_one:
         yield plan.shared_id, _of_several
     if plan.reverse:
-        yield (plan.far.id_name,), _of_far
+        yield plan.far.id, _of_far
 
 
 def _of_near(plan: Plan, ids: Keys) -> Select[Any]:
@@ -90,7 +90,7 @@ def _of_several_or_none(plan: Plan, ids: Keys) -> CompoundSelect[Any]:
     near, far = _near(plan), _far(plan)
     counts = and_(or_(*_ways_back(plan, near, far)), plan.near.chosen(near))
     shown = select(_whole(near), _whole(far)).select_from(far.join(near, counts, isouter=True))
-    is_alone = near.c[plan.near.primary_key].is_(None)
+    is_alone = plan.near.own(near)[0].is_(None)
     alone = shown.where(chosen(_far_id(plan, far), ids), is_alone)
     return union_all(_of_several(plan, ids), alone)
 
@@ -104,7 +104,7 @@ def _far(plan: Plan) -> FromClause:
 
 
 def _far_id(plan: Plan, far: FromClause) -> dict[str, Built]:
-    return {plan.far.id_name: far.c[plan.far.primary_key]}
+    return dict(zip(plan.far.id, plan.far.own(far), strict=True))
 
 
 def _far_of_near(plan: Plan, near: FromClause, far: FromClause) -> FromClause:
@@ -178,7 +178,7 @@ def _without_near(plan: Plan) -> Select[Any]:
         for way in _ways_back(plan, near, far)
     ]
     begun = plan.scope.judged(Context(), plan.far, far)
-    shown = _by_id(f"{plan.far.role} without its {plan.near.role}", far.c[plan.far.primary_key])
+    shown = _by_id(f"{plan.far.role} without its {plan.near.role}", *plan.far.own(far))
     return (
         select(*shown)
         .select_from(source if plan.far.is_chosen_by_joins else far)

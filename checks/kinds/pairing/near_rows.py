@@ -62,7 +62,7 @@ def parts_of(side: Side, reading: Reading, known: Sequence[Id]) -> list[Part]:
         return reading.covers(rows.c[cursor])
 
     def known_and_old(rows: FromClause) -> Predicate:
-        return and_(not_(new(rows)), among([rows.c[side.primary_key]], known))
+        return and_(not_(new(rows)), among(side.own(rows), known))
 
     return [new, known_and_old] if known else [new]
 
@@ -183,7 +183,12 @@ class NearGroups(NearRows):
             of_id = of_id.having(_holds_for_all(scope.judged(Context(), near, rows)) == 1)
         groups = of_id.subquery(near.role)
         ends = zip(numbered(groups, "least"), numbered(groups, "most"), strict=True)
-        return Listed(groups, (), (*ends, *((each,) for each in numbered(groups, "sum"))))
+        # A constant stands for itself: as a column, a text would have the session's collation.
+        equal = (
+            found if pair.near.columns else (pair.near.over(rows.c.__getitem__),)
+            for pair, found in zip(self.plan.equal, ends, strict=True)
+        )
+        return Listed(groups, (), (*equal, *((each,) for each in numbered(groups, "sum"))))
 
     def _groups(self, rows: FromClause, part: Part) -> Select[tuple[object, ...]]:
         near = self.plan.near

@@ -59,9 +59,13 @@ class Side:
     role: str
     """What a row of it is called in fields, findings and inspection queries."""
     table: str
-    primary_key: str
+    primary_key: tuple[str, ...]
     cursor: TimeColumn | None
     written_at: TimeColumn | None
+
+    def own(self, rows: FromClause) -> list[Built]:
+        """The columns of the primary key."""
+        return [rows.c[name] for name in self.primary_key]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,9 +131,9 @@ class Far(Side):
     """Which rows may be referred to, and must be where the plan is `reverse`."""
 
     @property
-    def id_name(self) -> str:
-        """The name of the primary key in findings; together with its value it is the id."""
-        return f"{self.table}.{self.primary_key}"
+    def id(self) -> tuple[str, ...]:
+        """The names of the primary key's columns in findings; with their values they are the id."""
+        return tuple(f"{self.table}.{name}" for name in self.primary_key)
 
     @property
     def is_chosen_by_joins(self) -> bool:
@@ -262,13 +266,13 @@ class Plan:
         found = needed(far.table, self.joins, self.far_expressions)
         times = (far.cursor, far.written_at) if self.reverse else ()
         by_key = (self.by_key.column,) if self.by_key else ()
-        found[far.table] += (far.primary_key, *far.key, *by_key, *filter(None, times))
+        found[far.table] += (*far.primary_key, *far.key, *by_key, *filter(None, times))
         found[self.near.table] = [*self._near_columns(), *found.get(self.near.table, ())]
         return {table: tuple(dict.fromkeys(names)) for table, names in found.items()}
 
     def _near_columns(self) -> Iterable[str]:
         near = self.near
-        yield from (near.primary_key, *filter(None, (near.cursor, near.written_at)))
+        yield from (*near.primary_key, *filter(None, (near.cursor, near.written_at)))
         yield from near.key.columns
         compared = (pair.near for pair in (*self.sums, *self.equal))
         conditions = (near.when, near.not_null_when, near.allowed_when)

@@ -6,16 +6,15 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 
 from checks.card import Alert, Card, Words
-from checks.contract import Scalar
 from checks.keys.template import Template
 from checks.kinds.pairing.check import Pairing
 from checks.kinds.pairing.findings import Problem, Seen
 from checks.kinds.pairing.near_key import DerivedKey, template_doubts, unreadable
-from checks.kinds.pairing.plan import Far, Near, Plan, Scope, equal_pairs, sum_pairs
+from checks.kinds.pairing.plan import Far, Id, Near, Plan, Scope, equal_pairs, sum_pairs
 from checks.snapshot import Catalog
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.timestamps import TimeColumn
-from checks.types import Identifier
+from checks.types import Identifier, PrimaryKey, TableName, key_columns
 
 
 class Posting(Pairing):
@@ -42,8 +41,8 @@ class Posting(Pairing):
 
     kind: Literal["posting"] = "posting"
     beside: ClassVar[Mapping[str, str]] = {"ledger": "ledger_"}
-    ledger: Identifier
-    ledger_primary_key: Identifier
+    ledger: TableName
+    ledger_primary_key: PrimaryKey
     ledger_cursor: TimeColumn | None = None
     ledger_written_at: TimeColumn | None = None
     ledger_key: Template
@@ -81,10 +80,10 @@ class Posting(Pairing):
             near=Near(
                 role="business",
                 table=self.table,
-                primary_key=self.primary_key,
+                primary_key=key_columns(self.primary_key),
                 cursor=self.cursor,
                 written_at=self.written_at,
-                id=self.ledger_key.columns if self.sum else (self.primary_key,),
+                id=self.ledger_key.columns if self.sum else key_columns(self.primary_key),
                 key=DerivedKey(self.ledger_key),
                 pending=self.pending,
                 when=self._when,
@@ -93,7 +92,7 @@ class Posting(Pairing):
             far=Far(
                 role="ledger",
                 table=self.ledger,
-                primary_key=self.ledger_primary_key,
+                primary_key=key_columns(self.ledger_primary_key),
                 cursor=self.ledger_cursor,
                 written_at=self.ledger_written_at,
                 key=(self.ledger_key_column,),
@@ -136,7 +135,7 @@ class Posting(Pairing):
         message = f"{self.table}: the row of {self.ledger} with the key {event} differs"
         return Problem("mismatched", message)
 
-    def far_problem(self, near_id: Scalar) -> Problem:
+    def far_problem(self, near_id: Id | None) -> Problem:
         """Without a business row, or with one that does not call for it."""
         if near_id is not None:
             message = f"{self.ledger}: the row of {self.table} does not call for this"

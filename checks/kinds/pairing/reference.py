@@ -11,12 +11,13 @@ from checks.keys.template import Template
 from checks.kinds.pairing.check import Pairing
 from checks.kinds.pairing.findings import Problem, Seen
 from checks.kinds.pairing.near_key import ByKey, ReferringColumns, template_doubts, unreadable
-from checks.kinds.pairing.plan import Far, FarColumn, Near, Pair, Plan, Scope, equal_pairs
+from checks.kinds.pairing.plan import Far, FarColumn, Id, Near, Pair, Plan, Scope, equal_pairs
 from checks.snapshot import Catalog
 from checks.sql import catalog
 from checks.sql.expression import Expression, FarExpression
+from checks.sql.row_ids import row_keys
 from checks.sql.timestamps import TimeColumn
-from checks.types import Columns, Identifier
+from checks.types import Columns, Identifier, PrimaryKey, TableName, key_columns
 
 
 def _nothing(value: object) -> tuple[int | str, ...]:
@@ -57,10 +58,10 @@ class Reference(Pairing):
     kind: Literal["reference"] = "reference"
     beside: ClassVar[Mapping[str, str]] = {"parent": "parent_"}
     columns: Columns
-    parent: Identifier
+    parent: TableName
     parent_columns: Columns | None = None
     """What `columns` name; the parent's primary key unless stated."""
-    parent_primary_key: Identifier
+    parent_primary_key: PrimaryKey
     parent_cursor: TimeColumn | None = None
     parent_written_at: TimeColumn | None = None
     parent_when: FarExpression | None = None
@@ -113,7 +114,7 @@ class Reference(Pairing):
 
     @property
     def _far_key(self) -> tuple[str, ...]:
-        return self.parent_columns or (self.parent_primary_key,)
+        return self.parent_columns or key_columns(self.parent_primary_key)
 
     @property
     def plan(self) -> Plan:
@@ -122,10 +123,10 @@ class Reference(Pairing):
             near=Near(
                 role="child",
                 table=self.table,
-                primary_key=self.primary_key,
+                primary_key=key_columns(self.primary_key),
                 cursor=self.cursor,
                 written_at=self.written_at,
-                id=(self.primary_key,),
+                id=key_columns(self.primary_key),
                 key=ReferringColumns(self.columns, self.none, self._by_key),
                 pending=self.pending,
                 when=self.when,
@@ -136,7 +137,7 @@ class Reference(Pairing):
             far=Far(
                 role="parent",
                 table=self.parent,
-                primary_key=self.parent_primary_key,
+                primary_key=key_columns(self.parent_primary_key),
                 cursor=self.parent_cursor,
                 written_at=self.parent_written_at,
                 key=self._far_key,
@@ -177,7 +178,7 @@ class Reference(Pairing):
 
     def row_keys(self, evidence: Mapping[str, Any]) -> Sequence[Mapping[str, Scalar]]:
         """The first and the last of the rows that name the same parent."""
-        return [{self.primary_key: each} for each in evidence.get("row_ids", ())]
+        return row_keys(key_columns(self.primary_key), evidence)
 
     def near_problem(self, seen: Seen) -> Problem:
         """Missing, dangling or mismatched."""
@@ -192,7 +193,7 @@ class Reference(Pairing):
             return Problem("dangling", f"{names} names no row of {self.parent}")
         return Problem("mismatched", f"{names} names a wrong row of {self.parent}")
 
-    def far_problem(self, near_id: Scalar) -> Problem:
+    def far_problem(self, near_id: Id | None) -> Problem:
         """No row names it."""
         one = "only a row that is left out" if near_id is not None else "no row"
         message = f"{one} of {self.table} names this row of {self.parent}"

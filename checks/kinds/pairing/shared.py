@@ -5,12 +5,12 @@ from typing import Any
 
 from sqlalchemy import FromClause, RowMapping, Select, and_, func, select, true, union
 
-from checks.contract import Evidence, Finding
-from checks.kinds.pairing.near_key import Built
+from checks.contract import Evidence, Finding, Scalar
 from checks.kinds.pairing.plan import Id, Plan, Predicate
 from checks.kinds.pairing.question import Question
 from checks.snapshot import Snapshot
-from checks.sql.statements import ALL_ROWS, among
+from checks.sql.row_ids import row_id
+from checks.sql.statements import ALL_ROWS, among, first_and_last
 from checks.sql.values import scalar
 from checks.watermark import Reading
 
@@ -82,16 +82,15 @@ def _judged(plan: Plan, snapshot: Snapshot, repeated: Select[Any]) -> Select[Any
 
 def _findings(plan: Plan, snapshot: Snapshot, ids: Sequence[Id]) -> list[Finding]:
     rows = plan.rows(plan.near)
-    keys, own = plan.near.key.of(rows), rows.c[plan.near.primary_key]
     judged = plan.scope.judged(snapshot, plan.near, rows) if plan.scope.since else true()
-    shown = select(*keys, *_first_and_last(own))
-    shown = shown.where(among(keys, ids), judged, *_counts(plan, rows))
-    statement = shown.group_by(*keys).order_by(*keys)
+    names = dict.fromkeys((*plan.near.key.columns, *plan.near.primary_key))
+    found = select(*(rows.c[name] for name in names))
+    found = found.where(among(plan.near.key.of(rows), ids), judged, *_counts(plan, rows))
+    ends = first_and_last(found.subquery("near"), plan.near.key.columns, plan.near.primary_key)
+    keys = plan.near.key.of(ends.rows)
+    statement = select(*keys, func.count().label("rows"), *ends.columns)
+    statement = statement.group_by(*keys).order_by(*keys)
     return [_finding(plan, row) for row in snapshot.connection.execute(statement).mappings()]
-
-
-def _first_and_last(own: Built) -> tuple[Built, ...]:
-    return func.count().label("rows"), func.min(own).label("first"), func.max(own).label("last")
 
 
 def _finding(plan: Plan, row: RowMapping) -> Finding:
@@ -99,8 +98,13 @@ def _finding(plan: Plan, row: RowMapping) -> Finding:
     evidence: dict[str, Evidence] = {
         "problem": "shared",
         "rows": number,
-        "row_ids": (scalar(row["first"]), scalar(row["last"])),
+        "row_ids": tuple(_row_id(plan, row, end) for end in ("first", "last")),
     }
     id_ = {name: scalar(row[column]) for name, column in plan.shared_id.items()}
     message = f"{number} rows of {plan.near.table} name the same row of {plan.far.table}"
     return Finding(id_, message, evidence, number - 1)
+
+
+def _row_id(plan: Plan, row: RowMapping, end: str) -> Scalar:
+    names = plan.near.primary_key
+    return row_id(names, [row[f"{end}_{number}"] for number in range(len(names))])

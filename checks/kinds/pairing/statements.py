@@ -3,15 +3,16 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import FromClause, Select, and_, case, distinct, func, select
+from sqlalchemy import FromClause, Select, and_, case, func, select
 
 from checks.kinds.pairing.far_rows import far_rows, far_rows_to_count
 from checks.kinds.pairing.near_key import parts_equal
 from checks.kinds.pairing.near_rows import Part, near_side, parts_of
 from checks.kinds.pairing.plan import Id, Plan, Predicate
 from checks.snapshot import Snapshot
+from checks.sql.functions import number_of_different
 from checks.sql.joins import Lookup
-from checks.sql.statements import numbered
+from checks.sql.statements import labelled, numbered
 from checks.watermark import Reading
 
 # No ORDER BY in these two: with a LIMIT it makes the server read along the primary key, however
@@ -43,10 +44,11 @@ def all_paired(plan: Plan, snapshot: Snapshot) -> tuple[bool, bool]:
     that differs from it, or that is out of scope; then only a look-up from the far side decides.
     """
     near, far = near_side(plan).counted(snapshot), far_rows(plan, outer=False)
-    alone = case((and_(near.c.judged == 1, far.id.is_(None)), 1))
-    reached = distinct(case((plan.scope.judged(snapshot, plan.far, far.rows), far.id)))
+    alone = case((and_(near.c.judged == 1, far.is_absent), 1))
+    is_judged = plan.scope.judged(snapshot, plan.far, far.rows)
+    reached = number_of_different(*(case((is_judged, each)) for each in far.ids))
     unpaired, found = snapshot.connection.execute(
-        select(func.count(alone), func.count(reached)).select_from(
+        select(func.count(alone), reached).select_from(
             near.join(far.source, _is_right(plan, near, far.column), isouter=True)
         )
     ).one()
@@ -63,7 +65,7 @@ def _far_total(plan: Plan, snapshot: Snapshot) -> Select[Any]:
 def _without_far(plan: Plan, near: FromClause) -> Select[Any]:
     far = far_rows(plan, outer=False)
     pairs = near.join(far.source, _is_right(plan, near, far.column), isouter=True)
-    return select(*numbered(near, "key")).select_from(pairs).where(far.id.is_(None))
+    return select(*numbered(near, "key")).select_from(pairs).where(far.is_absent)
 
 
 def _without_near(plan: Plan, snapshot: Snapshot, part: Part) -> Select[Any]:
@@ -71,9 +73,9 @@ def _without_near(plan: Plan, snapshot: Snapshot, part: Part) -> Select[Any]:
     source, alone = far.source, []
     for near, refers in ways_back(plan, snapshot, far.rows):
         source = source.join(near, and_(refers, plan.near.allowed(near)), isouter=True)
-        alone.append(near.c[plan.near.primary_key].is_(None))
+        alone.append(plan.near.own(near)[0].is_(None))
     return (
-        select(far.id.label("key_0"))
+        select(*labelled("key", far.ids))
         .select_from(source)
         .where(
             plan.far.wanted(far.column),

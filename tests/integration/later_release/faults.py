@@ -322,7 +322,10 @@ def _of_exchanges(app: Application) -> Iterator[Fault]:
     yield Fault(
         what="an exchange of the older release that nobody paid",
         plant=_renamed(unpaid, "exchange_debit_nowhere"),
-        found={f"{table}.debit_posting": (_order_id(old[0]), _id(unpaid))},
+        found={
+            f"{table}.debit_posting": (_order_id(old[0]), _id(unpaid)),
+            f"{table}.debit": (_order_id(old[0]),),
+        },
     )
     twice = given_back[0]
     yield Fault(

@@ -55,6 +55,16 @@ class Audit:
             return window_after(result, zone=ZONE, overlap=timedelta(seconds=1), overlap_rows=FEW)
         return Window(zone=ZONE)
 
+    def show(self) -> dict[str, int]:
+        """Look at the findings of each check that failed as a person does; returns rows shown."""
+        shown = {}
+        with closing(self.database.connect()) as connection, connection.cursor() as cursor:
+            for name, run in self.latest.items():
+                findings = run.result.findings if run.result else ()
+                if findings and (query := run.check.look([findings[0].key])):
+                    shown[name] = cursor.execute(query)
+        return shown
+
     def plant(self, fault: Fault) -> None:
         """Spoil the ledger; every statement has to change something."""
         with closing(self.database.connect()) as connection, connection.cursor() as cursor:
@@ -102,7 +112,7 @@ def test_ledger_in_order_passes(audit: Audit) -> None:
 def test_planted_faults_are_found(audit: Audit, app: Application, number: int) -> None:
     """Each fault is found by the checks that it concerns, under its key, and nothing else is.
 
-    Incremental runs go on seeing what is known.
+    Incremental runs go on seeing what is known, and the inspection query of each finding shows it.
     """
     faults = rounds(app)[number]
     for fault in faults:
@@ -110,6 +120,7 @@ def test_planted_faults_are_found(audit: Audit, app: Application, number: int) -
     expected = _expected(faults)
     assert audit.run() == expected
     assert audit.run(incremental=True) == expected
+    assert [name for name, rows in audit.show().items() if not rows] == []
 
 
 def _expected(faults: tuple[Fault, ...]) -> Found:

@@ -21,7 +21,7 @@ FROM (
     FROM (
         SELECT `posted`.`transaction_id`, `posted`.`account_id`, `posted`.`asset_code`,
           `posted`.`delta_amount`, `posted`.`frozen_amount_change`, `posted`.`balance_before`,
-          CASE WHEN COALESCE(`posted`.`balance_after` != CAST(`posted`.`balance_before` AS DECIMAL(65, 0)) + CAST(`posted`.`delta_amount` AS DECIMAL(65, 0)), TRUE) THEN 1 ELSE 0 END AS `rows_off`,
+          CASE WHEN COALESCE(`posted`.`balance_after` != `posted`.`balance_before` + 0. + `posted`.`delta_amount`, TRUE) = 1 THEN 1 ELSE 0 END AS `rows_off`,
           LAG(`posted`.`balance_after`) OVER (PARTITION BY `posted`.`account_id`, `posted`.`asset_code` ORDER BY `posted`.`transaction_id`) AS `previous`
         FROM `asset_transactions` AS `posted`
     ) AS `linked`

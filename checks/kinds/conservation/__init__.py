@@ -1,0 +1,1 @@
+"""How `conservation` adds up: the statements that sum groups of rows, and the check."""

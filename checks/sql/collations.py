@@ -1,0 +1,93 @@
+"""By what rules texts of two columns are compared: those of both, or those that are stated."""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+from sqlalchemy import ColumnElement, Connection, String, and_, literal_column, text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from checks.sql.catalog import BYTES, Column, agreed, nearest
+from checks.sql.functions import as_bytes
+
+Built = ColumnElement[Any]
+
+_NAME = re.compile(r"utf8mb4_[a-z0-9_]+", re.ASCII)
+
+
+def _collation(value: object) -> str:
+    if value == BYTES or (isinstance(value, str) and _NAME.fullmatch(value)):
+        return str(value)
+    raise ValueError(
+        f'{value!r} is no way to compare texts: "bytes", or a collation of utf8mb4 such as'
+        ' "utf8mb4_bin"'
+    )
+
+
+Collation = Annotated[str, BeforeValidator(_collation)]
+"""A collation of utf8mb4, in which no character is lost, or `bytes`: texts as they are written."""
+
+
+class collated(FunctionElement[str]):  # noqa: N801 - reads as SQL
+    """A text, in Unicode and under a collation; SQLite knows but two."""
+
+    inherit_cache = True
+    type = String()
+
+
+@compiles(collated, "mysql")
+def _collated_mysql(element: collated, compiler: SQLCompiler, **kw: Any) -> str:
+    value, name = (compiler.process(each, **kw) for each in element.clauses)
+    return f"CONVERT({value} USING utf8mb4) COLLATE {name}"
+
+
+@compiles(collated, "sqlite")
+def _collated_sqlite(element: collated, compiler: SQLCompiler, **kw: Any) -> str:
+    value, name = (compiler.process(each, **kw) for each in element.clauses)
+    return f"({value} COLLATE {'NOCASE' if '_ci' in name else 'BINARY'})"
+
+
+def under(value: Built, how: str | None, column: Column | None = None) -> Built:
+    """A column's value as it is compared; as it is, where that is how the column compares it.
+
+    Without a description of the column, in a form that is right whatever it is.
+    """
+    if how is None or (column and (not column.is_text or column.collation == how)):
+        return value
+    return as_bytes(value) if how == BYTES else collated(value, literal_column(how))
+
+
+def compared(
+    one: Built,
+    other: Built,
+    how: str | None = None,
+    columns: tuple[Column, Column] | None = None,
+) -> ColumnElement[bool]:
+    """Whether two columns hold the same, by stated rules or else by those that both have.
+
+    `columns` describes them, in their order. Under a collation that one of them has, an index
+    on that one serves; as bytes, one on either that the columns' own rules can use.
+    """
+    if columns is None:
+        return under(one, how) == under(other, how)
+    rules = agreed(*columns, how)
+    if rules == BYTES and agreed(*columns) is None and columns[0].collation == columns[1].collation:
+        return and_(one == other, under(one, BYTES) == under(other, BYTES))
+    return under(one, rules, columns[0]) == under(other, rules, columns[1])
+
+
+def complaints(connection: Connection, how: str | None) -> Iterator[str]:
+    """That the server has no such collation."""
+    if how in (None, BYTES) or connection.dialect.name == "sqlite":
+        return
+    names = [str(name) for (name,) in connection.execute(text(_KNOWN))]
+    # MariaDB lists newer ones without the character set.
+    known = [name if name.startswith("utf8mb4_") else f"utf8mb4_{name}" for name in names]
+    if how not in known:
+        yield f"the server has no collation {how}{nearest(str(how), known)}"
+
+
+_KNOWN = "SELECT collation_name FROM information_schema.collations"
