@@ -21,8 +21,7 @@
           AND (`ledger`.`business_type` = 'lottery_consume')
           AND `business`.`least_0` <=> `far_accounts`.`user_id`
           AND `business`.`most_0` <=> `far_accounts`.`user_id`
-          AND `business`.`least_1` <=> `ledger`.`asset_code`
-          AND `business`.`most_1` <=> `ledger`.`asset_code`
+          AND 'POINTS' <=> `ledger`.`asset_code`
           AND `business`.`sum_0` <=> (-(`ledger`.`delta_amount` + 0.))
     ))
     LIMIT 100
