@@ -28,6 +28,10 @@ from checks.types import (
 _TEXT = ("char", "varchar", "text", "tinytext", "mediumtext", "longtext")
 
 
+def _as_list(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
 def _index_name(value: object) -> object:
     return value if value is None or value is False else identifier(value)
 
@@ -57,6 +61,7 @@ FILLED = {
     "primary_key": "primary_key",
     "cursor": "cursor",
     "written_at": "written_at",
+    "changed_at": "changed_at",
     "entered_at": "written_at",
     "pending": "pending",
     "since": "since",
@@ -76,11 +81,15 @@ class RowFacts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     database: Slug | None = None
+    databases: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
+    """Patterns of the databases for which the facts are stated, in place of one."""
     primary_key: PrimaryKey | None = None
     cursor: TimeColumn | None = None
     """The growing column along which new rows are read."""
     written_at: TimeColumn | None = None
     """The column that says when a row was written."""
+    changed_at: TimeColumn | None = None
+    """The column that says when a row last changed."""
     pending: Expression | None = None
     """Rows for which it holds may still change: an incremental run never moves past them."""
     since: Since | None = None
@@ -91,6 +100,8 @@ class RowFacts(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        if self.database and self.databases:
+            raise ValueError("database and databases are both stated")
         if self.is_read and self.primary_key is None:
             raise ValueError("primary_key is missing: findings name rows by it")
         if self.pending and not self.cursor:
@@ -117,7 +128,7 @@ class RowFacts(BaseModel):
     @property
     def names(self) -> frozenset[str]:
         """Every column that these facts say exists."""
-        single = (self.cursor, self.written_at)
+        single = (self.cursor, self.written_at, self.changed_at)
         keys = (
             column
             for key in self.keys
@@ -128,10 +139,14 @@ class RowFacts(BaseModel):
             (*self.key_columns, *filter(None, single), *pending, *self.non_negative, *keys)
         )
 
-    def checks(self, name: str, database: str) -> Iterator[Check]:
-        """The checks that follow: `{name}.{kind}`, and the columns where there are several."""
+    def checks(self, name: str, database: str, prefix: str | None = None) -> Iterator[Check]:
+        """The checks that follow: `{name}.{kind}`, and the columns where there are several.
+
+        With a prefix, that of names, their names begin with it.
+        """
+        before = f"{prefix}.{name}" if prefix else name
         for kind, columns, fields in self._declarations():
-            called = check_name(*name.split("."), kind, *columns)
+            called = check_name(*before.split("."), kind, *columns)
             common = {"name": called, "kind": kind, "database": database, "table": name}
             yield any_check.validate_python(common | fields)
 
@@ -198,7 +213,7 @@ class TableFacts(RowFacts):
 
     @model_validator(mode="after")
     def _retired_alone(self) -> Self:
-        stated = self.model_fields_set - {"database", "retired"}
+        stated = self.model_fields_set - {"database", "databases", "retired"}
         if self.retired and stated:
             raise ValueError(f"a retired table has no other facts, but states {sorted(stated)}")
         return self

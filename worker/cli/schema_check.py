@@ -7,12 +7,12 @@ from sqlalchemy import Connection
 from checks.contract import Check, CheckError
 from checks.declared.relations import relations
 from checks.declared.table import RelationFacts, RowFacts
-from checks.relations import Relation
+from checks.relations import Relation, Relations
 from checks.sql import catalog, derived, timestamps
 from checks.sql.statements import rows_of
 from checks.watermark import cursor_complaints
 from worker.cli.identity import Identity, identity
-from worker.config import Config, Problem, place_of
+from worker.config import Config, Problem, place_of, tenants
 from worker.sources import Database, Sources
 
 
@@ -25,22 +25,25 @@ def compare(config: Config, sources: Sources) -> list[Problem]:
 
 
 def _compare(config: Config, database: Database) -> Iterator[Problem]:
-    settings = config.settings
-    known = relations(settings.tables, settings.relations)
+    facts = [each for each in tenants.stated(config.settings) if each.database == database.name]
+    known = relations(*tenants.facts_of(config.settings, database.name))
     with database.snapshot() as connection:
         schema = _Schema(connection)
-        for name, facts in settings.tables.items():
-            if (facts.database or settings.main_database) != database.name or facts.retired:
-                continue
-            yield from schema.missing(place_of(("tables", name)), name, sorted(facts.names))
-            for field, complaint in schema.complaints(name, facts):
-                yield Problem(place_of(("tables", name, field)), complaint)
-        for name, relation in settings.relations.items():
-            if (relation.database or settings.main_database) == database.name:
-                yield from schema.of_relation(name, relation, known[name])
+        for each in facts:
+            yield from _of_facts(each, schema, known)
         for place, check in _placed(config):
             if check.database == database.name:
                 yield from _problems_of(check, place, schema)
+
+
+def _of_facts(each: tenants.Stated, schema: "_Schema", known: Relations) -> Iterator[Problem]:
+    place = each.section, each.entry
+    if isinstance(each.facts, RelationFacts):
+        yield from schema.of_relation(each.name, each.facts, known[each.name])
+    elif each.facts.is_read:
+        yield from schema.missing(place_of(place), each.name, sorted(each.facts.names))
+        for field, complaint in schema.complaints(each.name, each.facts):
+            yield Problem(place_of((*place, field)), complaint)
 
 
 def _placed(config: Config) -> Iterator[tuple[str, Check]]:
@@ -75,17 +78,16 @@ def remarks(config: Config, sources: Sources) -> list[Problem]:
 
 
 def _remarks(config: Config, database: Database) -> Iterator[Problem]:
-    settings = config.settings
+    facts = [each for each in tenants.stated(config.settings) if each.database == database.name]
+    known = relations(*tenants.facts_of(config.settings, database.name))
     with database.snapshot() as connection:
         schema = _Schema(connection)
-        for name, facts in settings.tables.items():
-            if (facts.database or settings.main_database) == database.name:
-                for field, remark in schema.remarks(name, facts):
-                    yield Problem(place_of(("tables", name, field)), remark)
-        known = relations(settings.tables, settings.relations)
-        for name, relation in settings.relations.items():
-            if (relation.database or settings.main_database) == database.name:
-                yield from schema.remark_on(name, relation, known[name])
+        for each in facts:
+            if isinstance(each.facts, RelationFacts):
+                yield from schema.remark_on(each.name, each.facts, known[each.name])
+                continue
+            for field, remark in schema.remarks(each.name, each.facts):
+                yield Problem(place_of((each.section, each.entry, field)), remark)
 
 
 class _Schema:
@@ -138,9 +140,10 @@ class _Schema:
             if facts.cursor in found and catalog.is_view(connection, table):
                 values = rows_of(table, (facts.cursor,)).c[facts.cursor]
                 yield from (("cursor", c) for c in derived.complaints(connection, values))
-        if time := facts.written_at:
-            why = time in found and timestamps.complaint(found[time], time)
-            yield from (("written_at", f"{time} {why}") for _ in filter(None, (why,)))
+        times = {"written_at": facts.written_at, "changed_at": facts.changed_at}
+        for field, time in times.items():
+            why = time and time in found and timestamps.complaint(found[time], time)
+            yield from ((field, f"{time} {each}") for each in filter(None, (why,)))
         if facts.pending:
             yield from (("pending", c) for c in facts.pending.complaints(connection, table))
 

@@ -20,6 +20,8 @@ from checks.ports import SourceType
 from checks.registry import BY_NAME, any_check
 from checks.relations import Relations
 from checks.sql.catalog import nearest
+from checks.types import split_name
+from worker.config import tenants
 from worker.config.cron import CronLine
 from worker.config.known_keys import known_keys
 from worker.config.settings import Override, Settings, Timetable
@@ -226,9 +228,10 @@ def _plan(
     sources: Mapping[SourceType, Mapping[str, Any]] = {
         each: getattr(settings, each) for each in SourceType
     }
+    problems += [Problem(place_of(place), told) for place, told in tenants.mistakes(settings)]
     known = _relations(settings, problems)
     for origin, stated, every in _all_checks(document, settings, problems):
-        check = stated.reading(known)
+        check = stated.reading(known.get(stated.database, {}))
         if check.name in planned:
             problems.append(Problem(str(origin), f"a second check is named {check.name}"))
         elif check.table in settings.relations and not check.reads_rows:
@@ -249,11 +252,15 @@ def _plan(
     yield from _overridden(planned, waiting, settings.overrides, problems)
 
 
-def _relations(settings: Settings, problems: list[Problem]) -> Relations:
-    """What names stand for; nothing where that is not clear."""
+def _relations(settings: Settings, problems: list[Problem]) -> Mapping[str, Relations]:
+    """What names stand for in each database; nothing where that is not clear."""
     found = list(relations.mistakes(settings.tables, settings.relations, settings.main_database))
     problems += [Problem(place_of(("relations", m.name, *m.field)), m.message) for m in found]
-    return {} if found else relations.relations(settings.tables, settings.relations)
+    if found:
+        return {}
+    return {
+        name: relations.relations(*tenants.facts_of(settings, name)) for name in settings.databases
+    }
 
 
 def _no_source(check: Check, sources: Mapping[SourceType, Mapping[str, Any]]) -> str:
@@ -266,10 +273,9 @@ def _no_source(check: Check, sources: Mapping[SourceType, Mapping[str, Any]]) ->
 def _all_checks(
     document: Mapping[str, Any], settings: Settings, problems: list[Problem]
 ) -> Iterator[tuple[Origin, Check, Schedule | None]]:
-    for name, facts in settings.facts.items():
-        origin = Origin("tables" if name in settings.tables else "relations", name)
-        for check in facts.checks(name, facts.database or settings.main_database):
-            yield origin, check, None
+    for each in tenants.stated(settings):
+        for check in each.facts.checks(each.name, each.database, each.prefix):
+            yield Origin(each.section, each.entry), check, None
     yield from _key_checks(settings, problems)
     yield from _declared_checks(document, settings, problems)
 
@@ -305,21 +311,61 @@ def _declared_checks(
         if not isinstance(raw, dict):
             problems.append(Problem(place, "not a table"))
             continue
-        given = {name: value for name, value in raw.items() if name != "every"}
-        kind = _kind(given)
-        if kind and "interfaces" in kind.model_fields and settings:
-            given.setdefault("interfaces", settings.interfaces)
-        if settings and (kind is None or kind.reads == "database"):
-            own = settings.facts.get(str(raw.get("table")))
-            given.setdefault("database", (own and own.database) or settings.main_database)
         every = _own_schedule(raw, number, problems)
-        filled = _filled(given, facts)
+        for given in _given(raw, place, settings, problems):
+            filled = _filled(given, facts, raw)
+            try:
+                check = any_check.validate_python({**given, **filled.values})
+            except ValidationError as error:
+                problems += _problems_of_check(error, number, given, filled, settings)
+                break  # the same of each database
+            else:
+                yield Origin("checks", number), check, every
+
+
+def _given(
+    raw: Mapping[str, Any], place: str, settings: Settings | None, problems: list[Problem]
+) -> Iterator[dict[str, Any]]:
+    """The fields of a check as the file states them, once for each of its databases."""
+    given = {name: value for name, value in raw.items() if name not in ("every", "databases")}
+    kind = _kind(given)
+    if kind and "interfaces" in kind.model_fields and settings:
+        given.setdefault("interfaces", settings.interfaces)
+    if settings is None or (kind and kind.reads != "database"):
+        yield given
+        return
+    for each in _in_databases(given, raw.get("databases"), place, settings, problems):
         try:
-            check = any_check.validate_python({**given, **filled.values})
-        except ValidationError as error:
-            problems += _problems_of_check(error, number, given, filled, settings)
-        else:
-            yield Origin("checks", number), check, every
+            yield tenants.in_its_database(each, kind, settings)
+        except ValueError as error:
+            field, message = error.args
+            problems.append(Problem(f"{place}.{field}", message))
+
+
+def _in_databases(
+    given: dict[str, Any],
+    wanted: object,
+    place: str,
+    settings: Settings,
+    problems: list[Problem],
+) -> Iterator[dict[str, Any]]:
+    if wanted is None:
+        yield given
+        return
+    patterns = [wanted] if isinstance(wanted, str) else wanted
+    if not isinstance(patterns, list) or not all(isinstance(each, str) for each in patterns):
+        problems.append(Problem(f"{place}.databases", "names of databases, or patterns with *"))
+        return
+    if "database" in given:
+        problems.append(Problem(place, "database and databases are both stated"))
+        return
+    names = tenants.matching(patterns, settings)
+    if not names:
+        near = nearest(str(next(iter(patterns), "")), settings.databases)
+        problems.append(Problem(f"{place}.databases", f"no database is named so{near}"))
+    for name in names:
+        prefix = "" if name == settings.main_database else f"{name}."
+        yield {**given, "database": name, "name": f"{prefix}{given.get('name')}"}
 
 
 def _stated_facts(document: Mapping[str, Any]) -> Mapping[str, _Stated]:
@@ -352,13 +398,21 @@ class _Filled:
     """Each field that facts can fill in, with the fact: `tables.orders.primary_key`."""
 
 
-def _filled(given: Mapping[str, Any], facts: Mapping[str, _Stated]) -> _Filled:
-    """Fill in a check. The facts are as the file states them: they are validated with the check."""
+def _filled(
+    given: Mapping[str, Any], facts: Mapping[str, _Stated], raw: Mapping[str, Any]
+) -> _Filled:
+    """Fill in a check. The facts are as the file states them: they are validated with the check.
+
+    Facts may be stated under what the check calls a table, or under what its database does.
+    """
     kind = _kind(given)
     values, sources = {}, {}
     for naming, prefix in {"table": "", **kind.beside}.items() if kind else ():
         table = str(given.get(naming))
-        stated = facts.get(table)
+        written = str(raw.get(naming))
+        own = [] if written == table else [written, split_name(written)[1]]
+        names = (f"{given.get('database')}.{table}", table, *own)
+        stated = next((facts[name] for name in names if name in facts), None)
         for field, fact in FILLED.items():
             name = prefix + field
             if kind and name in kind.model_fields and name not in given:

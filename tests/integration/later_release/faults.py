@@ -521,8 +521,10 @@ def _of_items(app: Application) -> Iterator[Fault]:
         plant=(f"DELETE FROM item_ledger WHERE ledger_entry_id = {lost['ledger_entry_id']}",),
         found={
             "item_ledger.sum_by_item": (handed_on,),
-            "item_ledger.movements": (lost["ledger_entry_id"] + 1,),
-            "items.owner_account_id": (_movement_to(app, items[0], lost["account_id"]),),
+            "item_ledger.movements": (
+                (handed_on, str(lost["idempotency_key"]).removesuffix(":out")),
+            ),
+            "items.owner_account_id": ((handed_on, lost["account_id"]),),
         },
     )
     yield Fault(
@@ -531,7 +533,7 @@ def _of_items(app: Application) -> Iterator[Fault]:
         found={
             "items.owner_account_id": (
                 free[3]["item_id"],
-                _movement_to(app, free[3], free[3]["owner_account_id"]),
+                (free[3]["item_id"], free[3]["owner_account_id"]),
             ),
         },
     )
@@ -582,12 +584,6 @@ def _of_items(app: Application) -> Iterator[Fault]:
             ),
         },
     )
-
-
-def _movement_to(app: Application, item: Row, account: int) -> int:
-    """The number of the entry by which an account got an item."""
-    entry = app.the("item_ledger", item_id=item["item_id"], account_id=account, delta=1)
-    return int(entry["ledger_entry_id"])
 
 
 def _item(item: Row, change: str) -> str:
