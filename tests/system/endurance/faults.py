@@ -22,6 +22,8 @@ APPROVED_BY = "consumption_records.reward_transaction_id"
 DEBIT, DEBITED_BY = "exchange_records.debit_posting", "exchange_records.debit_transaction_id"
 CREDIT, FEE = "trade_orders.seller_credit_posting", "trade_orders.platform_fee_posting"
 SUMS = "trade_orders.amounts_add_up"
+CONSERVED = "asset_transactions.market_conserved", {"asset_code": "DIAMOND"}
+"""What follows of every order whose legs do not add up to nought; such sums do not cancel out."""
 STUCK = "api_idempotency_requests.stuck"
 
 
@@ -174,6 +176,7 @@ def order_without_credit(writer: Writer) -> Iterable[Told]:
     order = _order(writer)
     writer.complete(order, credits_seller=False)
     yield told(CREDIT, {"order_id": order.number})
+    yield told(*CONSERVED)
 
 
 def credit_of_wrong_amount(writer: Writer) -> Iterable[Told]:
@@ -181,6 +184,7 @@ def credit_of_wrong_amount(writer: Writer) -> Iterable[Told]:
     order = _order(writer)
     writer.complete(order, off=1)
     yield told(CREDIT, {"order_id": order.number})
+    yield told(*CONSERVED)
 
 
 def order_that_does_not_add_up(writer: Writer) -> Iterable[Told]:
@@ -188,6 +192,7 @@ def order_that_does_not_add_up(writer: Writer) -> Iterable[Told]:
     order = _order(writer, off=1)
     writer.complete(order, off=1)
     yield told(SUMS, {"order_id": order.number})
+    yield told(*CONSERVED)
 
 
 def fee_of_wrong_amount(writer: Writer) -> Iterable[Told]:
@@ -195,6 +200,7 @@ def fee_of_wrong_amount(writer: Writer) -> Iterable[Told]:
     order = _order(writer)
     row = writer.complete(order, fee_off=1)
     yield told(FEE, {"order_id": order.number} if order.fee else {LEDGER_ROW: row})
+    yield told(*CONSERVED)
 
 
 def cancelled_without_release(writer: Writer) -> Iterable[Told]:
