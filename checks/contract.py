@@ -146,6 +146,23 @@ class Check(BaseModel, ABC):
         whole truth as far as the check knows it. Raises CheckError when it cannot be answered.
         """
 
+    def evaluate(self, sources: Sources, window: Window = EVERYTHING) -> Result:
+        """Run, with what the configuration leaves to the database taken from there."""
+        return self.run(sources, window)
+
+    def taken(self, connection: Connection) -> Mapping[str, Any]:
+        """The fields that are taken from the catalog because nobody states them.
+
+        Raises a permanent CheckError where the catalog does not say what is needed.
+        """
+        _ = connection
+        return {}
+
+    def completed(self, connection: Connection) -> Self:
+        """The same check with these fields."""
+        _ = connection
+        return self
+
     def complaints(self, connection: Connection) -> Iterator[str]:
         """What in the real schema does not fit this check's fields, beyond missing names."""
         _ = connection

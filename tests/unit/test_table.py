@@ -106,7 +106,6 @@ def test_names_are_all_columns_that_are_said_to_exist() -> None:
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({}, "primary_key is missing: findings name rows by it"),
         ({"retired": True, "keys": []}, "a retired table has no other facts, but states ['keys']"),
         ({"primary_key": "id", "colums": {}}, "Extra inputs are not permitted"),
         ({"primary_key": "a-b "}, "'a-b ' is no name that a server takes: it ends with a space"),
@@ -116,7 +115,7 @@ def test_names_are_all_columns_that_are_said_to_exist() -> None:
     ],
 )
 def test_facts_that_make_no_sense_are_refused(facts: dict[str, object], message: str) -> None:
-    """A contradiction, an unknown word or a missing primary key is a mistake, told in words."""
+    """A contradiction or an unknown word is a mistake, told in words."""
     with pytest.raises(ValidationError) as caught:
         TableFacts.model_validate(facts)
     assert message in str(caught.value)
@@ -148,3 +147,26 @@ def test_a_view_has_no_index() -> None:
     ]
     with pytest.raises(ValidationError, match="a view has no index, and so not u"):
         names(view=True, keys=[{"columns": ["k"], "index": "u"}])
+
+
+def test_the_index_alone_may_be_asked_for() -> None:
+    """`duplicates = false` leaves the rows of a key aside; then something else has to be asked."""
+    assert names(keys=[{"columns": ["id"], "index": "PRIMARY", "duplicates": False}]) == [
+        *("t.tables", "t.unique_index.id", "t.row_count")
+    ]
+    with pytest.raises(ValidationError, match="nothing is asked of this key"):
+        names(keys=[{"columns": ["k"], "index": False, "duplicates": False}])
+
+
+def test_bounds_of_rows_have_a_severity() -> None:
+    """How bad it is when a table is empty is stated beside its bounds; else it is a warning."""
+    for rows, severity in (({"at_least": 1}, "warning"), ({"severity": "critical"}, "critical")):
+        facts = TableFacts.model_validate({"primary_key": "id", "rows": rows})
+        (count,) = (each for each in facts.checks("t", "ledger") if each.kind == "row_count")
+        assert count.severity == severity
+
+
+def test_a_view_has_no_engine() -> None:
+    """Which engine a view has is no question."""
+    with pytest.raises(ValidationError, match="a view has no engine, and so not InnoDB"):
+        names(view=True, engine="InnoDB")

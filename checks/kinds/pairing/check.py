@@ -19,7 +19,8 @@ from checks.kinds.pairing.shared import shared_question
 from checks.kinds.pairing.statements import all_paired, unmatched, unreferenced
 from checks.ports import Sources
 from checks.snapshot import Catalog, DatabaseCheck, Snapshot
-from checks.sql import catalog, joins
+from checks.sql import catalog, collations, joins
+from checks.sql.collations import Collation
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.inspection import Keys
 from checks.sql.joins import Through
@@ -35,7 +36,7 @@ class Pairing(DatabaseCheck):
 
     severity: Severity = Severity.CRITICAL
     confirmations: int = Field(default=2, ge=1, le=100)
-    primary_key: PrimaryKey
+    primary_key: PrimaryKey | None = None
     cursor: TimeColumn | None = None
     written_at: TimeColumn | None = None
     changed_at: TimeColumn | None = Field(default=None, repr=False)
@@ -52,6 +53,8 @@ class Pairing(DatabaseCheck):
     row with the account whose `account_id` it holds."""
     reverse: bool = False
     """Whether every far row that may be referred to has to be."""
+    collation: Collation | None = Field(default=None, repr=False)
+    """How texts of keys and of `equal` are compared, where the columns' own rules differ."""
 
     @property
     @abstractmethod
@@ -107,21 +110,36 @@ class Pairing(DatabaseCheck):
 
     def look(self, keys: Keys = ()) -> str | None:
         """Both sides of some findings; without keys, near and far rows without each other."""
-        return inspection_query(self.plan, keys)
+        return inspection_query(self._named_by(keys).plan, keys)
+
+    def _named_by(self, keys: Keys) -> Self:
+        """The same check, with the primary key that the first key is of, where none is stated."""
+        far, names = f"{self.plan.far.table}.", list(keys[0]) if keys else []
+        if not names:
+            return self
+        if not all(name.startswith(far) for name in names):
+            return self.named("primary_key", names)
+        (prefix,) = self.beside.values()
+        return self.named(f"{prefix}primary_key", [name.removeprefix(far) for name in names])
 
     @model_validator(mode="after")
     def _has_times_and_joins(self) -> Self:
+        self._refuse_contradictions()
+        plan = self.plan
+        for each in plan.far_expressions:
+            joins.refuse_unjoined(each, plan.joins)
+        return self
+
+    def contradictions(self) -> Iterator[str]:
+        """That times are needed of a side, and it has none."""
         plan = self.plan
         for side in plan.sides:
-            if side.written_at is None and plan.scope.needs_times(side):
-                raise ValueError(
+            if side.primary_key and side.written_at is None and plan.scope.needs_times(side):
+                yield (
                     f"{_field_of_time(side, plan)} is missing: settle and since need the time at"
                     f' which a row of {side.table} was written; settle = "0s" judges every row at'
                     " once"
                 )
-        for each in plan.far_expressions:
-            joins.refuse_unjoined(each, plan.joins)
-        return self
 
     def complaints(self, connection: Connection) -> Iterator[str]:
         """Cursors that cannot be followed, conditions that never hold, unlike columns."""
@@ -135,6 +153,7 @@ class Pairing(DatabaseCheck):
             yield from each.complaints(connection, near.table)
         if far.when:
             yield from far.when.complaints(connection, far.table)
+        yield from collations.complaints(connection, self.collation)
         yield from super().complaints(connection)
 
     def doubts(self, snapshot: Snapshot) -> Iterator[str]:
@@ -151,12 +170,13 @@ class Pairing(DatabaseCheck):
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Look for near rows without their far row and, if asked, for far rows nobody names."""
-        plan = self.plan
         with self.snapshot(sources, window) as snapshot:
+            plan = replace(self.plan, described=snapshot.columns)
             near, far = _readings(plan, snapshot)
             questions = self._questions(plan, snapshot, near, far)
             answers = [each.answer(snapshot) for each in questions]
             examined = _examined(plan, snapshot, near)
+            notes = (near.note, far.note, *snapshot.unsteady)
         findings = tuple(finding for some, _ in answers for finding in some)
         violations = sum(number for _, number in answers)
         left = {"near": near.left, "far": far.left}
@@ -165,7 +185,7 @@ class Pairing(DatabaseCheck):
             examined,
             violations,
             findings[:SAMPLE],
-            notes=(*filter(None, (near.note, far.note)), *self.remarks(snapshot.columns)),
+            notes=(*filter(None, notes), *self.remarks(snapshot.columns)),
             complete=near.begin is None and (far.begin is None or not plan.reverse),
             cursor=left if goes_on else None,
         )
@@ -218,7 +238,7 @@ def _pair_doubts(plan: Plan, pair: Pair, columns: Catalog) -> Iterator[str]:
     near = columns[plan.near.table][pair.near.source]
     table, _, name = pair.far.source.rpartition(".")
     far = columns[table or plan.far.table][name]
-    if why := catalog.unlike(near, far):
+    if why := catalog.unlike(near, far, plan.collation):
         yield f"equal: {pair.near.source} cannot be compared with {pair.far.source}: {why}"
 
 
