@@ -11,13 +11,17 @@ from sqlalchemy import Connection
 
 from checks.card import Card, Detail, Sample, SchemaFacts, Section
 from checks.ports import Cursor, Sources, SourceType
-from checks.types import CheckName, Severity, Slug, TableName
+from checks.types import CheckName, Severity, Slug, TableName, Tolerance
 
 Scalar = str | int | bool | None
 Evidence = Scalar | tuple[Scalar, ...]
 
 SAMPLE = 1000
 """The most findings one run returns. Violations are counted exactly; only the sample is bounded."""
+
+
+TWO_TRANSACTIONS = timedelta(seconds=10)
+"""How far apart two transactions may be that write what belongs together, unless stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,8 @@ class Check(BaseModel, ABC):
     severity: Severity = Severity.WARNING
     confirmations: int = Field(default=1, ge=1, le=100)
     """How many completed runs must see a finding before it counts as confirmed."""
+    confirm_after: Tolerance | None = Field(default=None, repr=False)
+    """And for how long, from the end of the first to the beginning of the latest."""
     card: ClassVar[Card]
     """What people and programs are shown of the kind."""
     reads: ClassVar[str] = "database"
@@ -210,6 +216,21 @@ class Check(BaseModel, ABC):
         """Why a source of this name and sort is not the one; None where it is not to be known."""
         _ = found
         return None
+
+    @property
+    def confirmation_time(self) -> timedelta:
+        """For how long completed runs must see a finding before it counts as confirmed.
+
+        Runs may follow one another so fast that what takes a moment is seen by several.
+        """
+        if self.confirm_after is not None:
+            return self.confirm_after
+        return self.takes_a_moment if self.confirmations > 1 else timedelta()
+
+    @property
+    def takes_a_moment(self) -> timedelta:
+        """For how long what is under way may look wrong, as far as the kind knows."""
+        return timedelta()
 
     @property
     def cursor_owner(self) -> str:

@@ -168,6 +168,12 @@ class Selected(Relation):
         return self.select.reading(self._within)
 
     @property
+    def leaves_out(self) -> str | None:
+        """What those that it reads leave out."""
+        found = [*filter(None, (each.leaves_out for each in self.within.values()))]
+        return f"in {self.name}: {'; '.join(found)}" if found else None
+
+    @property
     def advice(self) -> str | None:
         """By what the SELECT is made of."""
         if self.select.is_worked_out:

@@ -30,6 +30,14 @@ def parse_duration(value: object) -> timedelta:
         raise ValueError("this duration is too long") from None
 
 
+def parse_tolerance(value: object) -> timedelta:
+    """Read a duration, or `0s`.
+
+    Raises ValueError for anything else.
+    """
+    return timedelta() if value == "0s" else parse_duration(value)
+
+
 def duration_text(value: timedelta) -> str:
     """A duration as the configuration writes it, in the largest unit that divides it: `5m`."""
     seconds = int(value.total_seconds())
@@ -153,6 +161,9 @@ Slug = Annotated[
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 """A span of time; see `parse_duration`."""
+
+Tolerance = Annotated[timedelta, BeforeValidator(parse_tolerance)]
+"""A span of time that may be none; see `parse_tolerance`."""
 
 Ratio = Annotated[float, BeforeValidator(parse_ratio)]
 """A share of a whole; see `parse_ratio`."""

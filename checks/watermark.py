@@ -8,10 +8,10 @@ row that may still change (`pending`), and always reads the last `overlap_rows` 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, not_, select, true
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, not_, or_, select, true
 
 from checks.ports import Cursor
 from checks.snapshot import Snapshot
@@ -52,6 +52,9 @@ class Followed:
     written_at: TimeColumn | None = None
     pending: Expression | None = None
     """Rows for which it holds may still change."""
+    changed_at: TimeColumn | None = None
+    settle: timedelta = timedelta()
+    """For how long a row is not judged that has changed: a run never moves past it meanwhile."""
     key: tuple[str, ...] = ()
     """The columns by which findings are looked at again."""
 
@@ -146,13 +149,25 @@ class Followed:
         return [[long_ago.timestamp(), _least(places)]] if len(places) == len(tables) else []
 
     def _first_pending(self, snapshot: Snapshot, begin: Place | None) -> Place | None:
-        if self.pending is None or self.cursor is None:
+        if self.cursor is None:
             return None
-        rows = snapshot.rows_of(self.table, (self.cursor, *self.pending.columns))
+        more = self.pending.columns if self.pending else ()
+        times = filter(None, (self.changed_at,))
+        rows = snapshot.rows_of(self.table, (self.cursor, *more, *times))
+        waiting = list(self._waiting(rows, snapshot))
+        if not waiting:
+            return None
         column = rows.c[self.cursor]
         read = true() if begin is None else column >= begin
-        least = select(func.min(column)).where(read, self.pending.on(rows))
+        least = select(func.min(column)).where(read, or_(*waiting))
         return _place(snapshot.connection.scalar(least))
+
+    def _waiting(self, rows: FromClause, snapshot: Snapshot) -> Iterator[ColumnElement[bool]]:
+        """Whether a row may still change, or has just done so, and is to be read again."""
+        if self.pending:
+            yield self.pending.on(rows)
+        if self.changed_at and self.settle:
+            yield snapshot.is_recent(rows, self.table, self.changed_at, self.settle)
 
 
 def cursor_complaints(connection: Connection, table: str, cursor: str) -> Iterator[str]:

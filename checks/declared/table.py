@@ -51,6 +51,7 @@ FILLED = {
     "primary_key": "primary_key",
     "cursor": "cursor",
     "written_at": "written_at",
+    "changed_at": "changed_at",
     "entered_at": "written_at",
     "pending": "pending",
     "since": "since",
@@ -71,6 +72,8 @@ class RowFacts(BaseModel):
     """The growing column along which new rows are read."""
     written_at: TimeColumn | None = None
     """The column that says when a row was written."""
+    changed_at: TimeColumn | None = None
+    """The column that says when a row last changed."""
     pending: Expression | None = None
     """Rows for which it holds may still change: an incremental run never moves past them."""
     since: Since | None = None
@@ -109,7 +112,7 @@ class RowFacts(BaseModel):
     @property
     def names(self) -> frozenset[str]:
         """Every column that these facts say exists."""
-        single = (self.cursor, self.written_at)
+        single = (self.cursor, self.written_at, self.changed_at)
         keys = (
             column
             for key in self.keys

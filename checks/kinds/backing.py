@@ -1,6 +1,7 @@
 """`backing`: what holds a frozen amount explains it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from functools import reduce
 from math import ceil
 from operator import add
@@ -24,7 +25,7 @@ from sqlalchemy import (
 )
 
 from checks.card import Alert, Card, Words
-from checks.contract import EVERYTHING, Check, Finding, Result, Scalar, Window
+from checks.contract import EVERYTHING, TWO_TRANSACTIONS, Check, Finding, Result, Scalar, Window
 from checks.ports import Sources
 from checks.snapshot import Catalog, DatabaseCheck, Snapshot
 from checks.sql import catalog, collations, joins
@@ -88,6 +89,11 @@ class Backing(DatabaseCheck):
     holders: Annotated[tuple[Holder, ...], Field(min_length=1)]
     collation: Collation | None = Field(default=None, repr=False)
     """How texts of `by` are compared, where the tables' own rules differ."""
+
+    @property
+    def takes_a_moment(self) -> timedelta:
+        """What belongs together may be written in two transactions."""
+        return TWO_TRANSACTIONS
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -26,7 +26,7 @@ from pydantic_core import CoreSchema, core_schema
 from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, text
 
 from checks.sql import catalog
-from checks.types import Identifier, parse_duration
+from checks.types import Identifier, Tolerance
 
 Built = ColumnElement[Any]
 Predicate = ColumnElement[bool]
@@ -73,6 +73,11 @@ class TimeColumn(str):
         """As the name alone, where there is no unit: what a cursor belongs to is named by it."""
         plain = super().__repr__()
         return f"{plain} in {self.unit}" if self.unit else plain
+
+    @property
+    def source(self) -> str:
+        """As people read it."""
+        return f"{self} in {self.unit}" if self.unit else str(self)
 
     @classmethod
     def __get_pydantic_core_schema__(
@@ -290,10 +295,6 @@ def _offset(timestamp: float, zone: tzinfo) -> timedelta:
     return datetime.fromtimestamp(timestamp, zone).utcoffset() or timedelta()
 
 
-def _settle(value: object) -> timedelta:
-    return timedelta() if value == "0s" else parse_duration(value)
-
-
 def _since(value: object) -> datetime:
     if not isinstance(value, datetime):
         raise ValueError(  # noqa: TRY004 - what pydantic catches
@@ -302,7 +303,7 @@ def _since(value: object) -> datetime:
     return value
 
 
-Settle = Annotated[timedelta, BeforeValidator(_settle)]
+Settle = Tolerance
 """How old a row must be to be judged; `0s` judges every row at once."""
 
 Since = Annotated[datetime, BeforeValidator(_since)]

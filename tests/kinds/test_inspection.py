@@ -509,14 +509,28 @@ def test_references(  # noqa: PLR0917 - what there is to vary
             ),
         },
     ),
+    more=st.sampled_from([[], ["{name}"], ["x:{part}", "{name}:{part}!"]]),
+    together=st.sampled_from(["", "ledger_sum", "ledger_sum_at_most"]),
+    amounts=st.tuples(st.sampled_from(["u - v", "amount", "u"]), st.sampled_from(["u", "amount"])),
 )
-def test_postings(
-    ledger: Ledger, near: list[Row], far: list[Row], mode: str, fields: dict[str, object]
+def test_postings(  # noqa: PLR0917 - what there is to vary
+    ledger: Ledger,
+    near: list[Row],
+    far: list[Row],
+    mode: str,
+    fields: dict[str, object],
+    more: list[str],
+    together: str,
+    amounts: tuple[str, str],
 ) -> None:
     """The statements of `posting` show its findings, of both directions, one by one or summed."""
     paired(ledger, near, far)
     names = {"ledger": "far", "ledger_key_column": "name"}
-    own = {"ledger_primary_key": "id", "ledger_written_at": "at"}
+    own: dict[str, object] = {"ledger_primary_key": "id", "ledger_written_at": "at"}
+    if "sum" not in fields:
+        own |= {together: dict([amounts])} if together else {}
+        keys = dict.fromkeys([str(fields["ledger_key"]), *more])
+        fields |= {"ledger_key": [*keys]}
     pairs_agree(ledger, mode, check("posting", "near", **PAIRED, **names, **own, **fields))
 
 

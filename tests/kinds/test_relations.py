@@ -261,6 +261,7 @@ def test_relations_read_one_another(books: Ledger, tmp_path: Path) -> None:
         tmp_path,
     )
     assert checks["above.row_count"].run(books.sources).measures == {"rows": 1}
+    assert "is_test = 0" in checks["above.row_count"].excluded[0]
     assert "below.row_count" not in checks  # nobody asked for it, and it costs what the SELECT does
     with pytest.raises(ConfigError, match="reads itself: a → b → a"):
         configured(

@@ -1,6 +1,7 @@
 """Columns that tell a time, in every notation: each kind means the same moments by them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ from checks.contract import EVERYTHING, CheckError, Result, Window
 from checks.sql import catalog
 from checks.sql.timestamps import Notation, TimeColumn, Unit
 from tests.support.ledgers import Ledger, check, keys, messages, on_any, on_servers
-from tests.support.runs import NOON, Clock, set_clock, window_after
+from tests.support.runs import NOON, Clock, Counting, set_clock, window_after
 
 OWNERS = "CREATE TABLE p (id bigint PRIMARY KEY)"
 ROWS = "CREATE TABLE t (id bigint PRIMARY KEY, p bigint, state varchar(9), at {type} {null})"
@@ -249,3 +250,161 @@ def test_an_index_on_a_number_serves(ledger: Ledger, clock: Clock) -> None:
     limit = Notation(catalog.Column("bigint", nullable=False), time.unit, UTC).written(since)
     plan = ledger.sql(f"EXPLAIN FORMAT=TRADITIONAL SELECT id FROM t WHERE at <= 0 OR at >= {limit}")
     assert "i" in plan[0]
+
+
+ORDERS = """CREATE TABLE orders (id bigint PRIMARY KEY, state varchar(9), paid bigint,
+    at datetime NOT NULL, changed datetime(6) {null})"""
+LEDGER = """CREATE TABLE ledger (id bigint PRIMARY KEY, k varchar(40), amount bigint,
+    at datetime NOT NULL)"""
+POSTED: dict[str, object] = {
+    "primary_key": "id",
+    "cursor": "id",
+    "written_at": "at",
+    "changed_at": "changed",
+    "ledger": "ledger",
+    "ledger_primary_key": "id",
+    "ledger_cursor": "id",
+    "ledger_written_at": "at",
+    "ledger_key": "paid:{id}",
+    "ledger_key_column": "k",
+    "ledger_when": "amount > 0",
+    "when": "state = 'paid'",
+    "equal": {"paid": "amount"},
+    "settle": "20s",
+}
+
+
+def written(moment: datetime) -> str:
+    """As a DATETIME column in UTC holds it."""
+    return moment.replace(tzinfo=None).isoformat(" ")
+
+
+def orders(ledger: Ledger, clock: Clock, number: int, null: str = "NULL") -> None:
+    """Orders that were written a day ago, are open, and have not changed since."""
+    if ledger.backend == "sqlite":
+        null = null.replace("(6)", "")
+    ledger.sql(ORDERS.format(null=null), LEDGER)
+    at = written(clock.at - timedelta(days=1))
+    rows = [(n, "open", 5, at, at) for n in range(1, number + 1)]
+    ledger.insert("orders", "id, state, paid, at, changed", rows)
+
+
+def change(ledger: Ledger, clock: Clock, number: int, **values: object) -> None:
+    """Change an order now."""
+    stated = {**values, "changed": written(clock.at)}
+    pairs = ", ".join(f"{name} = '{value}'" for name, value in stated.items())
+    ledger.sql(f"UPDATE orders SET {pairs} WHERE id = {number}")
+
+
+def post(ledger: Ledger, clock: Clock, number: int, amount: int = 5) -> None:
+    """Write the ledger row of an order now."""
+    row = (number, f"paid:{number}", amount, written(clock.at))
+    ledger.insert("ledger", "id, k, amount, at", [row])
+
+
+@pytest.mark.parametrize("null", ["NULL", "NOT NULL"])
+def test_an_old_row_settles_after_it_last_changed(ledger: Ledger, clock: Clock, null: str) -> None:
+    """What is approved now and posted some seconds later is never wrong; what is not, is."""
+    orders(ledger, clock, 2, null)
+    posted = check("posting", "orders", **POSTED)
+    for number in (1, 2):
+        change(ledger, clock, number, state="paid")
+    for _ in range(4):
+        assert posted.run(ledger.sources).violations == 0
+        clock.move(4)
+    post(ledger, clock, 1)
+    clock.move(5)
+    assert keys(posted.run(ledger.sources)) == [{"id": 2}]
+    without = check("posting", "orders", **(POSTED | {"changed_at": None}))
+    assert keys(without.run(ledger.sources)) == [{"id": 2}]
+
+
+def test_a_row_that_has_just_changed_is_read_until_it_is_judged(
+    ledger: Ledger, clock: Clock
+) -> None:
+    """A run along the cursor does not move past it, though it is no longer pending."""
+    orders(ledger, clock, 50)
+    posted = check("posting", "orders", **(POSTED | {"pending": "state = 'open'"}))
+    ledger.sql("UPDATE orders SET state = 'other' WHERE id <> 7")
+    window = Window(overlap=timedelta(), overlap_rows=0)
+    seen = []
+    for moment in range(12):
+        if moment == 3:
+            change(ledger, clock, 7, state="paid")
+        result = posted.run(ledger.sources, window)
+        seen.append((result.complete, [each["id"] for each in keys(result)]))
+        window = window_after(result)
+        clock.move(4)
+    assert [found for _, found in seen] == [[]] * 8 + [[7]] * 4
+    assert not any(complete for complete, _ in seen[3:])
+
+
+def test_a_known_finding_stays_whatever_else_changes(ledger: Ledger, clock: Clock) -> None:
+    """A row that is wrong, and is changed again and again, is neither resolved nor found anew."""
+    orders(ledger, clock, 1)
+    ledger.sql("UPDATE orders SET state = 'paid'")
+    posted = check("posting", "orders", **POSTED)
+    result = posted.run(ledger.sources)
+    for _ in range(3):
+        assert keys(result) == [{"id": 1}]
+        change(ledger, clock, 1, paid=6)
+        result = posted.run(ledger.sources, window_after(result))
+        clock.move(4)
+    post(ledger, clock, 1, 6)
+    assert posted.run(ledger.sources, window_after(result)).violations == 0
+
+
+def test_the_other_side_settles_after_it_last_changed(ledger: Ledger, clock: Clock) -> None:
+    """A ledger row that has just become one of this sort may wait for its business row."""
+    orders(ledger, clock, 0)
+    ledger.sql("ALTER TABLE ledger ADD changed datetime")
+    post(ledger, clock, 9, 0)
+    clock.move(3600)
+    changed = written(clock.at)
+    ledger.sql(f"UPDATE ledger SET amount = 5, changed = '{changed}'")
+    posted = check("posting", "orders", **(POSTED | {"ledger_changed_at": "changed"}))
+    assert posted.run(ledger.sources).violations == 0
+    clock.move(21)
+    assert keys(posted.run(ledger.sources)) == [{"ledger.id": 9}]
+
+
+def test_groups_settle_after_their_rows_last_changed(ledger: Ledger, clock: Clock) -> None:
+    """Of rows that are posted together all have to be calm."""
+    orders(ledger, clock, 2)
+    ledger.sql("ALTER TABLE orders ADD batch bigint", "UPDATE orders SET batch = 3, state = 'paid'")
+    summed = {"ledger_key": "paid:{batch}", "equal": {}, "sum": {"paid": "amount"}}
+    posted = check("posting", "orders", **(POSTED | summed))
+    post(ledger, clock, 3, 11)
+    clock.move(60)
+    change(ledger, clock, 2, paid=5)
+    assert posted.run(ledger.sources).violations == 0
+    clock.move(21)
+    assert keys(posted.run(ledger.sources)) == [{"batch": 3}]
+
+
+@on_servers
+def test_without_an_index_on_it_a_run_reads_along_the_cursor(ledger: Ledger, clock: Clock) -> None:
+    """When a row changed is asked of those only that are read anyway."""
+    orders(ledger, clock, 5000)
+    ledger.sql("UPDATE orders SET state = 'other'", "ANALYZE TABLE orders")
+    posted = check("posting", "orders", **POSTED)
+    counting = Counting(ledger.sources)
+    window = Window(overlap=timedelta(), overlap_rows=10)
+    for _ in range(3):
+        result = posted.run(counting, window)
+        window = replace(window_after(result), overlap_rows=10)
+        clock.move(60)
+    assert not result.complete
+    assert counting.reads[0] > 5000
+    assert counting.reads[-1] < 200
+
+
+def test_the_other_side_needs_no_writing_time_where_it_tells_its_changes() -> None:
+    """Either time lets a row settle; a cut-over needs the first."""
+    given = {name: value for name, value in POSTED.items() if name != "written_at"}
+    assert (
+        "rows written or, of orders, changed less than 20s ago, until they are older"
+        in check("posting", "orders", **given).leaves_out
+    )
+    with pytest.raises(ValidationError, match="written_at is missing: settle and since need"):
+        check("posting", "orders", **given, since=NOON)

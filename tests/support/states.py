@@ -15,6 +15,8 @@ from worker.state import Acknowledgement, State, acknowledgements, visit
 CHECK = RowCount(name="orders.row_count", table="orders")
 TWICE = CHECK.model_copy(update={"confirmations": 2})
 """The same check, when it takes two runs to confirm what it finds."""
+LASTING = TWICE.model_copy(update={"confirm_after": timedelta(seconds=10)})
+"""The same, when they have to be ten seconds apart."""
 
 
 def found(key: object, magnitude: int = 1, **evidence: Evidence) -> Finding:

@@ -5,13 +5,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import URL, make_url
 
 from checks.contract import Finding
+from tests.support.runs import NOON
 from tests.support.states import (
     CHECK,
+    LASTING,
     TWICE,
     acknowledge,
     changes,
@@ -24,6 +27,7 @@ from tests.support.states import (
     withdraw,
 )
 from worker.model.finding import Change
+from worker.model.run import Run
 from worker.state import State, acknowledgements, lifecycle, visit
 
 OPENED = Change.FINDING_OPENED
@@ -112,6 +116,39 @@ def test_confirmation_waits_for_as_many_runs_as_the_check_says(state: State) -> 
     assert counted(state) == {"open": 1}
     assert changes(state, run_of(1, check=TWICE)) == [Change.CHECK_RECOVERED, CONFIRMED]
     assert counted(state) == {"confirmed": 1}
+
+
+def after(seconds: float, *keys: object, **more: Any) -> Run:
+    """A run so many seconds after noon, however long the test takes."""
+    run = run_of(*keys, **({"check": LASTING} | more))
+    return replace(run, started_at=NOON + timedelta(seconds=seconds))
+
+
+def test_confirmation_waits_however_fast_runs_follow(state: State) -> None:
+    """What a moment brings, and the next one takes, is confirmed by no number of runs."""
+    told = [changes(state, after(seconds, 1)) for seconds in range(10)]
+    assert told == [[OPENED], *[[]] * 9]
+    assert changes(state, after(9.5)) == [RESOLVED]
+    assert changes(state, after(12, 1)) == [OPENED]
+
+
+def test_what_lasts_is_confirmed_by_the_first_run_that_begins_late_enough(state: State) -> None:
+    """The time counts from the end of the first run that saw it to the beginning of a later."""
+    expected = {0: [OPENED], 10.0: [], 10.2: [CONFIRMED], 30: []}
+    assert {seconds: changes(state, after(seconds, 1)) for seconds in expected} == expected
+
+
+def test_one_run_is_not_enough_however_late(state: State) -> None:
+    """Number and time are both asked for."""
+    thrice = LASTING.model_copy(update={"confirmations": 3})
+    told = [changes(state, after(seconds, 1, check=thrice)) for seconds in (0, 3600, 3601)]
+    assert told == [[OPENED], [], [CONFIRMED]]
+
+
+def test_a_clock_that_was_set_back_delays_no_confirmation(state: State) -> None:
+    """A finding of the future counts from when the clock was right again."""
+    told = [changes(state, after(seconds, 1)) for seconds in (3600, 0, 11)]
+    assert told == [[OPENED], [], [CONFIRMED]]
 
 
 def test_a_finding_that_comes_back_begins_anew(state: State, url: URL) -> None:
@@ -266,6 +303,22 @@ def test_unlisted_violations_wait_for_confirmation(state: State) -> None:
         (11, {"confirmed": 1, "open": 10}),
     ):
         state.record(run_of(1, violations=violations, check=TWICE))
+        assert counted(state) == expected
+
+
+def test_unlisted_violations_wait_for_their_time(state: State) -> None:
+    """As many are confirmed as every run saw, from one on that is long enough ago."""
+    for seconds, violations, expected in (
+        (0, 101, {"open": 101}),
+        (4, 151, {"open": 151}),
+        (8, 51, {"open": 51}),
+        (12, 71, {"confirmed": 51, "open": 20}),
+        (16, 71, {"confirmed": 51, "open": 20}),
+        (20, 61, {"confirmed": 51, "open": 10}),
+        (24, 61, {"confirmed": 61}),
+        (25, 1, {"confirmed": 1}),
+    ):
+        state.record(after(seconds, 1, violations=violations))
         assert counted(state) == expected
 
 

@@ -18,7 +18,7 @@ from worker.model.finding import (
     StoredAcknowledgement,
     StoredFinding,
 )
-from worker.model.run import Outcome, Scope, StoredRun
+from worker.model.run import Outcome, Scope, StoredRun, Unlisted
 from worker.state import schema
 from worker.state.rows import (
     add_events,
@@ -114,10 +114,11 @@ def test_no_column_of_an_alert_is_left_out(connection: Connection) -> None:
 
 def test_no_column_of_a_cursor_is_left_out(connection: Connection) -> None:
     """One that is read and written again is the same row, in every column."""
-    row = filled("cursors") | {"cursor": '{"id": 7}', "unlisted": "[0, 3]"}
+    row = filled("cursors") | {"cursor": '{"id": 7}', "unlisted": "[0, [3, 9.5], 4]"}
     connection.execute(insert(cursors), row)
     (cursor,) = read_cursors(connection, select(cursors))
-    assert (cursor.cursor, cursor.unlisted, len(cursor.completed_at)) == ({"id": 7}, (0, 3), 2)
+    assert (cursor.cursor, len(cursor.completed_at)) == ({"id": 7}, 2)
+    assert cursor.unlisted == (Unlisted(0, 0), Unlisted(3, 9.5), Unlisted(4, 0))
     put_cursor(connection, cursor)
     assert [dict(each) for each in connection.execute(select(cursors)).mappings()] == [row]
 

@@ -42,5 +42,8 @@ def config_check(
             errors.print(f"note: {remark}", markup=False)
         if problems:
             raise typer.Exit(Exit.USAGE)
-    tables = len(current.settings.tables)
-    sys.stdout.write(f"{len(current.checks)} checks on {tables} tables: no mistake found\n")
+    settings = current.settings
+    what = f"{len(settings.tables)} tables"
+    if settings.relations:
+        what += f" and {len(settings.relations)} relations"
+    sys.stdout.write(f"{len(current.checks)} checks on {what}: no mistake found\n")

@@ -140,9 +140,10 @@ class _Schema:
             if facts.cursor in found and catalog.is_view(connection, table):
                 values = rows_of(table, (facts.cursor,)).c[facts.cursor]
                 yield from (("cursor", c) for c in derived.complaints(connection, values))
-        if time := facts.written_at:
-            why = time in found and timestamps.complaint(found[time], time)
-            yield from (("written_at", f"{time} {why}") for _ in filter(None, (why,)))
+        times = {"written_at": facts.written_at, "changed_at": facts.changed_at}
+        for field, time in times.items():
+            why = time and time in found and timestamps.complaint(found[time], time)
+            yield from ((field, f"{time} {each}") for each in filter(None, (why,)))
         if facts.pending:
             yield from (("pending", c) for c in facts.pending.complaints(connection, table))
 

@@ -70,6 +70,8 @@ class Description:
     leaves_out: tuple[str, ...]
     severity: str
     confirmations: int
+    confirm_after: str
+    """For how long runs have to see a finding to confirm it; `0s` where their number is enough."""
     alert: str
     pushed: bool
     """Whether the worker sends the alert itself; else Prometheus' rules do."""
@@ -106,6 +108,7 @@ def describe(config: Config, check: Check) -> Description:
         leaves_out=(*check.excluded, *check.leaves_out),
         severity=check.severity.value,
         confirmations=check.confirmations,
+        confirm_after=duration_text(check.confirmation_time),
         alert=(alert := check.card.alert.name),
         pushed=check.severity in settings.alerts.push,
         runbook=f"{settings.http.external_url or ''}/runbooks/{alert}",

@@ -119,9 +119,10 @@ def _labelled(label: str, *values: str | None) -> Iterator[str]:
 
 
 def _severity(of: Description) -> str:
-    if of.confirmations == 1:
+    if of.confirmations == 1 and of.confirm_after == "0s":
         return f"{of.severity}; the first run that sees a finding confirms it"
-    return f"{of.severity}; {of.confirmations} runs have to see a finding to confirm it"
+    span = "" if of.confirm_after == "0s" else f" over at least {of.confirm_after}"
+    return f"{of.severity}; {of.confirmations} runs{span} have to see a finding to confirm it"
 
 
 def _sender(of: Description) -> str:

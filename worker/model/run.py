@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from checks.contract import Check, Result
 from checks.ports import Cursor
@@ -72,6 +73,14 @@ class StoredRun:
     error: str | None
 
 
+class Unlisted(NamedTuple):
+    """Violations that a run saw beyond the findings."""
+
+    number: int
+    at: float
+    """When it ended, as a Unix time; 0 where that does not count."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredCursor:
     """How far a check has read, and what outlives its runs. Moments are Unix times."""
@@ -83,8 +92,8 @@ class StoredCursor:
     encoded_cursor: str | None = None
     completed_at: Mapping[Scope, float] = field(default_factory=dict)
     """The end of the latest completed run of each scope."""
-    unlisted: tuple[int, ...] = ()
-    """Violations beyond the findings, of the latest runs, the latest last."""
+    unlisted: tuple[Unlisted, ...] = ()
+    """Of the latest runs, the latest last."""
 
     @property
     def cursor(self) -> Cursor | None:

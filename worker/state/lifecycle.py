@@ -102,6 +102,8 @@ class _Book:
         self.transitions: list[Transition] = []
         self._connection, self._run = connection, run
         self._check, self._now = run.check.name, run.ended_at.timestamp()
+        # Of what this run saw, that is confirmed which an earlier one had seen by then.
+        self._seen_before = run.started_at.timestamp() - run.check.confirmation_time.total_seconds()
         statement = (
             select(findings)
             .where(findings.c.check_name == self._check, unresolved)
@@ -172,6 +174,8 @@ class _Book:
             encoded_evidence=store(finding.evidence),
             magnitude=finding.magnitude,
             aspects=aspects(finding),
+            # A clock that was set back must not keep a finding from being confirmed.
+            first_seen=min(before.first_seen, self._now),
             last_seen=self._now,
             times_seen=before.times_seen + 1,
         )
@@ -188,7 +192,7 @@ class _Book:
 
     def _matured(self, now: StoredFinding) -> StoredFinding:
         """Confirm what enough runs have seen; silently where somebody has acknowledged it."""
-        matures = now.confirmed_at is None and now.times_seen >= self._run.check.confirmations
+        matures = now.confirmed_at is None and self._is_lasting(now)
         if matures:
             now = replace(now, confirmed_at=self._now)
         if now.state is not now.standing:
@@ -198,6 +202,12 @@ class _Book:
         elif now.times_seen == 1:
             self._happened(Change.FINDING_OPENED, now)
         return now
+
+    def _is_lasting(self, now: StoredFinding) -> bool:
+        """Whether enough runs have seen it, for long enough."""
+        check = self._run.check
+        is_old = not check.confirmation_time or now.first_seen <= self._seen_before
+        return now.times_seen >= check.confirmations and is_old
 
     def _reopened(self, finding: StoredFinding, why: str) -> StoredFinding:
         reopened = replace(

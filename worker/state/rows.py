@@ -1,7 +1,7 @@
 """The door of the database: rows become what the worker works with here, and rows again."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Column, Connection, Executable, Select, insert
@@ -14,7 +14,7 @@ from worker.model.finding import (
     StoredAcknowledgement,
     StoredFinding,
 )
-from worker.model.run import Outcome, Scope, StoredCursor, StoredRun
+from worker.model.run import Outcome, Scope, StoredCursor, StoredRun, Unlisted
 from worker.state.schema import alerts, cursors, events, findings, put, runs
 from worker.text.encode import restore
 
@@ -156,9 +156,15 @@ def completed_at(scope: Scope) -> Column[float]:
     return cursors.c[f"{scope}_at"]
 
 
-def unlisted_of(encoded: str | None) -> tuple[int, ...]:
-    """What the column of its name in `cursors` holds."""
-    return tuple(json.loads(encoded)) if encoded else ()
+def unlisted_of(encoded: str | None) -> tuple[Unlisted, ...]:
+    """What the column of its name in `cursors` holds: numbers, or pairs of number and moment."""
+    found = json.loads(encoded) if encoded else ()
+    return tuple(Unlisted(*each) if isinstance(each, list) else Unlisted(each, 0) for each in found)
+
+
+def _encoded(unlisted: Sequence[Unlisted]) -> str | None:
+    plain = [each if each.number and each.at else each.number for each in unlisted]
+    return json.dumps(plain) if plain else None
 
 
 def _event_of(row: Stored) -> Event:
@@ -217,7 +223,7 @@ def _row_of_cursor(cursor: StoredCursor) -> Stored:
         "check_name": cursor.check,
         "fingerprint": cursor.fingerprint,
         "cursor": cursor.encoded_cursor,
-        "unlisted": json.dumps(cursor.unlisted) if cursor.unlisted else None,
+        "unlisted": _encoded(cursor.unlisted),
         **{completed_at(scope).name: cursor.completed_at.get(scope) for scope in Scope},
     }
 

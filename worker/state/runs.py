@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from checks.contract import Check, Result, Window
 from worker.model.finding import Change, Counts, FindingState, Transition
-from worker.model.run import LastRun, Outcome, Run, Scope, StoredCursor, StoredRun
+from worker.model.run import LastRun, Outcome, Run, Scope, StoredCursor, StoredRun, Unlisted
 from worker.state import lifecycle
 from worker.state.rows import (
     add_run,
@@ -87,10 +87,10 @@ def counts(connection: Connection, check: str | None = None) -> Counts:
         statement = statement.where(findings.c.check_name == check)
     found = {(name, FindingState(state)): n for name, state, n in connection.execute(statement)}
     for name, numbers in _beyond(connection, check).items():
-        lasting = min(numbers)
+        lasting = min(each.number for each in numbers)
         for state, more in (
             (FindingState.CONFIRMED, lasting),
-            (FindingState.OPEN, numbers[-1] - lasting),
+            (FindingState.OPEN, numbers[-1].number - lasting),
         ):
             if more:
                 found[name, state] = found.get((name, state), 0) + more
@@ -99,7 +99,7 @@ def counts(connection: Connection, check: str | None = None) -> Counts:
 
 def unlisted(connection: Connection) -> Mapping[str, int]:
     """How many violations of each check the latest completed run saw beyond the findings."""
-    return {name: numbers[-1] for name, numbers in _beyond(connection).items()}
+    return {name: numbers[-1].number for name, numbers in _beyond(connection).items()}
 
 
 def last_runs(connection: Connection) -> dict[str, LastRun]:
@@ -127,7 +127,7 @@ def _completed(connection: Connection) -> dict[str, dict[Scope, datetime]]:
     }
 
 
-def _beyond(connection: Connection, check: str | None = None) -> dict[str, tuple[int, ...]]:
+def _beyond(connection: Connection, check: str | None = None) -> dict[str, tuple[Unlisted, ...]]:
     """Violations that have no finding, in the latest runs of each check, the latest last."""
     statement = select(cursors.c.check_name, cursors.c.unlisted).where(
         cursors.c.unlisted.is_not(None)
@@ -215,15 +215,21 @@ def _write_cursor(connection: Connection, run: Run, result: Result) -> None:
 
 
 def _unlisted(
-    connection: Connection, run: Run, result: Result, before: tuple[int, ...]
-) -> tuple[int, ...]:
-    """Violations without a finding, of as many runs as it takes to confirm them."""
+    connection: Connection, run: Run, result: Result, before: tuple[Unlisted, ...]
+) -> tuple[Unlisted, ...]:
+    """Violations without a finding, of as many runs, and as long, as it takes to confirm them."""
     name, needed = run.check.name, run.check.confirmations
     listed = connection.scalar(
         select(func.count()).where(findings.c.check_name == name, unresolved)
     )
     more = max(0, result.violations - (listed or 0))
-    return (*[0] * needed, *before, more)[-needed:]
+    span = run.check.confirmation_time.total_seconds()
+    latest = Unlisted(more, run.ended_at.timestamp() if span else 0)
+    every = (*[Unlisted(0, 0)] * max(needed, 2), *before, latest)
+    begin = run.started_at.timestamp() - span
+    # From the latest of those that are old enough on: whatever all have seen is confirmed.
+    old = [n for n, each in enumerate(every[:-1]) if span and each.at <= begin]
+    return every[min(len(every) - needed, *old[-1:]) :] if old else every[-needed:]
 
 
 def _cursor(connection: Connection, name: str) -> StoredCursor:

@@ -9,7 +9,16 @@ from pydantic import BaseModel
 from checks.contract import Check
 from checks.types import duration_text
 
-_LEFT_OUT = {"name", "kind", "database", "table", "severity", "confirmations", "interfaces"}
+_LEFT_OUT = {
+    "name",
+    "kind",
+    "database",
+    "table",
+    "severity",
+    "confirmations",
+    "confirm_after",
+    "interfaces",
+}
 
 
 def fields(check: Check) -> Iterator[tuple[str, Any]]:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal, Self, TypedDict
 
 from pydantic import Field, model_validator
@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 
 from checks.card import Alert, Card, Words
-from checks.contract import EVERYTHING, SAMPLE, Result, Window
+from checks.contract import EVERYTHING, SAMPLE, TWO_TRANSACTIONS, Result, Window
 from checks.kinds.balance import running_totals
 from checks.kinds.balance.chain import Chain
 from checks.kinds.balance.comparison import Comparison, Seen
@@ -92,6 +92,11 @@ class Balance(DatabaseCheck):
     """Which ledger rows chain; all that count, unless stated."""
     never_negative: bool = Field(default=False, repr=False)
     """Whether no sum of a group may have been below zero after any of its ledger rows."""
+
+    @property
+    def takes_a_moment(self) -> timedelta:
+        """What belongs together may be written in two transactions."""
+        return TWO_TRANSACTIONS
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

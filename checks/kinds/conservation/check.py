@@ -90,6 +90,11 @@ class Conservation(DatabaseCheck):
         return tuple(left)
 
     @property
+    def takes_a_moment(self) -> timedelta:
+        """As long as the rows of a group may be apart: an old row that changes does not settle."""
+        return self.settle
+
+    @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The columns of all expressions, and those by which rows are named, followed and dated."""
         parts = (*self.by, self.sum, self.equals, self.when, self.pending)

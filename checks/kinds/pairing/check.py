@@ -1,15 +1,16 @@
 """The check that `reference` and `posting` are kinds of: its fields, its questions, its run."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
-from checks.contract import EVERYTHING, SAMPLE, Check, Result, Window
+from checks.contract import EVERYTHING, SAMPLE, TWO_TRANSACTIONS, Check, Result, Window
+from checks.kinds.pairing import together
 from checks.kinds.pairing.findings import Problem, Seen, far_findings, near_findings
 from checks.kinds.pairing.inspection import inspection_query
 from checks.kinds.pairing.plan import Id, Pair, Plan, Side
@@ -37,9 +38,10 @@ class Pairing(DatabaseCheck):
     primary_key: PrimaryKey
     cursor: TimeColumn | None = None
     written_at: TimeColumn | None = None
+    changed_at: TimeColumn | None = Field(default=None, repr=False)
     pending: Expression | None = None
     """Rows for which it holds may still change; an incremental run never moves past them."""
-    settle: Settle = timedelta(seconds=10)
+    settle: Settle = TWO_TRANSACTIONS
     since: Since | None = None
     when: Expression | None = Field(default=None, repr=False)
     """Which rows the rule is about; all, unless stated."""
@@ -82,7 +84,8 @@ class Pairing(DatabaseCheck):
         far, found = self.plan.far, []
         if self.settle:
             found.append(
-                f"rows written less than {duration_text(self.settle)} ago, until they are older"
+                f"rows written{_or_changed(self.plan)} less than {duration_text(self.settle)} ago,"
+                " until they are older"
             )
         if self.since:
             found.append(f"rows written before {self.since.isoformat(' ')}")
@@ -91,6 +94,11 @@ class Pairing(DatabaseCheck):
         elif far.when:
             found.append(f"rows of {far.table} for which this is not true: {far.when.source}")
         return tuple(found)
+
+    @property
+    def takes_a_moment(self) -> timedelta:
+        """As long as the two sides may be apart: an old row that changes has not to settle."""
+        return self.settle
 
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
@@ -105,7 +113,7 @@ class Pairing(DatabaseCheck):
     def _has_times_and_joins(self) -> Self:
         plan = self.plan
         for side in plan.sides:
-            if side.written_at is None and plan.scope.needs_times:
+            if side.written_at is None and plan.scope.needs_times(side):
                 raise ValueError(
                     f"{_field_of_time(side, plan)} is missing: settle and since need the time at"
                     f' which a row of {side.table} was written; settle = "0s" judges every row at'
@@ -133,8 +141,9 @@ class Pairing(DatabaseCheck):
         """Times that are none, joins that meet several rows, columns that cannot be compared."""
         plan, columns = self.plan, snapshot.columns
         for side in plan.sides:
-            if side.written_at and plan.scope.needs_times:
-                yield from filter(None, (snapshot.time_complaint(side.table, side.written_at),))
+            times = (side.written_at, side.changed_at) if plan.scope.uses_times else ()
+            complaints = (snapshot.time_complaint(side.table, time) for time in times if time)
+            yield from filter(None, complaints)
         yield from joins.complaints(snapshot.connection, plan.far.table, plan.joins)
         for pair in plan.equal:
             yield from _pair_doubts(plan, pair, columns)
@@ -167,12 +176,13 @@ class Pairing(DatabaseCheck):
         """The questions of a run, less those that counting both sides has answered."""
         is_whole = near.begin is None and far.begin is None
         all_matched, all_referenced = (
-            all_paired(plan, snapshot) if plan.reverse and is_whole else (False, False)
+            all_paired(plan, snapshot) if plan.is_paired_one_by_one and is_whole else (False, False)
         )
+        describe = together.findings if plan.far_sums else near_findings
         yield Question(
             plan.near.id,
-            lambda known: [] if all_matched else unmatched(plan, snapshot, near, known),
-            lambda ids: near_findings(plan, snapshot, ids, self.near_problem),
+            lambda known: [] if all_matched else _unmatched(plan, snapshot, near, far, known),
+            lambda ids: describe(plan, snapshot, ids, self.near_problem),
         )
         if plan.reverse:
             yield Question(
@@ -182,6 +192,19 @@ class Pairing(DatabaseCheck):
             )
         if plan.one_to_one:
             yield shared_question(plan, snapshot, near)
+
+
+def _or_changed(plan: Plan) -> str:
+    tables = " and ".join(dict.fromkeys(side.table for side in plan.sides if side.changed_at))
+    return f" or, of {tables}, changed" if tables else ""
+
+
+def _unmatched(
+    plan: Plan, snapshot: Snapshot, near: Reading, far: Reading, known: Sequence[Id]
+) -> list[Select[Any]]:
+    if plan.far_sums:
+        return together.not_adding_up(plan, snapshot, near, far, known)
+    return unmatched(plan, snapshot, near, known)
 
 
 def _field_of_time(side: Side, plan: Plan) -> str:
@@ -206,12 +229,24 @@ def _readings(plan: Plan, snapshot: Snapshot) -> tuple[Reading, Reading]:
     snapshot = replace(snapshot, window=replace(snapshot.window, overlap=overlap))
     near, far = plan.near, plan.far
     looked_up = (*near.id, *(near.key.columns if plan.one_to_one else ()))
-    followed = Followed(near.table, near.cursor, near.written_at, near.pending, key=looked_up)
-    reading = followed.read(snapshot, "near")
-    if not plan.reverse:
+    reading = _followed(plan, near, looked_up, near.pending).read(snapshot, "near")
+    if not plan.follows_far:
         return reading, Reading(None, None)
-    followed = Followed(far.table, far.cursor, far.written_at, key=far.primary_key)
-    return reading, followed.read(snapshot, "far")
+    return reading, _followed(plan, far, far.primary_key).read(snapshot, "far")
+
+
+def _followed(
+    plan: Plan, side: Side, key: tuple[str, ...], pending: Expression | None = None
+) -> Followed:
+    return Followed(
+        side.table,
+        side.cursor,
+        side.written_at,
+        pending,
+        key=key,
+        changed_at=side.changed_at,
+        settle=plan.scope.settle,
+    )
 
 
 def _examined(plan: Plan, snapshot: Snapshot, reading: Reading) -> int:

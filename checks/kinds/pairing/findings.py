@@ -40,12 +40,12 @@ class Compared:
     @property
     def difference(self) -> int:
         """By how much the two differ; an owner's number is no amount."""
-        return 0 if self.pair.far.is_qualified else _distance(self.ours, self.theirs)
+        return 0 if self.pair.far.is_qualified else distance(self.ours, self.theirs)
 
     @property
     def aspect(self) -> str:
         """In which way the two differ."""
-        return f"{self.pair.name} {_relation(self.ours, self.theirs)} {self.pair.far.source}"
+        return f"{self.pair.name} {relation(self.ours, self.theirs)} {self.pair.far.source}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,11 @@ class Seen:
     compared: tuple[Compared, ...]
 
     @property
+    def closeness(self) -> int:
+        """How near the far row comes to the right one: 0 where there is none."""
+        return 0 if self.far_id is None else 1 + self.is_wanted
+
+    @property
     def different(self) -> list[Compared]:
         """The pairs whose values are not the same."""
         return [each for each in self.compared if not each.is_same]
@@ -72,6 +77,17 @@ def near_findings(
     plan: Plan, snapshot: Snapshot, ids: Sequence[Id], problem: Callable[[Seen], Problem]
 ) -> list[Finding]:
     """A finding for each of these near rows or groups, which have no right far row."""
+    best: dict[Id, Seen] = {}
+    for way in plan.ways:
+        for seen in _near_seen(way, snapshot, ids):
+            before = best.setdefault(seen.id, seen)
+            if seen.closeness > before.closeness:
+                best[seen.id] = seen
+    return [_near_finding(plan, each, problem(each)) for each in best.values()]
+
+
+def _near_seen(plan: Plan, snapshot: Snapshot, ids: Sequence[Id]) -> list[Seen]:
+    """These near rows or groups, each with the far row that has its key, if one has."""
     near = near_side(plan).read(snapshot, lambda rows: among(plan.near.ids(rows), ids))
     far = far_rows(plan, outer=True)
     is_wanted = func.coalesce(plan.far.wanted(far.column), False)
@@ -87,8 +103,7 @@ def near_findings(
         .order_by(*numbered(near, "key"), is_wanted.desc(), *far.ids)
     )
     rows = _first_of_each_id(snapshot.connection.execute(statement).mappings())
-    seen = [_seen(plan, snapshot, row) for row in rows]
-    return [_near_finding(plan, each, problem(each)) for each in seen]
+    return [_seen(plan, snapshot, row) for row in rows]
 
 
 def far_findings(
@@ -209,7 +224,7 @@ def _far_finding(plan: Plan, row: RowMapping, problem: Problem) -> Finding:
     size = 0
     for pair, value in zip(plan.pairs, values, strict=True):
         evidence[f"{far.role} {pair.far.source}"] = value
-        size += 0 if pair.far.is_qualified else _distance(value, None)
+        size += 0 if pair.far.is_qualified else distance(value, None)
     id_ = dict(zip(far.id, _plain(row, "key"), strict=True))
     return Finding(id_, problem.message, evidence, max(1, size))
 
@@ -242,13 +257,14 @@ def _plain(row: RowMapping, name: str) -> Id:
     return tuple(scalar(value) for value in _numbered(row, name))
 
 
-def _relation(one: Scalar, other: Scalar) -> str:
+def relation(one: Scalar, other: Scalar) -> str:
+    """How two values that differ compare: in which way two amounts do."""
     if isinstance(one, int) and isinstance(other, int):
         return "<" if one < other else ">"
     return "<>"
 
 
-def _distance(one: Scalar, other: Scalar) -> int:
+def distance(one: Scalar, other: Scalar) -> int:
     """By how much two amounts differ; an amount alone is off by itself, anything else by 0."""
     whole = [value for value in (one, other) if isinstance(value, int)]
     return abs(whole[0] - sum(whole[1:])) if whole else 0

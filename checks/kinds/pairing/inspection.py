@@ -25,6 +25,7 @@ from sqlalchemy import (
 from checks.kinds.pairing.near_key import Built
 from checks.kinds.pairing.near_rows import near_side
 from checks.kinds.pairing.plan import Plan, Predicate
+from checks.kinds.pairing.together import does_not_add_up, listed
 from checks.snapshot import Context
 from checks.sql import inspection
 from checks.sql.functions import without_index
@@ -108,7 +109,8 @@ def _far_id(plan: Plan, far: FromClause) -> dict[str, Built]:
 
 
 def _far_of_near(plan: Plan, near: FromClause, far: FromClause) -> FromClause:
-    return near.join(far, plan.leads_to(near, far), isouter=True)
+    leads = or_(*(way.leads_to(near, far) for way in plan.ways))
+    return near.join(far, leads, isouter=True)
 
 
 def _near_of_far(plan: Plan, near: FromClause, far: FromClause) -> FromClause:
@@ -117,7 +119,7 @@ def _near_of_far(plan: Plan, near: FromClause, far: FromClause) -> FromClause:
 
 def _ways_back(plan: Plan, near: FromClause, far: FromClause) -> list[Predicate]:
     """Whether a near row refers to a far row, in each way in which it may."""
-    ways = [plan.refers(near, far)]
+    ways = [way.refers(near, far) for way in plan.ways]
     return [*ways, plan.refers_by_key(plan.by_key, near, far)] if plan.by_key else ways
 
 
@@ -156,17 +158,22 @@ def _without_far(plan: Plan, *, by_id: bool = False) -> Select[Any]:
     """Near rows, or groups of them, without a far row that is right in everything."""
     near, far = near_side(plan).listed(), _far(plan)
     source, column = join(far, plan.joins, plan.read, outer=False)
-    same = (
+    same = [
         value.is_not_distinct_from(pair.far.over(column))
         for pair, values in zip(plan.pairs, near.values, strict=True)
         for value in values
-    )
-    right = select(_ONE).select_from(source)
-    right = right.where(plan.leads_to(near.rows, far), plan.far.wanted(column), *same)
+    ]
+    right = [plan.far.wanted(column), *same]
+    alone = [
+        ~exists(select(_ONE).select_from(source).where(way.leads_to(near.rows, far), *right))
+        for way in plan.ways
+    ]
+    if plan.far_sums:
+        alone = [does_not_add_up(plan, listed(plan, near.rows))]
     problem = f"{plan.near.role} without its {plan.far.role}"
     ids = plan.near.ids(near.rows)
     shown = _by_id(problem, *ids) if by_id else (_whole(near.rows),)
-    return select(*shown).select_from(near.rows).where(*near.conditions, ~exists(right))
+    return select(*shown).select_from(near.rows).where(*near.conditions, *alone)
 
 
 def _without_near(plan: Plan) -> Select[Any]:

@@ -6,6 +6,7 @@ A run's statements call it `near`, with these columns, each numbered from 0:
 | `name_n`  | the key: what its far row has in its key columns                   |
 | `value_n` | the near values of the pairs; of groups the least value, or the sum|
 | `also_n`  | of groups, the greatest of the values that are equal               |
+| `whole_n` | what sums of several far rows are compared with                    |
 | `judged`  | where rows are counted: 1 if the row must have a far row, else 0   |
 """
 
@@ -105,8 +106,9 @@ class NearRows:
         near = self.plan.near
         return select(
             *labelled("key", near.ids(rows)),
-            *labelled("name", near.key.named(rows)),
+            *labelled("name", self.plan.names(rows)),
             *labelled("value", [pair.near.over(rows.c.__getitem__) for pair in self.plan.equal]),
+            *labelled("whole", self.plan.wholes(rows)),
         )
 
     def _is_judged(self, snapshot: Snapshot, rows: FromClause) -> Predicate:
@@ -195,7 +197,7 @@ class NearGroups(NearRows):
         least, greatest, sums = self._values(rows)
         shown = (
             *labelled("key", near.ids(rows)),
-            *labelled("name", near.key.of(rows)),
+            *labelled("name", self.plan.names(rows)),
             *labelled("value", [*least, *sums]),
             *labelled("also", greatest),
         )

@@ -30,8 +30,9 @@ Statements, findings and the inspection query (`inspection.py`) take a `Plan`, a
 the check that it was made from.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -45,6 +46,7 @@ from checks.snapshot import Context
 from checks.sql.catalog import Column
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.joins import Lookup, Through, needed
+from checks.sql.statements import among
 from checks.sql.timestamps import TimeColumn
 
 Predicate = ColumnElement[bool]
@@ -53,7 +55,7 @@ Id = tuple[Scalar, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class Side(ABC):
     """One of the two tables: how its rows are named, followed and dated."""
 
     role: str
@@ -62,6 +64,13 @@ class Side:
     primary_key: tuple[str, ...]
     cursor: TimeColumn | None
     written_at: TimeColumn | None
+    changed_at: TimeColumn | None = None
+    """When a row last changed, where a column says so."""
+
+    @property
+    @abstractmethod
+    def finding_key(self) -> Mapping[str, str]:
+        """The names in the keys of findings of its rows, each with the column."""
 
     def own(self, rows: FromClause) -> list[Built]:
         """The columns of the primary key."""
@@ -87,6 +96,11 @@ class Near(Side):
     """Whether a row whose key names nothing need not have a far row."""
     key_repeats: bool = False
     """Whether many rows have the same key, so that it pays to pair equal ones once."""
+
+    @property
+    def finding_key(self) -> Mapping[str, str]:
+        """Those of the id."""
+        return {name: name for name in self.id}
 
     def required(self, rows: FromClause) -> Predicate:
         """Whether a row must have a far row."""
@@ -136,6 +150,11 @@ class Far(Side):
         return tuple(f"{self.table}.{name}" for name in self.primary_key)
 
     @property
+    def finding_key(self) -> Mapping[str, str]:
+        """That of the id."""
+        return dict(zip(self.id, self.primary_key, strict=True))
+
+    @property
     def is_chosen_by_joins(self) -> bool:
         """Whether `when` needs the joined tables."""
         return self.when is not None and self.when.is_qualified
@@ -178,6 +197,16 @@ class Pair:
     """What findings call the near value."""
 
 
+@dataclass(frozen=True, slots=True)
+class FarSum:
+    """A value of a near row, and what its far rows add up to."""
+
+    near: Expression
+    far: FarExpression
+    at_most: bool = False
+    """Whether the sum may be less."""
+
+
 def equal_pairs(values: Mapping[Expression, FarExpression]) -> tuple[Pair, ...]:
     """Values of a near row."""
     return tuple(Pair(near, far, near.source) for near, far in values.items())
@@ -190,7 +219,7 @@ def sum_pairs(values: Mapping[Expression, FarExpression]) -> tuple[Pair, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which rows of either side are judged, by the time at which they were written."""
+    """Which rows of either side are judged, by when they were written and last changed."""
 
     settle: timedelta
     """How old a row must be; younger ones may still wait for the other side."""
@@ -198,15 +227,33 @@ class Scope:
     """The cut-over; older rows follow older rules."""
 
     @property
-    def needs_times(self) -> bool:
-        """Whether it depends on when rows were written."""
+    def uses_times(self) -> bool:
+        """Whether it depends on when rows were written or changed."""
         return bool(self.settle or self.since)
+
+    def needs_times(self, side: Side) -> bool:
+        """Whether it depends on when the rows of a side were written, which must be known."""
+        return bool(self.since or (self.settle and side.changed_at is None))
 
     def judged(self, context: Context, side: Side, rows: FromClause) -> Predicate:
         """Whether a row is old enough, and not too old, to be judged."""
-        return context.in_scope(
+        written = context.in_scope(
             rows, side.table, side.written_at, settle=self.settle, since=self.since
         )
+        return and_(written, self._is_calm(context, side, rows))
+
+    def _is_calm(self, context: Context, side: Side, rows: FromClause) -> Predicate:
+        """Whether a row has not just changed, or is known to be wrong.
+
+        What is known stays so whatever else is done to the row: it would be resolved, and found
+        again, each time.
+        """
+        if not self.settle or side.changed_at is None or context.columns is None:
+            return true()
+        calm = context.is_settled(rows, side.table, side.changed_at, self.settle)
+        known = context.known(tuple(side.finding_key))
+        columns = [rows.c[name] for name in side.finding_key.values()]
+        return or_(calm, among(columns, known)) if known else calm
 
     def begun(self, context: Context, side: Side, rows: FromClause) -> Predicate:
         """Whether a row is not too old to be judged; it may be too young."""
@@ -223,11 +270,15 @@ class Plan:
     """What each near row and its far row have in common."""
     sums: tuple[Pair, ...] = ()
     """What all near rows of one id have in common with one far row; none, if each has its own."""
+    far_sums: tuple[FarSum, ...] = ()
+    """What all far rows of one near row have in common with it; none, if it has but one."""
     joins: Through
     """Tables joined to the far side."""
     scope: Scope
     reverse: bool
     """Whether every far row that may be referred to must be."""
+    more_keys: tuple[NearKey, ...] = ()
+    """Further keys under which the far row of a near row may stand."""
     one_to_one: bool = False
     """Whether no two near rows may refer to the same far row."""
     relations: Relations = field(default_factory=dict)
@@ -237,6 +288,32 @@ class Plan:
     def by_key(self) -> ByKey | None:
         """The far row of a near row whose columns name none; none, unless stated."""
         return self.near.key.by_key
+
+    @property
+    def ways(self) -> tuple["Plan", ...]:
+        """A plan for each key under which a far row may stand; itself, if there is but one."""
+        if not self.more_keys:
+            return (self,)
+        keys = (self.near.key, *self.more_keys)
+        return tuple(replace(self, near=replace(self.near, key=k), more_keys=()) for k in keys)
+
+    @property
+    def is_paired_one_by_one(self) -> bool:
+        """Whether counting both sides can show that nothing is wrong on either."""
+        return self.reverse and not self.more_keys and not self.far_sums
+
+    @property
+    def follows_far(self) -> bool:
+        """Whether new far rows are read: they may be left over, or add up to too much."""
+        return self.reverse or bool(self.far_sums)
+
+    def wholes(self, near: FromClause) -> list[Built]:
+        """What the sums of a near row's far rows are compared with."""
+        return [each.near.over(near.c.__getitem__) for each in self.far_sums]
+
+    def names(self, near: FromClause) -> list[Built]:
+        """The keys of a near row, those of one way after those of the other."""
+        return [value for way in self.ways for value in way.near.key.named(near)]
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -251,7 +328,11 @@ class Plan:
     @property
     def far_expressions(self) -> tuple[FarExpression | FarColumn, ...]:
         """What is asked of the far side and the tables joined to it."""
-        return (*(pair.far for pair in self.pairs), *filter(None, (self.far.when,)))
+        return (
+            *(pair.far for pair in self.pairs),
+            *(each.far for each in self.far_sums),
+            *filter(None, (self.far.when,)),
+        )
 
     @property
     def shared_id(self) -> dict[str, str]:
@@ -264,7 +345,7 @@ class Plan:
         """The tables that are read, each with the columns."""
         far = self.far
         found = needed(far.table, self.joins, self.far_expressions)
-        times = (far.cursor, far.written_at) if self.reverse else ()
+        times = (far.cursor, far.written_at, far.changed_at) if self.follows_far else ()
         by_key = (self.by_key.column,) if self.by_key else ()
         found[far.table] += (*far.primary_key, *far.key, *by_key, *filter(None, times))
         found[self.near.table] = [*self._near_columns(), *found.get(self.near.table, ())]
@@ -272,9 +353,12 @@ class Plan:
 
     def _near_columns(self) -> Iterable[str]:
         near = self.near
-        yield from (*near.primary_key, *filter(None, (near.cursor, near.written_at)))
-        yield from near.key.columns
-        compared = (pair.near for pair in (*self.sums, *self.equal))
+        times = (near.cursor, near.written_at, near.changed_at)
+        yield from (*near.primary_key, *filter(None, times))
+        for key in (near.key, *self.more_keys):
+            yield from key.columns
+        wholes = (each.near for each in self.far_sums)
+        compared = (*(pair.near for pair in (*self.sums, *self.equal)), *wholes)
         conditions = (near.when, near.not_null_when, near.allowed_when)
         by_key = self.by_key.template if self.by_key else None
         for each in (*conditions, *compared, near.pending, by_key):

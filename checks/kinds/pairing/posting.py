@@ -1,20 +1,37 @@
 """`posting`: business rows have their ledger rows, under derived keys, and vice versa."""
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, PlainValidator, model_validator
 
 from checks.card import Alert, Card, Words
 from checks.keys.template import Template
 from checks.kinds.pairing.check import Pairing
 from checks.kinds.pairing.findings import Problem, Seen
 from checks.kinds.pairing.near_key import DerivedKey, template_doubts, unreadable
-from checks.kinds.pairing.plan import Far, Id, Near, Plan, Scope, equal_pairs, sum_pairs
+from checks.kinds.pairing.plan import Far, FarSum, Id, Near, Plan, Scope, equal_pairs, sum_pairs
 from checks.snapshot import Catalog
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.timestamps import TimeColumn
 from checks.types import Identifier, PrimaryKey, TableName, key_columns
+
+
+def _keys(value: object) -> Template | tuple[Template, ...]:
+    if isinstance(value, Template):
+        return value
+    values = value if isinstance(value, list | tuple) else [value]
+    texts = [each for each in values if isinstance(each, str)]
+    if not values or len(texts) < len(values):
+        raise ValueError("a template, or a list of them: lottery_consume:{lottery_session_id}")
+    found = tuple(map(Template, texts))
+    if len({each.source for each in found}) < len(found):
+        raise ValueError("a template stands twice in the list")
+    return found if len(found) > 1 else found[0]
+
+
+Keys = Annotated[Template | tuple[Template, ...], PlainValidator(_keys)]
+"""A template, or several."""
 
 
 class Posting(Pairing):
@@ -45,8 +62,10 @@ class Posting(Pairing):
     ledger_primary_key: PrimaryKey
     ledger_cursor: TimeColumn | None = None
     ledger_written_at: TimeColumn | None = None
-    ledger_key: Template
-    """The derived key: fixed text and columns of the business row in braces."""
+    ledger_changed_at: TimeColumn | None = Field(default=None, repr=False)
+    ledger_key: Keys
+    """The derived key, or several of which a ledger row has one: fixed text and columns of the
+    business row in braces."""
     ledger_key_column: Identifier = "idempotency_key"
     ledger_when: FarExpression | None = None
     """Which ledger rows belong to this business event."""
@@ -56,6 +75,10 @@ class Posting(Pairing):
     """Which business rows may have it; those that must, unless stated."""
     sum: Mapping[Expression, FarExpression] = {}
     """Sums over the business rows of one key, and what each is in the ledger row."""
+    ledger_sum: Mapping[Expression, FarExpression] = Field(default={}, repr=False)
+    """What the ledger rows of a business row add up to, by what this is in the business row."""
+    ledger_sum_at_most: Mapping[Expression, FarExpression] = Field(default={}, repr=False)
+    """The same where they may add up to less, or be none."""
     reverse: bool = True
 
     @model_validator(mode="after")
@@ -67,7 +90,28 @@ class Posting(Pairing):
             )
         if self.required_when and self.when:
             raise ValueError("required_when is the former name of when: state one of them")
+        if (self.ledger_sum or self.ledger_sum_at_most) and self.sum:
+            raise ValueError(
+                "sum adds up business rows and ledger_sum ledger rows: a check does one of them"
+            )
+        if self.sum and len({frozenset(each.columns) for each in self._keys}) > 1:
+            raise ValueError("ledger_key: with sum all keys are made of the same columns")
         return self
+
+    @property
+    def _keys(self) -> tuple[Template, ...]:
+        return (self.ledger_key,) if isinstance(self.ledger_key, Template) else self.ledger_key
+
+    @property
+    def _event(self) -> str:
+        """The keys, in words."""
+        return " or ".join(each.source for each in self._keys)
+
+    @property
+    def _far_sums(self) -> tuple[FarSum, ...]:
+        exact = (FarSum(*each) for each in self.ledger_sum.items())
+        most = (FarSum(*each, at_most=True) for each in self.ledger_sum_at_most.items())
+        return (*exact, *most)
 
     @property
     def _when(self) -> Expression | None:
@@ -83,8 +127,9 @@ class Posting(Pairing):
                 primary_key=key_columns(self.primary_key),
                 cursor=self.cursor,
                 written_at=self.written_at,
-                id=self.ledger_key.columns if self.sum else key_columns(self.primary_key),
-                key=DerivedKey(self.ledger_key),
+                changed_at=self.changed_at,
+                id=self._keys[0].columns if self.sum else key_columns(self.primary_key),
+                key=DerivedKey(self._keys[0]),
                 pending=self.pending,
                 when=self._when,
                 allowed_when=self.allowed_when,
@@ -95,11 +140,14 @@ class Posting(Pairing):
                 primary_key=key_columns(self.ledger_primary_key),
                 cursor=self.ledger_cursor,
                 written_at=self.ledger_written_at,
+                changed_at=self.ledger_changed_at,
                 key=(self.ledger_key_column,),
                 when=self.ledger_when,
             ),
             equal=equal_pairs(self.equal),
             sums=sum_pairs(self.sum),
+            far_sums=self._far_sums,
+            more_keys=tuple(map(DerivedKey, self._keys[1:])),
             joins=self.through,
             scope=Scope(self.settle, self.since),
             reverse=self.reverse,
@@ -109,7 +157,7 @@ class Posting(Pairing):
     @property
     def rule(self) -> str | None:
         """The derived key."""
-        return f"{self.ledger}.{self.ledger_key_column} = {self.ledger_key.source}"
+        return f"{self.ledger}.{self.ledger_key_column} = {self._event}"
 
     @property
     def leaves_out(self) -> tuple[str, ...]:
@@ -125,13 +173,16 @@ class Posting(Pairing):
 
     def near_problem(self, seen: Seen) -> Problem:
         """With a key that does not fit, missing, or mismatched."""
-        event = self.ledger_key.source
+        event = self._event
         if not seen.key_fits:
             message = f"{self.table}: {event} is longer than its column"
             return Problem("key_too_long", message)
         if seen.far_id is None:
             message = f"{self.table}: no row of {self.ledger} has the key {event}"
             return Problem("missing", message)
+        if self._far_sums:
+            message = f"{self.table}: the rows of {self.ledger} with the key {event} do not add up"
+            return Problem("mismatched", message)
         message = f"{self.table}: the row of {self.ledger} with the key {event} differs"
         return Problem("mismatched", message)
 
@@ -140,25 +191,27 @@ class Posting(Pairing):
         if near_id is not None:
             message = f"{self.ledger}: the row of {self.table} does not call for this"
             return Problem("unwarranted", message)
-        event = self.ledger_key.source
+        event = self._event
         return Problem("orphaned", f"{self.ledger}: no row of {self.table} gives the key {event}")
 
     def remarks(self, columns: Catalog) -> Iterator[str]:
         """That a derived key may not fit its column."""
         limit = columns[self.ledger][self.ledger_key_column].longest
-        lengths = [columns[self.table][name].longest for name in self.ledger_key.columns]
-        longest = self.ledger_key.fixed_length + sum(length or 0 for length in lengths)
-        if limit is not None and longest > limit:
-            yield (
-                f"{self.ledger_key.source} may have {longest} characters,"
-                f" {self.ledger}.{self.ledger_key_column} holds {limit}"
-            )
+        for each in self._keys:
+            lengths = [columns[self.table][name].longest for name in each.columns]
+            longest = each.fixed_length + sum(length or 0 for length in lengths)
+            if limit is not None and longest > limit:
+                yield (
+                    f"{each.source} may have {longest} characters,"
+                    f" {self.ledger}.{self.ledger_key_column} holds {limit}"
+                )
 
     def key_doubts(self, columns: Catalog) -> Iterator[str]:
         """Unlike collations, and a template that cannot be read backwards."""
         near, key = columns[self.table], columns[self.ledger][self.ledger_key_column]
         whole = f"{self.ledger}.{self.ledger_key_column}"
-        for name, why in template_doubts(self.ledger_key, near, key):
-            yield f"{self.table}.{name} cannot be part of {whole}: {why}"
-        for name, why in unreadable(self.ledger_key, near) if self.reverse else ():
-            yield f"ledger_key: {name} {why}; reverse = false reads no key backwards"
+        for each in self._keys:
+            for name, why in template_doubts(each, near, key):
+                yield f"{self.table}.{name} cannot be part of {whole}: {why}"
+            for name, why in unreadable(each, near) if self.plan.follows_far else ():
+                yield f"ledger_key: {name} {why}; reverse = false reads no key backwards"

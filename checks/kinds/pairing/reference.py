@@ -64,6 +64,7 @@ class Reference(Pairing):
     parent_primary_key: PrimaryKey
     parent_cursor: TimeColumn | None = None
     parent_written_at: TimeColumn | None = None
+    parent_changed_at: TimeColumn | None = Field(default=None, repr=False)
     parent_when: FarExpression | None = None
     required_when: Expression | None = None
     """The former name of `not_null_when`."""
@@ -126,6 +127,7 @@ class Reference(Pairing):
                 primary_key=key_columns(self.primary_key),
                 cursor=self.cursor,
                 written_at=self.written_at,
+                changed_at=self.changed_at,
                 id=key_columns(self.primary_key),
                 key=ReferringColumns(self.columns, self.none, self._by_key),
                 pending=self.pending,
@@ -140,6 +142,7 @@ class Reference(Pairing):
                 primary_key=key_columns(self.parent_primary_key),
                 cursor=self.parent_cursor,
                 written_at=self.parent_written_at,
+                changed_at=self.parent_changed_at,
                 key=self._far_key,
                 when=self.parent_when,
             ),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import FromClause, Select, and_, case, func, select
+from sqlalchemy import FromClause, Select, and_, case, exists, func, literal_column, select
 
 from checks.kinds.pairing.far_rows import far_rows, far_rows_to_count
 from checks.kinds.pairing.near_key import parts_equal
@@ -63,9 +63,19 @@ def _far_total(plan: Plan, snapshot: Snapshot) -> Select[Any]:
 
 
 def _without_far(plan: Plan, near: FromClause) -> Select[Any]:
+    if plan.more_keys:
+        alone = (~_has_far(plan, near, way) for way in range(len(plan.ways)))
+        return select(*numbered(near, "key")).select_from(near).where(*alone)
     far = far_rows(plan, outer=False)
     pairs = near.join(far.source, _is_right(plan, near, far.column), isouter=True)
     return select(*numbered(near, "key")).select_from(pairs).where(far.is_absent)
+
+
+def _has_far(plan: Plan, near: FromClause, way: int) -> Predicate:
+    """Whether a near row has a right far row under one of its keys."""
+    far = far_rows(plan, outer=False)
+    right = _is_right(plan, near, far.column, way)
+    return exists(select(literal_column("1")).select_from(far.source).where(right).correlate(near))
 
 
 def _without_near(plan: Plan, snapshot: Snapshot, part: Part) -> Select[Any]:
@@ -86,14 +96,16 @@ def _without_near(plan: Plan, snapshot: Snapshot, part: Part) -> Select[Any]:
     )
 
 
-def _is_right(plan: Plan, near: FromClause, column: Lookup) -> Predicate:
+def _is_right(plan: Plan, near: FromClause, column: Lookup, way: int = 0) -> Predicate:
     """Whether a far row is the one that a near row must have."""
-    return and_(refers(plan, near, column), *same(plan, near, column), plan.far.wanted(column))
+    return and_(refers(plan, near, column, way), *same(plan, near, column), plan.far.wanted(column))
 
 
-def refers(plan: Plan, near: FromClause, column: Lookup) -> Predicate:
-    """Whether a row of `near` refers to a far row."""
-    keys = zip(plan.far.key, numbered(near, "name"), strict=True)
+def refers(plan: Plan, near: FromClause, column: Lookup, way: int = 0) -> Predicate:
+    """Whether a row of `near` refers to a far row, in one of the ways."""
+    width = len(plan.far.key)
+    names = numbered(near, "name")[way * width : (way + 1) * width]
+    keys = zip(plan.far.key, names, strict=True)
     return and_(*(column(name) == value for name, value in keys))
 
 
@@ -101,8 +113,9 @@ def ways_back(
     plan: Plan, snapshot: Snapshot, far: FromClause
 ) -> Iterator[tuple[FromClause, Predicate]]:
     """The near rows once for each way in which they refer to far rows, with the condition."""
-    near = plan.rows(plan.near).alias("near")
-    yield near, refers_by_index(plan, snapshot, near, far)
+    for number, way in enumerate(plan.ways):
+        near = plan.rows(plan.near).alias(f"near_{number}" if number else "near")
+        yield near, refers_by_index(way, snapshot, near, far)
     if by_key := plan.by_key:
         near, types = plan.rows(plan.near).alias("near_by_key"), snapshot.columns[plan.near.table]
         parts = parts_equal(by_key.template, far.c[by_key.column], near, types)
