@@ -345,8 +345,7 @@ def _of_exchanges(app: Application) -> Iterator[Fault]:
         what="an exchange that is called refunded, and a refund of nothing",
         plant=_renamed(refund, "exchange_refund_EX9"),
         found={
-            f"{table}.refunded": (_order_id(given_back[1]),),
-            f"{table}.refunds": (_id(refund),),
+            f"{table}.refund_posting": (_order_id(given_back[1]), _id(refund)),
         },
     )
     moved = old[1]
