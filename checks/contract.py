@@ -1,7 +1,7 @@
 """The contract between a check and the worker that runs it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, ClassVar, Self
@@ -146,6 +146,23 @@ class Check(BaseModel, ABC):
         whole truth as far as the check knows it. Raises CheckError when it cannot be answered.
         """
 
+    def evaluate(self, sources: Sources, window: Window = EVERYTHING) -> Result:
+        """Run, with what the configuration leaves to the database taken from there."""
+        return self.run(sources, window)
+
+    def taken(self, connection: Connection) -> Mapping[str, Any]:
+        """The fields that are taken from the catalog because nobody states them.
+
+        Raises a permanent CheckError where the catalog does not say what is needed.
+        """
+        _ = connection
+        return {}
+
+    def completed(self, connection: Connection) -> Self:
+        """The same check with these fields."""
+        _ = connection
+        return self
+
     def complaints(self, connection: Connection) -> Iterator[str]:
         """What in the real schema does not fit this check's fields, beyond missing names."""
         _ = connection
@@ -255,6 +272,14 @@ class Check(BaseModel, ABC):
     def reading(self, relations: Mapping[str, Any]) -> Self:
         """The same check, of what these names stand for; itself where it reads no such rows."""
         _ = relations
+        return self
+
+    def hiding(self, personal: Iterable[str]) -> Self:
+        """The same check, where columns of these patterns hold personal values.
+
+        Itself, unless its messages are written in the configuration.
+        """
+        _ = personal
         return self
 
     @property

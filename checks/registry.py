@@ -7,6 +7,7 @@ from pydantic import Field, TypeAdapter
 
 from checks.card import Alert, Card
 from checks.contract import Check
+from checks.kinds.aggregate.check import Aggregate
 from checks.kinds.backing import Backing
 from checks.kinds.balance.check import Balance
 from checks.kinds.blank import Blank
@@ -20,6 +21,7 @@ from checks.kinds.key_format import KeyFormat
 from checks.kinds.non_negative import NonNegative
 from checks.kinds.pairing.posting import Posting
 from checks.kinds.pairing.reference import Reference
+from checks.kinds.query import Query
 from checks.kinds.row_count import RowCount
 from checks.kinds.stuck import Stuck
 from checks.kinds.tables import Tables
@@ -33,10 +35,12 @@ AnyCheck = Annotated[
     | Blank
     | NonNegative
     | Condition
+    | Query
     | Reference
     | Posting
     | Balance
     | Conservation
+    | Aggregate
     | Backing
     | Stuck
     | ConflictRate

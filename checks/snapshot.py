@@ -3,7 +3,7 @@
 from abc import ABC
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Self
 
@@ -23,12 +23,13 @@ from sqlalchemy import (
     true,
 )
 
-from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Scalar, Window
+from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Result, Scalar, Window
 from checks.ports import Sources
 from checks.relations import Relations, followed, rows_of
-from checks.sql import catalog, statements, timestamps
+from checks.sql import catalog, found_facts, statements, timestamps
 from checks.sql.timestamps import TimeColumn
 from checks.sql.values import Hexadecimal, is_abridged
+from checks.types import key_columns
 
 Catalog = Mapping[str, Mapping[str, catalog.Column]]
 """Columns by table and name."""
@@ -257,6 +258,21 @@ class Snapshot(Context):
         return bool(same_name) and all(each.is_binary for each in same_name)
 
 
+_TAKEN = "taken"
+"""In a cursor, the fields that were taken from the catalog: with others it is of no use."""
+
+
+def _of_the_same(window: Window, taken: Mapping[str, Any]) -> Window:
+    """What is left of a window for a check with these fields taken from the catalog."""
+    left = {**(window.cursor or {})}
+    return replace(window, cursor=left if left.pop(_TAKEN, None) == taken else None)
+
+
+def _listed(taken: Mapping[str, Any]) -> str:
+    said = (f"{name} {', '.join(key_columns(value))}" for name, value in taken.items())
+    return f"{', '.join(said)} (from the catalog)"
+
+
 class DatabaseCheck(Check, ABC):
     """A check that reads a database."""
 
@@ -275,6 +291,73 @@ class DatabaseCheck(Check, ABC):
         copy = self.model_copy()
         copy._relations = used  # noqa: SLF001 - our own
         return copy
+
+    def evaluate(self, sources: Sources, window: Window = EVERYTHING) -> Result:
+        """Run, with the primary keys that are not stated, and what goes with them."""
+        if not self._unstated:
+            return self.run(sources, window)
+        with sources.snapshot(self.database) as connection:
+            taken = self.taken(connection)
+            check = self._with(taken)
+        own = {name: list(key_columns(value)) for name, value in taken.items()}
+        result = check.run(sources, _of_the_same(window, own))
+        cursor = None if result.cursor is None else {**result.cursor, _TAKEN: own}
+        return replace(result, cursor=cursor)
+
+    @property
+    def _unstated(self) -> Mapping[str, str]:
+        """The tables whose primary key is not stated, each by the prefix of its fields."""
+        return {
+            prefix: str(getattr(self, naming))
+            for naming, prefix in {"table": "", **self.beside}.items()
+            if getattr(self, f"{prefix}primary_key", "") is None
+        }
+
+    def _refuse_contradictions(self) -> None:
+        """Raise ValueError for what can be known without a database."""
+        if why := next(self.contradictions(), None):
+            raise ValueError(why)
+
+    def taken(self, connection: Connection) -> Mapping[str, Any]:
+        """The primary keys that are not stated, and cursors and times beside them."""
+        found: dict[str, Any] = {}
+        for prefix, table in self._unstated.items():
+            if table in self.relations:
+                self.relations[table].describe(connection)
+            catalog.require(connection, table, ())
+            facts = found_facts.facts_of(connection, table)
+            if "primary_key" not in facts:
+                raise CheckError(
+                    f"{table} has no primary key and no unique index without NULL, and the"
+                    " configuration states no primary_key: a column, or a list of columns, by"
+                    " which findings are to name its rows",
+                    permanent=True,
+                )
+            fields = {f"{prefix}{name}": value for name, value in facts.items()}
+            found |= {n: v for n, v in fields.items() if getattr(self, n, "") is None}
+        return found
+
+    def named(self, field: str, names: Iterable[str]) -> Self:
+        """The same check with a primary key of these names, where none is stated.
+
+        So that without a database findings are found again by what their keys are made of.
+        """
+        known = getattr(self, field, "") is not None
+        return self if known else self.model_copy(update={field: tuple(names)})
+
+    def completed(self, connection: Connection) -> Self:
+        """The same check with these fields."""
+        return self._with(self.taken(connection)) if self._unstated else self
+
+    def _with(self, taken: Mapping[str, Any]) -> Self:
+        copy = self.model_copy(update=dict(taken))
+        if why := next(copy.contradictions(), None):
+            raise CheckError(f"{_listed(taken)}: {why}", permanent=True)
+        return copy
+
+    def contradictions(self) -> Iterator[str]:
+        """What does not fit together of keys, cursors and times, once all of them are known."""
+        yield from ()
 
     @property
     def cursor_owner(self) -> str:

@@ -185,9 +185,9 @@ PrimaryKey = Annotated[str | tuple[str, ...], BeforeValidator(_primary_key)]
 """The column that names a row, or the columns that do so together; see `key_columns`."""
 
 
-def key_columns(key: PrimaryKey) -> tuple[str, ...]:
-    """The columns of a primary key, in their order."""
-    return (key,) if isinstance(key, str) else key
+def key_columns(key: PrimaryKey | None) -> tuple[str, ...]:
+    """The columns of a primary key, in their order; none where it is not stated."""
+    return (key,) if isinstance(key, str) else key or ()
 
 
 class Severity(StrEnum):

@@ -86,8 +86,6 @@ class RowFacts(BaseModel):
     def _complete(self) -> Self:
         if self.database and self.databases:
             raise ValueError("database and databases are both stated")
-        if self.is_read and self.primary_key is None:
-            raise ValueError("primary_key is missing: findings name rows by it")
         if self.pending and not self.cursor:
             raise ValueError("pending needs cursor: only along it rows are left behind")
         if self.since and not self.written_at:

@@ -55,12 +55,16 @@ class KeyFormat(RowCheck):
 
     @model_validator(mode="after")
     def _knows_times(self) -> Self:
-        if self.since and self.written_at is None:
-            raise ValueError(
+        self._refuse_contradictions()
+        return self
+
+    def contradictions(self) -> Iterator[str]:
+        """That a time is needed, and there is none."""
+        if self.primary_key and self.since and self.written_at is None:
+            yield (
                 f"written_at is missing: since needs the time at which a row of {self.table}"
                 " was written"
             )
-        return self
 
     @property
     def rule(self) -> str | None:

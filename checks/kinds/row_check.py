@@ -39,7 +39,7 @@ class RowCheck(DatabaseCheck):
 
     model_config = Check.model_config | {"arbitrary_types_allowed": True}
 
-    primary_key: PrimaryKey
+    primary_key: PrimaryKey | None = None
     adds_up: ClassVar[bool] = False
     """Whether each violation is counted by one of `counted_apart`, and by one only."""
 
@@ -172,6 +172,8 @@ class RowCheck(DatabaseCheck):
 
     def look(self, keys: Keys = ()) -> str | None:
         """The rows of some findings, or all violations."""
+        if keys and self.primary_key is None:
+            return self.named("primary_key", keys[0]).look(keys)
         rows = self.rows()
         own, context = {name: rows.c[name] for name in self.key_columns}, Context()
         everything = and_(*self.concerned(rows, context), self.violates(rows, context))

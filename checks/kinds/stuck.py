@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -42,12 +43,22 @@ class Stuck(RowCheck):
     due_at: TimeColumn | None = Field(default=None, repr=False)
     """In place of `entered_at`: the column that says until when the row may be in that state."""
     longer_than: Duration
+    since_seen: bool = Field(default=False, repr=False)
+    """Whether a row may come back to the state with the time of an earlier stay, so that only what
+    runs have seen of it shows how long this one lasts."""
 
     @model_validator(mode="before")
     @classmethod
     def _by_one_time(cls, given: Any) -> Any:
         is_due = isinstance(given, dict) and given.get("due_at") is not None
         return {**given, "entered_at": given["due_at"]} if is_due else given
+
+    @property
+    def confirmation_time(self) -> timedelta:
+        """As long as a row may stay, where its own time does not say since when it does."""
+        if self.since_seen and self.confirm_after is None:
+            return self.longer_than
+        return super().confirmation_time
 
     @property
     def rule(self) -> str | None:
@@ -133,6 +144,8 @@ class Stuck(RowCheck):
             since = "an unknown time"
         else:
             since = f"{entered} ({f'over {limit} s' if seconds >= 0 else 'in the future'})"
+        if self.since_seen:
+            since += " at the earliest"
         return f"{self.table}: {self.when.source} since {since}"
 
     def _with_limit(self, finding: Finding) -> Finding:

@@ -416,7 +416,7 @@ def partition_columns(connection: Connection, table: str) -> set[str]:
     """The columns that a table is partitioned by, which each of its unique indexes must have."""
     if _is_sqlite(connection):
         return set()
-    found = connection.execute(text(_MYSQL_PARTITIONS), {"table": table})
+    found = _ask(connection, "", _MYSQL_PARTITIONS, table)
     written = " ".join(_as_text(each) for row in found for each in row if each)
     return {name.replace("``", "`") for name in _BETWEEN_BACKTICKS.findall(written)}
 

@@ -28,11 +28,12 @@ def listed(parts: Mapping[str, Scalar]) -> str:
 
 
 def row_keys(names: Sequence[str], evidence: Mapping[str, Any]) -> list[dict[str, Scalar]]:
-    """The primary keys of the rows that an evidence lists."""
+    """The primary keys of the rows that an evidence lists; without names, of several columns."""
     rows = evidence.get(NAME, ())
     if len(names) == 1:
         return [{names[0]: each} for each in rows]
-    return [each for each in map(parts_of, rows) if set(each) == set(names)]
+    found = (each for each in map(parts_of, rows) if each)
+    return [each for each in found if not names or set(each) == set(names)]
 
 
 def parts_of(row: object) -> dict[str, Scalar]:

@@ -343,3 +343,54 @@ def test_a_large_table_is_not_counted_for_its_key(
     )
     looks = 'whether id is unique, keys = [{ columns = ["id"] }] looks'
     assert of_key(tmp_path, ledger_database, '"id"') == ([], [f"{FORCED}{looks}"])
+
+
+TAKEN = """
+[databases.ledger]
+url = "{url}"
+[tables.steps]
+non_negative = ["amount"]
+[[checks]]
+name = "steps.format"
+kind = "key_format"
+table = "steps"
+column = "code"
+patterns = ["step_{{int}}"]
+"""
+
+
+def of_facts(folder: Path, database: Database) -> tuple[list[str], list[str]]:
+    """What is wrong with a configuration that states no primary key, and what is worth saying."""
+    url = database.url.set(query={}).render_as_string(hide_password=False)
+    path = folder / "config.toml"
+    path.write_text(TAKEN.format(url=url), encoding="utf-8")
+    configuration = config.load(path, {})
+    with closing(Sources.of(configuration.settings)) as sources:
+        said = (compare(configuration, sources), remarks(configuration, sources))
+    wrong, worth = ([str(each) for each in some] for some in said)
+    return wrong, worth
+
+
+def test_what_is_taken_from_the_catalog_is_said(ledger_database: Database, tmp_path: Path) -> None:
+    """Keys, cursors and times that nobody states are named, each once."""
+    alter(
+        ledger_database,
+        """CREATE TABLE steps (id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, amount bigint,
+            code varchar(30), made_at datetime NOT NULL DEFAULT CURRENT_TIMESTAMP)""",
+    )
+    said = "steps: taken from the catalog: primary_key id, cursor id, written_at made_at"
+    assert of_facts(tmp_path, ledger_database) == ([], [said])
+
+
+def test_a_table_without_key_is_told_where_it_is_stated(
+    ledger_database: Database, tmp_path: Path
+) -> None:
+    """A table in which nothing names a row is a mistake of its facts, and of each check."""
+    alter(ledger_database, "CREATE TABLE steps (id bigint, amount bigint, code varchar(30))")
+    wrong, worth = of_facts(tmp_path, ledger_database)
+    why = "steps has no primary key and no unique index without NULL, and the configuration states"
+    assert [each.split(why)[0] for each in wrong] == [
+        "tables.steps.primary_key: ",
+        "checks[0] steps.format: ",
+    ]
+    assert worth == []

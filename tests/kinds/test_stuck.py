@@ -1,14 +1,19 @@
 """`stuck`: no row stays in a passing state for longer than it may."""
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, make_url
 
 from checks.contract import CheckError, Result, Window
 from tests.support.ledgers import Ledger, check, keys, messages, on_any, on_servers
+from worker.model.finding import Change
+from worker.model.run import Outcome, Run
+from worker.state import State
 
 REQUESTS = "CREATE TABLE t (id bigint PRIMARY KEY, status varchar(20), at {type})"
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -207,3 +212,41 @@ def test_a_limit_is_needed() -> None:
     """No state is passing without a limit."""
     with pytest.raises(ValidationError, match="longer_than"):
         check("stuck", "t", primary_key="id", when="a = 1", entered_at="at", longer_than="0s")
+
+
+@on_any
+def test_what_comes_back_with_an_old_time_is_confirmed_by_what_runs_have_seen(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """A retried request is open at first, and stuck once it was seen there for long enough."""
+    fill(ledger, ("processing", ago(3600)))
+    fields = {"when": "status = 'processing'", "entered_at": "at", "longer_than": "60s"}
+    stuck = check("stuck", "t", primary_key="id", since_seen=True, **fields)
+    start, told = datetime.now(UTC), []
+    with closing(State(make_url(f"sqlite:///{tmp_path}/state.db"))) as state:
+        for seconds in (0, 30, 55, 56, 80, 115, 125):
+            status = "failed" if seconds == 56 else "processing"
+            ledger.sql(f"UPDATE t SET status = '{status}'")
+            result = stuck.run(ledger.sources, Window(zone=ZONE))
+            outcome = Outcome.FAIL if result.violations else Outcome.PASS
+            moment = start + timedelta(seconds=seconds)
+            run = Run(stuck, outcome, moment, 0.1, result)
+            told.append([each.change for each in state.record(run)])
+            if result.violations:
+                assert messages(result)[0].endswith("(over 60 s) at the earliest")
+        ledger.sql("UPDATE t SET status = 'processing'")
+        result = stuck.run(ledger.sources, Window(zone=ZONE))
+        late = Run(stuck, Outcome.FAIL, start + timedelta(seconds=141), 0.1, result)
+        told.append([each.change for each in state.record(late)])
+    opened, confirmed = Change.FINDING_OPENED, Change.FINDING_CONFIRMED
+    assert told == [[opened], [], [], [Change.FINDING_RESOLVED], [opened], [], [], [confirmed]]
+
+
+def test_a_time_of_its_own_needs_no_second_look() -> None:
+    """Unless a row may come back, the first run that sees it late confirms it."""
+    fields = {"when": "a = 1", "entered_at": "at", "longer_than": "60s", "primary_key": "id"}
+    spans = [
+        check("stuck", "t", **fields, **more).confirmation_time
+        for more in ({}, {"since_seen": True}, {"since_seen": True, "confirm_after": "5m"})
+    ]
+    assert spans == [timedelta(), timedelta(seconds=60), timedelta(minutes=5)]

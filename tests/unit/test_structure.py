@@ -38,7 +38,7 @@ OF_A_KIND = {
 }
 """What else names a kind. A file that is added here needs a reason."""
 
-ALSO_WORDS = {"blank", "columns", "duplicates", "reference", "tables"}
+ALSO_WORDS = {"blank", "columns", "condition", "duplicates", "query", "reference", "tables"}
 """Kinds whose names stand for much else, so that it is not known what names them."""
 
 

@@ -106,7 +106,6 @@ def test_names_are_all_columns_that_are_said_to_exist() -> None:
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({}, "primary_key is missing: findings name rows by it"),
         ({"retired": True, "keys": []}, "a retired table has no other facts, but states ['keys']"),
         ({"primary_key": "id", "colums": {}}, "Extra inputs are not permitted"),
         ({"primary_key": "a-b "}, "'a-b ' is no name that a server takes: it ends with a space"),
@@ -116,7 +115,7 @@ def test_names_are_all_columns_that_are_said_to_exist() -> None:
     ],
 )
 def test_facts_that_make_no_sense_are_refused(facts: dict[str, object], message: str) -> None:
-    """A contradiction, an unknown word or a missing primary key is a mistake, told in words."""
+    """A contradiction or an unknown word is a mistake, told in words."""
     with pytest.raises(ValidationError) as caught:
         TableFacts.model_validate(facts)
     assert message in str(caught.value)

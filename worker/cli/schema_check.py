@@ -10,6 +10,7 @@ from checks.declared.table import RelationFacts, RowFacts
 from checks.relations import Relation, Relations
 from checks.sql import catalog, derived, timestamps
 from checks.sql.statements import rows_of
+from checks.types import key_columns
 from checks.watermark import cursor_complaints
 from worker.cli.identity import Identity, identity
 from worker.config import Config, Problem, place_of, tenants
@@ -31,9 +32,24 @@ def _compare(config: Config, database: Database) -> Iterator[Problem]:
         schema = _Schema(connection)
         for each in facts:
             yield from _of_facts(each, schema, known)
+        yield from _keyless(config, database.name, schema)
         for place, check in _placed(config):
             if check.database == database.name:
                 yield from _problems_of(check, place, schema)
+
+
+def _keyless(config: Config, database: str, schema: "_Schema") -> Iterator[Problem]:
+    """The facts of tables in which nothing names a row, though a check that follows needs it."""
+    found: dict[str, str] = {}
+    for planned in config.plan:
+        check, origin = planned.check, planned.origin
+        is_of_facts = origin.section in ("tables", "relations") and check.source_name == database
+        if is_of_facts and not any(schema.missing("", check.table, ())):
+            try:
+                check.taken(schema.connection)
+            except CheckError as error:
+                found[f"{origin}.primary_key"] = str(error)
+    yield from (Problem(place, message) for place, message in found.items())
 
 
 def _of_facts(each: tenants.Stated, schema: "_Schema", known: Relations) -> Iterator[Problem]:
@@ -66,7 +82,12 @@ def _problems_of(check: Check, place: str, schema: "_Schema") -> Iterator[Proble
     ]
     yield from missing
     if not missing:
-        yield from (Problem(place, each) for each in check.complaints(schema.connection))
+        try:
+            completed = check.completed(schema.connection)
+        except CheckError as error:
+            yield Problem(place, str(error))
+            return
+        yield from (Problem(place, each) for each in completed.complaints(schema.connection))
 
 
 def remarks(config: Config, sources: Sources) -> list[Problem]:
@@ -88,6 +109,24 @@ def _remarks(config: Config, database: Database) -> Iterator[Problem]:
                 continue
             for field, remark in schema.remarks(each.name, each.facts):
                 yield Problem(place_of((each.section, each.entry, field)), remark)
+        for table, said in _taken(config, database.name, connection).items():
+            yield Problem(table, f"taken from the catalog: {', '.join(said)}")
+
+
+def _taken(config: Config, database: str, connection: Connection) -> dict[str, dict[str, None]]:
+    """What checks take from the catalog, by table: nobody states it."""
+    found: dict[str, dict[str, None]] = {}
+    for check in (each for each in config.checks if each.source_name == database):
+        try:
+            taken = check.taken(connection)
+        except CheckError:
+            continue  # which is a problem
+        for naming, prefix in {"table": "", **check.beside}.items():
+            for fact in ("primary_key", "cursor", "written_at"):
+                if value := taken.get(f"{prefix}{fact}"):
+                    columns = ", ".join(key_columns(value))
+                    found.setdefault(getattr(check, naming), {})[f"{fact} {columns}"] = None
+    return found
 
 
 class _Schema:

@@ -231,7 +231,8 @@ def _plan(
     problems += [Problem(place_of(place), told) for place, told in tenants.mistakes(settings)]
     known = _relations(settings, problems)
     for origin, stated, every in _all_checks(document, settings, problems):
-        check = stated.reading(known.get(stated.database, {}))
+        own = known.get(stated.database, {})
+        check = stated.reading(own).hiding(settings.privacy.personal)
         if check.name in planned:
             problems.append(Problem(str(origin), f"a second check is named {check.name}"))
         elif check.table in settings.relations and not check.reads_rows:

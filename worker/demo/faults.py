@@ -131,6 +131,24 @@ FAULTS = (
         trips=("asset_transactions.market_conserved", "trade_orders.seller_credit_posting"),
     ),
     Fault(
+        name="a listing is sold and nobody bought it",
+        kind="aggregate",
+        table="market_listings",
+        breaks="""INSERT INTO market_listings (listing_id, idempotency_key, listing_kind,
+                seller_user_id, offer_asset_code, offer_amount, price_amount, status)
+            VALUES (900001, 'listing:900001', 'fungible_asset', 1, 'DIAMOND', 30, 100, 'sold')""",
+        trips=("market_listings.sold_once",),
+    ),
+    Fault(
+        name="an item is free while its voucher waits",
+        kind="query",
+        table="redemption_orders",
+        breaks="""UPDATE item_instances SET status = 'available', locks = '[]'
+            WHERE item_instance_id =
+                (SELECT min(item_instance_id) FROM redemption_orders WHERE status = 'pending')""",
+        trips=("redemption_orders.item_is_held",),
+    ),
+    Fault(
         name="a listing offers diamonds that are not frozen",
         kind="backing",
         table="account_asset_balances",

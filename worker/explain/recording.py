@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 
-from checks.contract import Check, Window
+from checks.contract import Check, CheckError, Window
 from checks.ports import AccessLog, Prometheus, Sources
 from checks.sql import catalog
 from checks.sql.executed import executed
@@ -67,6 +67,8 @@ class Recording:
     statements: Sequence[Statement]
     rows: Mapping[str, int]
     """The size of each table as the catalog estimates it; nothing where it does not."""
+    taken: Mapping[str, Any] = field(default_factory=dict)
+    """The fields of the check that are taken from the catalog."""
 
     @property
     def about_rows(self) -> list[Statement]:
@@ -111,7 +113,17 @@ def record(check: Check, sources: Sources, window: Window) -> list[Recording]:
 def _record(check: Check, sources: Sources, window: Window, seen: "_Seen") -> Recording:
     recorder = _Recorder(sources, seen, check.tables)
     run = execute(check, recorder, window)
-    return Recording(run, window.cursor is not None, recorder.statements, recorder.rows)
+    return Recording(
+        run, window.cursor is not None, recorder.statements, recorder.rows, _taken(check, sources)
+    )
+
+
+def _taken(check: Check, sources: Sources) -> Mapping[str, Any]:
+    try:
+        with sources.snapshot(check.source_name) as connection:
+            return check.taken(connection)
+    except CheckError:  # which the run tells, too
+        return {}
 
 
 @dataclass

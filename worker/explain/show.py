@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from checks.types import key_columns
 from worker.explain.description import Description, Timetable
 from worker.explain.query_plan import rows_joined
 from worker.explain.recording import Recording, Scan, Statement
@@ -42,6 +43,7 @@ def _run_as_json(each: Recording) -> dict[str, Any]:
         "seconds": round(each.run.seconds, 4),
         "error": each.run.error,
         "notes": list(result.notes) if result else [],
+        "taken": {name: key_columns(value) for name, value in each.taken.items()},
         "rows": each.rows,
         "full_scans": [asdict(scan) for scan in each.full_scans],
         "statements": [_statement_as_json(one) for one in each.statements],
@@ -173,6 +175,9 @@ def _summary(recording: Recording) -> Iterator[str]:
         yield f"could not be evaluated: {run.error}"
     if recording.follows_cursor and run.scope is Scope.COMPLETE:
         yield "it read everything, too: nothing lies before what it reads again"
+    if recording.taken:
+        said = (f"{name} = {', '.join(key_columns(v))}" for name, v in recording.taken.items())
+        yield f"taken from the catalog: {', '.join(said)}"
     yield from (f"note: {note}" for note in (run.result.notes if run.result else ()))
     yield from _slowest(recording)
     yield from map(_scan, recording.full_scans)

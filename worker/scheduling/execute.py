@@ -38,11 +38,11 @@ def refused(check: Check, why: str) -> Run:
 def _answer(check: Check, sources: Sources, window: Window) -> Result:
     """Ask once, and once more when what got in the way is likely to be over."""
     try:
-        return check.run(sources, window)
+        return check.evaluate(sources, window)
     except CheckError as error:
         if not error.retry:
             raise
-    return check.run(sources, window)
+    return check.evaluate(sources, window)
 
 
 def _where(error: Exception) -> str:

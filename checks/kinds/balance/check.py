@@ -67,9 +67,9 @@ class Balance(DatabaseCheck):
     severity: Severity = Severity.CRITICAL
     confirmations: int = Field(default=2, ge=1, le=100)
     beside: ClassVar[Mapping[str, str]] = {"ledger": "ledger_"}
-    primary_key: PrimaryKey
+    primary_key: PrimaryKey | None = None
     ledger: TableName
-    ledger_primary_key: PrimaryKey
+    ledger_primary_key: PrimaryKey | None = None
     ledger_cursor: TimeColumn | None = None
     ledger_written_at: TimeColumn | None = None
     by: Columns
@@ -102,25 +102,35 @@ class Balance(DatabaseCheck):
     def _fits(self) -> Self:
         if self.ledger_by and len(self.ledger_by) != len(self.by):
             raise ValueError(f"ledger_by names {len(self.ledger_by)} columns, by {len(self.by)}")
-        if self.ledger_cursor and self.ledger_cursor not in key_columns(self.ledger_primary_key):
-            raise ValueError(
+        if self.chain_when and not self.chain:
+            raise ValueError("chain_when says which rows chain, and chain is missing: by what")
+        self._refuse_contradictions()
+        return self
+
+    def contradictions(self) -> Iterator[str]:
+        """That the ledger is not read in the order in which its rows chain."""
+        ledger_key = key_columns(self.ledger_primary_key)
+        if self.ledger_cursor and ledger_key and self.ledger_cursor not in ledger_key:
+            yield (
                 "a balance is read along the ledger's primary key, in whose order"
                 f" rows chain; the cursor is {self.ledger_cursor}"
             )
-        if self.chain_when and not self.chain:
-            raise ValueError("chain_when says which rows chain, and chain is missing: by what")
-        named = key_columns(self.ledger_primary_key)
-        if (self.chain or self.never_negative) and len(named) > 1:
-            raise ValueError(
-                f"rows chain in the order of one column, and the ledger's primary key is"
-                f" {', '.join(named)}: state ledger_primary_key, the one that grows with each row"
+        if (self.chain or self.never_negative) and not ledger_key:
+            yield (
+                "ledger_primary_key is missing: the column in whose order rows chain, the one that"
+                " grows with each row"
             )
-        return self
+        if (self.chain or self.never_negative) and len(ledger_key) > 1:
+            yield (
+                "rows chain in the order of one column, and the ledger's primary key is"
+                f" {', '.join(ledger_key)}: state ledger_primary_key, the one that grows with each"
+                " row"
+            )
 
     @property
     def ledger_order(self) -> str:
         """The ledger's column in whose order rows chain, and new ones are found."""
-        return self.ledger_cursor or key_columns(self.ledger_primary_key)[0]
+        return self.ledger_cursor or (key_columns(self.ledger_primary_key) or self.postings_by)[0]
 
     @property
     def rule(self) -> str | None:
@@ -227,7 +237,7 @@ class Balance(DatabaseCheck):
         )
         balances = Side(
             table=self.table,
-            order=key_columns(self.primary_key)[0],
+            order=(key_columns(self.primary_key) or self.by)[0],
             by=self.by,
             amounts=tuple(self.sums),
             types=context.types(self.table),

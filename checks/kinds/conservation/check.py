@@ -17,8 +17,9 @@ from checks.snapshot import Context, DatabaseCheck, Snapshot
 from checks.sql.expression import Expression
 from checks.sql.inspection import Keys, fitting, having
 from checks.sql.render import render
+from checks.sql.row_ids import row_keys
 from checks.sql.timestamps import Settle, Since, TimeColumn
-from checks.types import Identifier, Severity, duration_text
+from checks.types import PrimaryKey, Severity, duration_text, key_columns
 from checks.watermark import Followed, Reading, cursor_complaints
 
 
@@ -40,7 +41,7 @@ class Conservation(DatabaseCheck):
     kind: Literal["conservation"] = "conservation"
     severity: Severity = Severity.CRITICAL
     confirmations: int = Field(default=2, ge=1, le=100)
-    primary_key: Identifier
+    primary_key: PrimaryKey | None = None
     by: tuple[Expression, ...] = ()
     """What makes a group; nothing for the whole table."""
     sum: Expression
@@ -58,15 +59,19 @@ class Conservation(DatabaseCheck):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.written_at is None and (self.settle or self.since):
-            raise ValueError(
-                "written_at is missing: settle and since need the time at which a row of"
-                f' {self.table} was written; settle = "0s" judges every group at once'
-            )
+        self._refuse_contradictions()
         names = [each.source for each in self.by]
         if twice := next((each for each in names if names.count(each) > 1), None):
             raise ValueError(f"by names {twice} twice")
         return self
+
+    def contradictions(self) -> Iterator[str]:
+        """That a time is needed, and there is none."""
+        if self.primary_key and self.written_at is None and (self.settle or self.since):
+            yield (
+                "written_at is missing: settle and since need the time at which a row of"
+                f' {self.table} was written; settle = "0s" judges every group at once'
+            )
 
     @property
     def rule(self) -> str | None:
@@ -99,7 +104,7 @@ class Conservation(DatabaseCheck):
         """The columns of all expressions, and those by which rows are named, followed and dated."""
         parts = (*self.by, self.sum, self.equals, self.when, self.pending)
         named = (name for part in parts if part for name in part.columns)
-        own = (self.primary_key, *filter(None, (self.cursor, self.written_at)))
+        own = (*key_columns(self.primary_key), *filter(None, (self.cursor, self.written_at)))
         return {self.table: tuple(dict.fromkeys((*own, *named)))}
 
     def complaints(self, connection: Connection) -> Iterator[str]:
@@ -125,14 +130,14 @@ class Conservation(DatabaseCheck):
     def look(self, keys: Keys = ()) -> str | None:
         """The rows of some groups, or the sums of all that are off."""
         groups = self._groups(Context())
-        chosen = having(keys, (self.primary_key,)) or having(keys, self.key_names)
+        chosen = having(keys, key_columns(self.primary_key)) or having(keys, self.key_names)
         if not chosen or not self.by:
             return render(groups.sums())
         return fitting(chosen, lambda some: render(groups.lines(some)))
 
     def row_keys(self, evidence: Mapping[str, Any]) -> Keys:
         """The rows of a group, as far as they are listed."""
-        return [{self.primary_key: each} for each in evidence.get("row_ids", ())]
+        return row_keys(key_columns(self.primary_key), evidence)
 
     def statements(self, at: datetime, zone: tzinfo) -> Sequence[str]:
         """The statement that judges every group, and the one that reads the wrong ones."""
@@ -173,7 +178,7 @@ class Conservation(DatabaseCheck):
             context=context,
             rows=self._rows,
             table=self.table,
-            ids=(self.primary_key,),
+            ids=key_columns(self.primary_key),
             by=self.by,
             amount=self.sum,
             equals=self.equals,

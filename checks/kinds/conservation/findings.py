@@ -12,6 +12,7 @@ from checks.card import Phrase, Words
 from checks.contract import Evidence, Finding, Scalar
 from checks.kinds.conservation.groups import Groups, Part
 from checks.snapshot import Snapshot
+from checks.sql.row_ids import row_id
 from checks.sql.values import scalar
 
 MOST_ROWS_OF_A_GROUP = 10
@@ -68,7 +69,7 @@ def _listed(
     keys = [_key(groups, wrong[number]) for number in listed]
     members = groups.members(keys, MOST_ROWS_OF_A_GROUP)
     for place, *own in snapshot.connection.execute(members):
-        listed[short[place]].append(scalar(own[0]))
+        listed[short[place]].append(row_id(groups.ids, own))
     return listed
 
 

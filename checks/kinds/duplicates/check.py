@@ -109,7 +109,7 @@ class Duplicates(DatabaseCheck):
     kind: Literal["duplicates"] = "duplicates"
     severity: Severity = Severity.CRITICAL
     columns: Columns
-    primary_key: PrimaryKey
+    primary_key: PrimaryKey | None = None
     nulls: Literal["equal", "distinct"] = "equal"
     when: Expression | None = Field(default=None, repr=False)
     """The rows of which no two share a key; all, unless stated."""
@@ -172,6 +172,8 @@ class Duplicates(DatabaseCheck):
 
     def look(self, keys: Keys = ()) -> str | None:
         """The rows of some groups, or all groups with the first and the last of their rows."""
+        if keys and set(keys[0]) != set(self.columns) and self.primary_key is None:
+            return self.named("primary_key", keys[0]).look(keys)
         is_told_apart = set(self.key_columns) != set(self.columns)
         by_row = having(keys, self.key_columns) if is_told_apart else ()
         return fitting(by_row or having(keys, self.columns), self._look)

@@ -62,7 +62,7 @@ class IdempotencyRequests(DatabaseCheck):
     )
 
     kind: Literal["idempotency_requests"] = "idempotency_requests"
-    primary_key: PrimaryKey
+    primary_key: PrimaryKey | None = None
     key: Identifier = "idempotency_key"
     scope: tuple[Identifier, ...] = ()
     """Columns within which a key is one client's own, such as `user_id`; keys are everybody's

@@ -35,7 +35,7 @@ class Pairing(DatabaseCheck):
 
     severity: Severity = Severity.CRITICAL
     confirmations: int = Field(default=2, ge=1, le=100)
-    primary_key: PrimaryKey
+    primary_key: PrimaryKey | None = None
     cursor: TimeColumn | None = None
     written_at: TimeColumn | None = None
     changed_at: TimeColumn | None = Field(default=None, repr=False)
@@ -107,21 +107,36 @@ class Pairing(DatabaseCheck):
 
     def look(self, keys: Keys = ()) -> str | None:
         """Both sides of some findings; without keys, near and far rows without each other."""
-        return inspection_query(self.plan, keys)
+        return inspection_query(self._named_by(keys).plan, keys)
+
+    def _named_by(self, keys: Keys) -> Self:
+        """The same check, with the primary key that the first key is of, where none is stated."""
+        far, names = f"{self.plan.far.table}.", list(keys[0]) if keys else []
+        if not names:
+            return self
+        if not all(name.startswith(far) for name in names):
+            return self.named("primary_key", names)
+        (prefix,) = self.beside.values()
+        return self.named(f"{prefix}primary_key", [name.removeprefix(far) for name in names])
 
     @model_validator(mode="after")
     def _has_times_and_joins(self) -> Self:
+        self._refuse_contradictions()
+        plan = self.plan
+        for each in plan.far_expressions:
+            joins.refuse_unjoined(each, plan.joins)
+        return self
+
+    def contradictions(self) -> Iterator[str]:
+        """That times are needed of a side, and it has none."""
         plan = self.plan
         for side in plan.sides:
-            if side.written_at is None and plan.scope.needs_times(side):
-                raise ValueError(
+            if side.primary_key and side.written_at is None and plan.scope.needs_times(side):
+                yield (
                     f"{_field_of_time(side, plan)} is missing: settle and since need the time at"
                     f' which a row of {side.table} was written; settle = "0s" judges every row at'
                     " once"
                 )
-        for each in plan.far_expressions:
-            joins.refuse_unjoined(each, plan.joins)
-        return self
 
     def complaints(self, connection: Connection) -> Iterator[str]:
         """Cursors that cannot be followed, conditions that never hold, unlike columns."""

@@ -91,7 +91,7 @@ def _of_several_or_none(plan: Plan, ids: Keys) -> CompoundSelect[Any]:
     near, far = _near(plan), _far(plan)
     counts = and_(or_(*_ways_back(plan, near, far)), plan.near.chosen(near))
     shown = select(_whole(near), _whole(far)).select_from(far.join(near, counts, isouter=True))
-    is_alone = plan.near.own(near)[0].is_(None)
+    is_alone = (plan.near.own(near) or plan.near.key.of(near))[0].is_(None)
     alone = shown.where(chosen(_far_id(plan, far), ids), is_alone)
     return union_all(_of_several(plan, ids), alone)
 
@@ -171,7 +171,7 @@ def _without_far(plan: Plan, *, by_id: bool = False) -> Select[Any]:
     if plan.far_sums:
         alone = [does_not_add_up(plan, listed(plan, near.rows))]
     problem = f"{plan.near.role} without its {plan.far.role}"
-    ids = plan.near.ids(near.rows)
+    ids = plan.near.ids(near.rows) or plan.near.key.of(near.rows)
     shown = _by_id(problem, *ids) if by_id else (_whole(near.rows),)
     return select(*shown).select_from(near.rows).where(*near.conditions, *alone)
 
@@ -185,7 +185,8 @@ def _without_near(plan: Plan) -> Select[Any]:
         for way in _ways_back(plan, near, far)
     ]
     begun = plan.scope.judged(Context(), plan.far, far)
-    shown = _by_id(f"{plan.far.role} without its {plan.near.role}", *plan.far.own(far))
+    ids = plan.far.own(far) or [far.c[name] for name in plan.far.key]
+    shown = _by_id(f"{plan.far.role} without its {plan.near.role}", *ids)
     return (
         select(*shown)
         .select_from(source if plan.far.is_chosen_by_joins else far)

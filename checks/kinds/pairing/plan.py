@@ -73,7 +73,7 @@ class Side(ABC):
         """The names in the keys of findings of its rows, each with the column."""
 
     def own(self, rows: FromClause) -> list[Built]:
-        """The columns of the primary key."""
+        """The columns of the primary key; none where it is known to the database only."""
         return [rows.c[name] for name in self.primary_key]
 
 

@@ -59,7 +59,7 @@ class Posting(Pairing):
     kind: Literal["posting"] = "posting"
     beside: ClassVar[Mapping[str, str]] = {"ledger": "ledger_"}
     ledger: TableName
-    ledger_primary_key: PrimaryKey
+    ledger_primary_key: PrimaryKey | None = None
     ledger_cursor: TimeColumn | None = None
     ledger_written_at: TimeColumn | None = None
     ledger_changed_at: TimeColumn | None = Field(default=None, repr=False)

@@ -61,7 +61,7 @@ class Reference(Pairing):
     parent: TableName
     parent_columns: Columns | None = None
     """What `columns` name; the parent's primary key unless stated."""
-    parent_primary_key: PrimaryKey
+    parent_primary_key: PrimaryKey | None = None
     parent_cursor: TimeColumn | None = None
     parent_written_at: TimeColumn | None = None
     parent_changed_at: TimeColumn | None = Field(default=None, repr=False)
@@ -83,6 +83,11 @@ class Reference(Pairing):
 
     @model_validator(mode="after")
     def _as_many_columns(self) -> Self:
+        if not self._far_key:
+            raise ValueError(
+                f"parent_columns is missing: no primary_key of {self.parent} is stated, which"
+                " columns name by default"
+            )
         if len(self.columns) != len(self._far_key):
             raise ValueError(
                 f"{len(self.columns)} columns cannot name {len(self._far_key)} of {self.parent}"

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -111,12 +110,12 @@ class Audit:
     def let_settle(self, life: "Life", stopped: datetime) -> None:
         """Wait until every check of rows has seen twice, and judged, all written until then."""
         moment = stopped + self.settle + timedelta(seconds=1)
+        spans = {c.name: c.confirmation_time for c in self.checks if c.name in self.reading_rows}
 
         def seen_twice() -> bool:
-            completed = life.completed_since(moment)
-            return all(completed[name] >= 2 for name in self.reading_rows)
+            return all(life.has_seen_twice(name, moment, span) for name, span in spans.items())
 
-        seconds = self.settle.total_seconds() + PATIENCE
+        seconds = (self.settle + max(spans.values())).total_seconds() + PATIENCE
         wait_until(seen_twice, seconds, "every check has seen everything twice")
 
     def findings(self) -> Mapping[str, set[Told]]:
@@ -184,13 +183,16 @@ class Life:
         assert self.process.poll() is None or self.process.returncode < 0, self._log.read_text()
         return [line for line in self.lines if line["event"] in names]
 
-    def completed_since(self, moment: datetime) -> Counter[str]:
-        """How many runs of each check began after a moment and answered its question."""
-        return Counter(
-            run["check"]
+    def has_seen_twice(self, check: str, moment: datetime, span: timedelta) -> bool:
+        """Whether runs that began after a moment answered its question, a span apart."""
+        runs = [
+            run
             for run in self.events("check_run")
-            if run["outcome"] in ("pass", "fail") and _began(run) > moment
-        )
+            if run["check"] == check and run["outcome"] in ("pass", "fail") and _began(run) > moment
+        ]
+        if len(runs) < 2:
+            return False
+        return _began(runs[-1]) - datetime.fromisoformat(runs[0]["timestamp"]) >= span
 
     def seconds_until_up(self) -> float:
         """Wait until it is up: it says that it lives, and serves metrics.
