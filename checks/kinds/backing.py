@@ -1,10 +1,9 @@
 """`backing`: what holds a frozen amount explains it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import reduce
 from math import ceil
-from operator import add
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
@@ -27,16 +26,16 @@ from sqlalchemy import (
 from checks.card import Alert, Card, Words
 from checks.contract import EVERYTHING, TWO_TRANSACTIONS, Check, Finding, Result, Scalar, Window
 from checks.ports import Sources
-from checks.snapshot import Catalog, DatabaseCheck, Snapshot
-from checks.sql import catalog, collations, joins
+from checks.snapshot import Catalog, DatabaseCheck, Snapshot, Types
+from checks.sql import catalog, collations, exact, joins
 from checks.sql.collations import Collation, under
-from checks.sql.expression import Expression, FarExpression
+from checks.sql.expression import Amount, Expression, FarExpression, amount, is_column
 from checks.sql.functions import one_of, shown
 from checks.sql.inspection import LONGEST_NAME, MOST_ROWS, Keys, chosen, fitting, having
 from checks.sql.render import render
 from checks.sql.statements import labelled, numbered
 from checks.sql.values import scalar
-from checks.types import Columns, Identifier, Severity, TableName
+from checks.types import Identifier, Severity, TableName
 
 Built = ColumnElement[Any]
 
@@ -47,9 +46,9 @@ class Holder(BaseModel):
     model_config = Check.model_config | {"arbitrary_types_allowed": True}
 
     table: TableName
-    by: Columns
-    """Whose amount it is: a column for each part of the check's own `by`."""
-    amount: Identifier
+    by: Annotated[tuple[Amount, ...], Field(min_length=1)]
+    """Whose amount it is: a column, or a value, for each part of the check's own `by`."""
+    amount: Amount
     when: Expression
     """Which rows hold."""
 
@@ -81,7 +80,7 @@ class Backing(DatabaseCheck):
     kind: Literal["backing"] = "backing"
     severity: Severity = Severity.CRITICAL
     confirmations: int = Field(default=2, ge=1, le=100)
-    amount: Identifier
+    amount: Amount
     by: Annotated[tuple[FarExpression, ...], Field(min_length=1)]
     """Whose amount it is; may name columns of the tables in `through`: `accounts.user_id`."""
     through: Mapping[TableName, Mapping[Identifier, Identifier]] = {}
@@ -126,9 +125,10 @@ class Backing(DatabaseCheck):
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The columns of the amounts' table, of those joined to it, and of the holders."""
         needed = joins.needed(self.table, self.through, self.by)
-        needed[self.table].append(self.amount)
+        needed[self.table] += amount(self.amount).columns
         for each in self.holders:
-            names = (*each.by, each.amount, *each.when.columns)
+            values = (amount(value) for value in (*each.by, each.amount))
+            names = (name for value in (*values, each.when) for name in value.columns)
             needed.setdefault(each.table, []).extend(names)
         return {table: tuple(dict.fromkeys(names)) for table, names in needed.items()}
 
@@ -144,15 +144,33 @@ class Backing(DatabaseCheck):
         yield from joins.complaints(snapshot.connection, self.table, self.through)
         found = snapshot.columns
         amounts = ((self.table, self.amount), *((h.table, h.amount) for h in self.holders))
-        for table, amount in dict.fromkeys(amounts):
-            if not found[table][amount].is_number:
-                yield f"{table}.{amount} is {found[table][amount].type}, and no amount"
+        yield from self._too_wide(found)
+        for table, name in dict.fromkeys(amounts):
+            if is_column(name) and not found[table][name].is_number:
+                yield f"{table}.{name} is {found[table][name].type}, and no amount"
+            elif not is_column(name) and (
+                why := amount(name).unfit_amount(found[table].__getitem__)
+            ):
+                yield f"{table}: {name} {why}"
         for holder in self.holders:
             for part, name in zip(self.by, holder.by, strict=True):
-                own, other = self._plain(part, found), found[holder.table][name]
-                if own and (reason := catalog.unlike(own, other, self.collation)):
+                own, other = self._plain(part, found), found[holder.table].get(name)
+                if own and other and (reason := catalog.unlike(own, other, self.collation)):
                     place = part.source if "." in part.source else f"{self.table}.{part.source}"
                     yield f"{place} cannot be compared with {holder.table}.{name}: {reason}"
+
+    def _too_wide(self, found: Catalog) -> Iterator[str]:
+        """That no column holds the amounts of all tables and their sums."""
+        amounts = ((self.table, self.amount), *((h.table, h.amount) for h in self.holders))
+        sizes = [amount(name).size(found[table].__getitem__) for table, name in amounts]
+        known = [each for each in sizes if each]
+        whole = max((each.whole for each in known), default=0)
+        places = max((each.places for each in known), default=0)
+        if not exact.Size(whole, places).fits_column:
+            yield (
+                f"amounts have up to {whole} digits before and {places} behind the point: more"
+                f" than the {exact.MOST_DIGITS} that a server keeps"
+            )
 
     def look(self, keys: Keys = ()) -> str | None:
         """The sums of both sides for each owner: of some, or of all for whom they differ."""
@@ -239,23 +257,31 @@ class Backing(DatabaseCheck):
             under(part.over(column), self.collation, self._plain(part, found) if found else None)
             for part in self.by
         ]
-        amount, names = rows.c[self.amount], self.joined_by
+        value, names = _value(rows, self.amount, self._types(self.table, found)), self.joined_by
         return (
-            self._entry(owner, 0, amount, [rows.c[name] for name in names])
+            self._entry(owner, 0, value, [rows.c[name] for name in names])
             .select_from(source)
-            .where(amount != 0, *self._among(owner, keys))
+            .where(exact.comparable(value) != exact.NOUGHT, *self._among(owner, keys))
         )
 
     def _held(self, holder: Holder, keys: Keys, found: Catalog | None) -> Select[Any]:
         rows = self._read(holder.table)
         side = self.sides.index(holder.table)
+        types = self._types(holder.table, found)
         owner = [
-            under(rows.c[name], self.collation, found[holder.table][name] if found else None)
+            under(
+                _value(rows, name, types),
+                self.collation,
+                found[holder.table].get(name) if found else None,
+            )
             for name in holder.by
         ]
         joined = [null() for _ in self.joined_by]
-        entry = self._entry(owner, side, rows.c[holder.amount], joined)
-        return entry.where(holder.when.on(rows), *self._among(owner, keys))
+        entry = self._entry(owner, side, _value(rows, holder.amount, types), joined)
+        return entry.where(holder.when.on(rows, types), *self._among(owner, keys))
+
+    def _types(self, table: str, found: Catalog | None) -> Types | None:
+        return found[table].__getitem__ if found else None
 
     def _entry(
         self, owner: Sequence[Built], side: int, amount: Built, joined: Sequence[Built]
@@ -271,7 +297,8 @@ class Backing(DatabaseCheck):
 
     def _unequal(self, entries: Subquery, found: Catalog) -> Select[Any]:
         """The owners whose two sides differ, each with the sum of each table's amounts."""
-        owner, groups, sums = numbered(entries, "by"), self._groups(entries), self._sums(entries)
+        owner, groups = numbered(entries, "by"), self._groups(entries)
+        sums = self._sums(entries, self._total(found))
         spelled = [
             self._spelled(each, part, found) for each, part in zip(owner, self.by, strict=True)
         ]
@@ -286,10 +313,18 @@ class Backing(DatabaseCheck):
         """What makes two owners different."""
         return (*numbered(entries, "by"), entries.c.apart, *numbered(entries, "joined"))
 
-    def _sums(self, entries: Subquery) -> list[Built]:
+    def _total(self, found: Catalog) -> Callable[[Built], Built]:
+        """What sums: what the database has for that, if the amounts are integers."""
+        amounts = ((self.table, self.amount), *((h.table, h.amount) for h in self.holders))
+        integers = all(is_column(name) and found[table][name].is_integer for table, name in amounts)
+        return func.sum if integers else exact.total
+
+    def _sums(
+        self, entries: Subquery, total: Callable[[Built], Built] = exact.total
+    ) -> list[Built]:
         """The sum of each table's amounts."""
         return [
-            func.sum(case((entries.c.side == side, entries.c.amount), else_=0))
+            total(case((entries.c.side == side, entries.c.amount), else_=0))
             for side in range(len(self.sides))
         ]
 
@@ -301,8 +336,8 @@ class Backing(DatabaseCheck):
         return shown(one_of(column, described), described)
 
     def _finding(self, group: Mapping[str, Any]) -> Finding:
-        own, *held = (group[f"sum_{side}"] for side in range(len(self.sides)))
-        off = own - sum(held)
+        own, *held = (exact.read(group[f"sum_{side}"]) for side in range(len(self.sides)))
+        off = exact.plus(own, *(each.copy_negate() for each in held))
         key = self._key(group)
         owner = ", ".join(f"{name} {value}" for name, value in key.items())
         sums = dict(zip(self.sides[1:], map(scalar, held), strict=True))
@@ -314,7 +349,7 @@ class Backing(DatabaseCheck):
             key,
             f"{self.table}: {self.amount} {scalar(own)} of {owner} {verb} {holders}",
             {"problem": problem, self.amount: scalar(own), **sums},
-            magnitude=ceil(abs(off)),
+            magnitude=ceil(off.copy_abs()),
         )
 
     def _key(self, group: Mapping[str, Any]) -> dict[str, Scalar]:
@@ -328,4 +363,10 @@ class Backing(DatabaseCheck):
 
 def _differ(sums: Sequence[Built]) -> ColumnElement[bool]:
     """Whether an amount is not what is held."""
-    return sums[0] != reduce(add, sums[1:])
+    held = reduce(exact.added, sums[1:])
+    return exact.comparable(sums[0]) != exact.comparable(held)
+
+
+def _value(rows: FromClause, name: str, types: Types | None) -> Built:
+    """A column of some rows, or what is worked out of several."""
+    return rows.c[name] if is_column(name) else amount(name).on(rows, types)

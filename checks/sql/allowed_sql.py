@@ -55,7 +55,7 @@ _SHAPES = (
     *(exp.Tuple, exp.Distinct, exp.Window, exp.WindowSpec, exp.Interval, exp.Var, exp.Collate),
     *(exp.DataType, exp.DataTypeParam, exp.Introducer, exp.HexString, exp.BitString, exp.Lateral),
     *(exp.JSONSchema, exp.JSONColumnDef, exp.JSONPath, exp.JSONPathPart, exp.CharacterSet),
-    *(exp.Binary, exp.Unary, exp.Predicate, exp.Condition, exp.Func, exp.IntervalSpan),
+    *(exp.Binary, exp.Unary, exp.Predicate, exp.Func, exp.IntervalSpan),
 )
 """What a tree may be made of."""
 

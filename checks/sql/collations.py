@@ -11,7 +11,6 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from checks.sql.catalog import BYTES, Column, agreed, nearest
-from checks.sql.functions import as_bytes
 
 Built = ColumnElement[Any]
 
@@ -50,6 +49,28 @@ def _collated_sqlite(element: collated, compiler: SQLCompiler, **kw: Any) -> str
     return f"({value} COLLATE {'NOCASE' if '_ci' in name else 'BINARY'})"
 
 
+class as_written(FunctionElement[str]):  # noqa: N801 - reads as SQL
+    """A text that is the same as another only where both are written alike, final spaces too."""
+
+    inherit_cache = True
+    type = String()
+
+
+@compiles(as_written, "mysql")
+def _as_written_mysql(element: as_written, compiler: SQLCompiler, **kw: Any) -> str:
+    value = compiler.process(element.clauses, **kw)
+    server: Any = compiler.dialect
+    if server.server_version_info is None:  # for people, and whatever server they ask
+        return f"CAST(CONVERT({value} USING utf8mb4) AS BINARY)"
+    rules = "utf8mb4_nopad_bin" if server.is_mariadb else "utf8mb4_0900_bin"
+    return f"CONVERT({value} USING utf8mb4) COLLATE {rules}"
+
+
+@compiles(as_written, "sqlite")
+def _as_written_sqlite(element: as_written, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"({compiler.process(element.clauses, **kw)} COLLATE BINARY)"
+
+
 def under(value: Built, how: str | None, column: Column | None = None) -> Built:
     """A column's value as it is compared; as it is, where that is how the column compares it.
 
@@ -57,7 +78,7 @@ def under(value: Built, how: str | None, column: Column | None = None) -> Built:
     """
     if how is None or (column and (not column.is_text or column.collation == how)):
         return value
-    return as_bytes(value) if how == BYTES else collated(value, literal_column(how))
+    return as_written(value) if how == BYTES else collated(value, literal_column(how))
 
 
 def compared(

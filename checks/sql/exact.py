@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Context, Decimal, localcontext
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, literal_column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import Grouping
@@ -159,6 +159,10 @@ class comparable(FunctionElement[Any]):  # noqa: N801 - reads as SQL
     """A number that was calculated, in a form that every comparison takes."""
 
     inherit_cache = True
+
+
+NOUGHT = comparable(literal_column("0"))
+"""0, to compare with."""
 
 
 def _operands(element: FunctionElement[Any], compiler: SQLCompiler, kw: Any) -> list[str]:

@@ -109,7 +109,7 @@ class Expression:
         return syntax.unfit_amount(self._tree, types)
 
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*", re.ASCII)
+_NAME = re.compile(r"(?=.*[^\W\d]|.*\$)[\w$]+")
 
 
 def is_column(source: str) -> bool:

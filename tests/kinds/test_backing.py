@@ -1,6 +1,7 @@
 """`backing`: what holds a frozen amount explains it."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import pytest
 from pydantic import ValidationError
@@ -332,3 +333,54 @@ def test_state_that_never_is_makes_no_error(ledger: Ledger) -> None:
         (complaint,) = declared.complaints(connection)
     assert complaint.startswith("\"status = 'frozen'\": status is enum('open','froze'), never")
     assert declared.run(ledger.sources).violations == 0
+
+
+def test_amounts_and_owners_may_be_worked_out(ledger: Ledger) -> None:
+    """An amount of either side may be an expression, exact to the last digit, an owner a text."""
+    amount = "decimal(12,4)" if ledger.backend == "sqlite" else "decimal(40,10)"
+    ledger.sql(
+        "CREATE TABLE safe (id int PRIMARY KEY, owner int, asset varchar(9),"
+        f" a {amount}, b {amount})",
+        "CREATE TABLE claim (id int PRIMARY KEY, owner int,"
+        f" gross {amount}, fee {amount}, state int)",
+    )
+    big = "0" if ledger.backend == "sqlite" else "9" * 29
+    rows = [(1, 1, "P", f"{big}.3", "0.2"), (2, 2, "P", f"{big}.3001", "0.1"), (3, 3, "X", 1, 1)]
+    ledger.insert("safe", "id, owner, asset, a, b", rows)
+    claims = [(1, 1, f"{big}.2", "0.1", 1), (2, 2, f"{big}.1", "0", 1), (3, 2, "0.2", "0.1", 1)]
+    ledger.insert("claim", "id, owner, gross, fee, state", [*claims, (4, 2, 5, 5, 0)])
+    fields: dict[str, object] = {
+        "amount": "a - b",
+        "by": ["owner", "asset"],
+        "holders": [
+            {
+                "table": "claim",
+                "by": ["owner", "'P'"],
+                "amount": "gross - fee",
+                "when": "state = 1",
+            }
+        ],
+    }
+    result = ledger.run("backing", "safe", **fields)
+    assert keys(result) == [{"owner": 2, "asset": "P"}]
+    (finding,) = result.findings
+    assert finding.magnitude == 1
+    assert [Decimal(str(finding.evidence[name])) for name in ("a - b", "claim")] == [
+        Decimal(f"{big}.2001"),
+        Decimal(f"{big}.2"),
+    ]
+    if ledger.backend != "sqlite":
+        shown = ledger.sql(str(check("backing", "safe", **fields).look()))
+        assert [row[:2] for row in shown] == [(2, "P")]
+
+
+@on_servers
+def test_amounts_that_no_column_holds_are_an_error(ledger: Ledger) -> None:
+    """What cannot be summed without loss is told, not cut."""
+    ledger.sql(
+        "CREATE TABLE safe (id int PRIMARY KEY, owner int, a decimal(65,0))",
+        "CREATE TABLE claim (id int PRIMARY KEY, owner int, b decimal(65,30))",
+    )
+    holder = {"table": "claim", "by": ["owner"], "amount": "b", "when": "id > 0"}
+    with pytest.raises(CheckError, match="amounts have up to 65 digits before and 30 behind"):
+        ledger.run("backing", "safe", amount="a", by=["owner"], holders=[holder])

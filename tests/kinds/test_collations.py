@@ -9,6 +9,7 @@ from sqlalchemy import select
 from checks.contract import CheckError, Result
 from checks.sql import catalog, collations
 from checks.sql.catalog import Column
+from checks.sql.render import render
 from checks.sql.statements import rows_of
 from tests.support.ledgers import Ledger, check, keys, on_servers
 from tests.support.runs import window_after
@@ -205,3 +206,129 @@ def test_without_rules_a_check_is_as_it_was() -> None:
     fields |= {"sums": {"total": "n"}, "ledger_primary_key": "id"}
     assert "collation" not in check("balance", "b", **fields).cursor_owner
     assert "collation" in check("balance", "b", **fields, collation="bytes").cursor_owner
+
+
+PAIRS = [
+    (f"varchar(20) COLLATE {GENERAL}", UNICODE, [2], [9]),
+    (f"varchar(20) COLLATE {GENERAL}", GENERAL, [2], [9]),
+    (f"varchar(20) COLLATE {GENERAL}", "bytes", [1, 2, 4], [1, 4, 9]),
+    (f"varchar(20) COLLATE {UNICODE}", "bytes", [1, 2, 4], [1, 4, 9]),
+    (f"varchar(20) COLLATE {UNICODE}", None, [2], [9]),
+    ("varchar(20) CHARACTER SET latin1", UNICODE, [2], [9]),
+    ("varchar(20) CHARACTER SET utf8mb3 COLLATE utf8mb3_unicode_ci", None, [2], [9]),
+    ("varchar(20) CHARACTER SET ascii COLLATE ascii_bin", None, [2], [9]),
+]
+
+
+def _fill(ledger: Ledger, other: str) -> None:
+    columns = "n bigint NOT NULL, at datetime NOT NULL, UNIQUE KEY (code)"
+    ledger.sql(
+        f"CREATE TABLE t (id int PRIMARY KEY, code {other} NOT NULL, {columns})",
+        f"CREATE TABLE p (id int PRIMARY KEY, code {PLAIN} NOT NULL, {columns})",
+    )
+    at = "2026-01-05 00:00:00"
+    near = [(1, "A", 1, at), (2, "b", 2, at), (3, "c", 3, at), (4, "d ", 4, at)]
+    ledger.insert("t", "id, code, n, at", near)
+    far = [(1, "a", 1, at), (3, "c", 3, at), (4, "d", 4, at), (9, "x", 9, at)]
+    ledger.insert("p", "id, code, n, at", far)
+
+
+@on_servers
+@pytest.mark.parametrize(("other", "stated", "near", "far"), PAIRS)
+def test_references_between_unlike_rules(
+    ledger: Ledger, other: str, stated: str | None, near: list[int], far: list[int]
+) -> None:
+    """A text names a row under the rules, in both directions, in every run and for people."""
+    _fill(ledger, other)
+    fields: dict[str, Any] = {
+        "columns": ["code"],
+        "parent": "p",
+        "parent_columns": ["code"],
+        "reverse": True,
+        "primary_key": "id",
+        "parent_primary_key": "id",
+        "settle": "0s",
+        "collation": stated,
+        "cursor": "id",
+        "parent_cursor": "id",
+        "equal": {"n": "n"},
+        "written_at": "at",
+        "parent_written_at": "at",
+    }
+    expected = [*({"id": each} for each in near), *({"p.id": each} for each in far)]
+    result = ledger.run("reference", "t", **fields)
+    assert keys(result) == expected
+    again = check("reference", "t", **fields).run(ledger.sources, window_after(result))
+    assert (again.complete, keys(again)) == (False, expected)
+    one = check("reference", "t", **fields)
+    for asked in (keys(result)[: len(near)], keys(result)[len(near) :]):
+        statement = one.look(asked)
+        assert statement is not None
+        assert len(ledger.sql(statement)) == len(asked)
+
+
+@on_servers
+@pytest.mark.parametrize(("other", "stated", "near", "far"), PAIRS)
+def test_derived_keys_under_unlike_rules(
+    ledger: Ledger, other: str, stated: str | None, near: list[int], far: list[int]
+) -> None:
+    """So does a key that a template makes of a text, and what is equal besides."""
+    _fill(ledger, other)
+    ledger.sql("UPDATE p SET code = CONCAT('k:', code)")
+    fields: dict[str, Any] = {
+        "ledger": "p",
+        "ledger_key": "k:{code}",
+        "ledger_key_column": "code",
+        "ledger_when": "n > 0",
+        "primary_key": "id",
+        "ledger_primary_key": "id",
+        "settle": "0s",
+        "collation": stated,
+        "equal": {"n": "n"},
+    }
+    result = ledger.run("posting", "t", **fields)
+    expected = [*({"id": each} for each in near), *({"p.id": each} for each in far)]
+    assert keys(result) == expected
+    statement = check("posting", "t", **fields).look()
+    assert statement is not None
+    assert len(ledger.sql(statement)) == len(expected)
+
+
+@on_servers
+def test_an_index_of_the_stated_rules_serves(ledger: Ledger) -> None:
+    """The side that has the stated collation is found by its index."""
+    _fill(ledger, f"varchar(20) COLLATE {GENERAL}")
+    rows = [(n, f"key {n}", n, "2026-01-05 00:00:00") for n in range(100, 1100)]
+    ledger.insert("t", "id, code, n, at", rows)
+    ledger.insert("p", "id, code, n, at", rows)
+    ledger.sql("ANALYZE TABLE t, p")
+    with ledger.sources.snapshot("ledger") as connection:
+        own, other = catalog.columns(connection, "t"), catalog.columns(connection, "p")
+    one, two = rows_of("t", ("code", "n")), rows_of("p", ("code", "id"))
+    pair = (own["code"], other["code"])
+    match = collations.compared(one.c.code, two.c.code, UNICODE, pair)
+    statement = render(select(two.c.id).select_from(one.join(two, match)).where(one.c.n == 500))
+    plan = ledger.sql(f"EXPLAIN FORMAT=TRADITIONAL {statement}")
+    assert {"code"} <= set(plan[-1])
+
+
+@on_servers
+def test_unlike_columns_that_are_to_be_equal_follow_the_rules(ledger: Ledger) -> None:
+    """`collation` is about `equal`, too, also of a joined table."""
+    _fill(ledger, f"varchar(20) COLLATE {GENERAL}")
+    ledger.sql(f"CREATE TABLE j (id int PRIMARY KEY, name varchar(9) COLLATE {GENERAL} NOT NULL)")
+    ledger.insert("j", "id, name", [(1, "A"), (3, "C"), (4, "other"), (9, "x")])
+    fields: dict[str, Any] = {
+        "columns": ["id"],
+        "parent": "p",
+        "primary_key": "id",
+        "parent_primary_key": "id",
+        "settle": "0s",
+        "equal": {"code": "j.name"},
+        "through": {"j": {"id": "id"}},
+    }
+    assert keys(ledger.run("reference", "t", **fields)) == [{"id": 2}, {"id": 4}]
+    stated = {"collation": "bytes"}
+    assert keys(ledger.run("reference", "t", **fields, **stated)) == [
+        *({"id": each} for each in (2, 3, 4))
+    ]

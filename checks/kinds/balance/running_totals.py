@@ -178,7 +178,7 @@ def _afters(connection: Connection, ledger: Ledger, ids: Sequence[Any]) -> dict[
     found = [each for each in ids if each is not None]
     if chain is None or not found:
         return {}
-    rows = side.read((side.order, chain.after))
+    rows = side.read((side.order,), (chain.after,))
     own = rows.c[side.order]
     statement = select(own, rows.c[called(chain.after)]).where(own.in_(found))
     return {row[0]: exact.read(row[1]) for row in connection.execute(statement)}

@@ -68,33 +68,36 @@ class Side:
     """For each of `by` how its texts are compared, where not as they are; see `under`."""
 
     def rows(
-        self, *more: str, name: str | None = None, flag: Expression | None = None
+        self,
+        *more: str,
+        columns: Iterable[str] = (),
+        name: str | None = None,
+        flag: Expression | None = None,
     ) -> FromClause:
-        """The table's rows that count, with more amounts, under a name of theirs.
+        """The table's rows that count, with more amounts and columns, under a name of theirs.
 
         With whether a condition is true for each, `flag`, if there is one.
         """
-        names = (self.order, *self.by, *self.amounts, *more)
-        return self.read(names, flag).alias(name or f"rows_{self.table}")
+        named = (self.order, *self.by, *columns)
+        return self.read(named, (*self.amounts, *more), flag).alias(name or f"rows_{self.table}")
 
-    def read(self, names: Iterable[str], flag: Expression | None = None) -> FromClause:
-        """The table's rows that count, with these columns and amounts, each as `called` says."""
-        names = list(dict.fromkeys(names))
-        worked_out = {each: amount(each) for each in names if not is_column(each)}
+    def read(
+        self, columns: Iterable[str], amounts: Iterable[str] = (), flag: Expression | None = None
+    ) -> FromClause:
+        """The table's rows that count, with these columns, and amounts as `called` says."""
+        worked_out = {each: amount(each) for each in amounts if not is_column(each)}
+        names = list(dict.fromkeys((*columns, *(each for each in amounts if is_column(each)))))
         rules = {name: how for name, how in zip(self.by, self.rules, strict=False) if how}
         if not (worked_out or self.when or flag or rules.keys() & {*names}):
             return rows_of(self.relations, self.table, names)
-        conditions = filter(None, (self.when, flag))
-        read = [each for each in names if each not in worked_out]
-        for expression in (*worked_out.values(), *conditions):
+        read = [*names]
+        for expression in (*worked_out.values(), *filter(None, (self.when, flag))):
             read += expression.columns
         rows = rows_of(self.relations, self.table, dict.fromkeys(read))
-        shown: list[Built] = [
-            worked_out[each].on(rows, self.types).label(called(each))
-            if each in worked_out
-            else under(rows.c[each], rules.get(each)).label(each)
-            for each in names
-        ]
+        shown: list[Built] = [under(rows.c[each], rules.get(each)).label(each) for each in names]
+        shown += (
+            each.on(rows, self.types).label(called(name)) for name, each in worked_out.items()
+        )
         if flag:
             shown.append(flag.holds_for(rows, self.types).label(FLAG))
         statement = select(*shown)
@@ -104,7 +107,16 @@ class Side:
 
     def every(self, *names: str) -> list[FromClause]:
         """All rows of the tables that are read, with these columns; see `Relation.followed`."""
-        return followed(self.relations, self.table, names)
+        tables = followed(self.relations, self.table, names)
+        rules = {name: how for name, how in zip(self.by, self.rules, strict=False) if how}
+        if not rules.keys() & {*names}:
+            return tables
+        return [
+            select(*(under(rows.c[n], rules.get(n)).label(n) for n in names)).subquery(
+                f"all_{number}"
+            )
+            for number, rows in enumerate(tables)
+        ]
 
     def groups(self, rows: FromClause, *, narrow: bool) -> list[Built]:
         """What rows are grouped by; `narrow` puts a number in the place of a text.

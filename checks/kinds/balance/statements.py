@@ -151,7 +151,7 @@ class Ledger:
         new = rows.c[self.postings.order] >= begin
         found = [_groups_of(rows, self.postings, new, left_out)]
         if changed:
-            rows = self.balances.rows(changed[0])
+            rows = self.balances.rows(columns=[changed[0]])
             late = rows.c[changed[0]] >= changed[1]
             found.append(_groups_of(rows, self.balances, late, left_out))
         return union(*found).subquery("touched")

@@ -19,7 +19,8 @@ from checks.kinds.pairing.shared import shared_question
 from checks.kinds.pairing.statements import all_paired, unmatched, unreferenced
 from checks.ports import Sources
 from checks.snapshot import Catalog, DatabaseCheck, Snapshot
-from checks.sql import catalog, joins
+from checks.sql import catalog, collations, joins
+from checks.sql.collations import Collation
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.inspection import Keys
 from checks.sql.joins import Through
@@ -52,6 +53,8 @@ class Pairing(DatabaseCheck):
     row with the account whose `account_id` it holds."""
     reverse: bool = False
     """Whether every far row that may be referred to has to be."""
+    collation: Collation | None = Field(default=None, repr=False)
+    """How texts of keys and of `equal` are compared, where the columns' own rules differ."""
 
     @property
     @abstractmethod
@@ -150,6 +153,7 @@ class Pairing(DatabaseCheck):
             yield from each.complaints(connection, near.table)
         if far.when:
             yield from far.when.complaints(connection, far.table)
+        yield from collations.complaints(connection, self.collation)
         yield from super().complaints(connection)
 
     def doubts(self, snapshot: Snapshot) -> Iterator[str]:
@@ -166,8 +170,8 @@ class Pairing(DatabaseCheck):
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Look for near rows without their far row and, if asked, for far rows nobody names."""
-        plan = self.plan
         with self.snapshot(sources, window) as snapshot:
+            plan = replace(self.plan, described=snapshot.columns)
             near, far = _readings(plan, snapshot)
             questions = self._questions(plan, snapshot, near, far)
             answers = [each.answer(snapshot) for each in questions]
@@ -233,7 +237,7 @@ def _pair_doubts(plan: Plan, pair: Pair, columns: Catalog) -> Iterator[str]:
     near = columns[plan.near.table][pair.near.source]
     table, _, name = pair.far.source.rpartition(".")
     far = columns[table or plan.far.table][name]
-    if why := catalog.unlike(near, far):
+    if why := catalog.unlike(near, far, plan.collation):
         yield f"equal: {pair.near.source} cannot be compared with {pair.far.source}: {why}"
 
 

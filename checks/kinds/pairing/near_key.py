@@ -170,11 +170,11 @@ def parts_equal(
 
 
 def template_doubts(
-    template: Template, types: Mapping[str, Column], key: Column
+    template: Template, types: Mapping[str, Column], key: Column, stated: str | None = None
 ) -> Iterator[tuple[str, str]]:
     """Columns that cannot be part of a key, each with the reason: texts of another collation."""
     for name in template.columns:
-        if types[name].is_text and (why := unlike(types[name], key)):
+        if types[name].is_text and (why := unlike(types[name], key, stated)):
             yield name, why
 
 

@@ -36,14 +36,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from sqlalchemy import ColumnElement, FromClause, and_, not_, or_, true
+from sqlalchemy import ColumnElement, FromClause, and_, not_, or_, select, true
 
 from checks.contract import Scalar
 from checks.keys.template import Template
 from checks.kinds.pairing.near_key import Built, ByKey, NearKey
 from checks.relations import Relations, rows_of
-from checks.snapshot import Context
-from checks.sql.catalog import Column
+from checks.snapshot import Catalog, Context
+from checks.sql.catalog import Column, agreed
+from checks.sql.collations import under
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.joins import Lookup, Through, needed
 from checks.sql.statements import among
@@ -283,6 +284,10 @@ class Plan:
     """Whether no two near rows may refer to the same far row."""
     relations: Relations = field(default_factory=dict)
     """What names stand for that are not those of whole tables."""
+    collation: str | None = None
+    """How texts of keys and pairs are compared, where the columns' own rules differ."""
+    described: Catalog | None = None
+    """What the catalog says of the columns; None where no database is asked."""
 
     @property
     def by_key(self) -> ByKey | None:
@@ -370,7 +375,50 @@ class Plan:
 
     def read(self, table: str) -> FromClause:
         """The rows under a name, with the columns that statements need."""
-        return rows_of(self.relations, table, self.needs[table])
+        rows = rows_of(self.relations, table, self.needs[table])
+        found = (self.described or {}).get(table, {})
+        rules = self._rules(table)
+        shown = {
+            each.name: under(each, rules[each.name], found.get(each.name))
+            for each in rows.c
+            if each.name in rules
+        }
+        if all(value is rows.c[name] for name, value in shown.items()):
+            return rows
+        values = (shown.get(each.name, each).label(each.name) for each in rows.c)
+        return select(*values).subquery(table.replace(".", "_"))
+
+    def _rules(self, table: str) -> Mapping[str, str]:
+        """How columns of a table are compared: as it is stated, or as ASCII is with Unicode."""
+        if self.collation:
+            return dict.fromkeys(self._compared(table), self.collation)
+        near, far = ((self.described or {}).get(each.table, {}) for each in (self.near, self.far))
+        if not (near and far):
+            return {}
+        columns = self.near.key.columns
+        keys = self.far.key if len(self.far.key) == len(columns) else self.far.key * len(columns)
+        found: dict[str, str] = {}
+        for one, other in zip(columns, keys, strict=False):
+            if rules := agreed(near[one], far[other]):
+                found |= {one: rules} if table == self.near.table else {}
+                found |= {other: rules} if table == self.far.table else {}
+        return found
+
+    def _compared(self, table: str) -> set[str]:
+        """The columns of a table that are compared with those of another."""
+        keys = (self.near.key, *self.more_keys)
+        names: set[str] = set()
+        if table == self.near.table:
+            names.update(name for key in keys for name in key.columns)
+            names.update(self.by_key.template.columns if self.by_key else ())
+            texts = (p.near for p in self.pairs if p.near.is_column or isinstance(p.near, Template))
+            names.update(name for each in texts for name in each.columns)
+        if table == self.far.table:
+            names.update(self.far.key, (self.by_key.column,) if self.by_key else ())
+        for pair in self.pairs:
+            of, _, name = pair.far.source.rpartition(".") if pair.far.is_column else ("", "", "")
+            names.update((name,) if (of or self.far.table) == table else ())
+        return names
 
     def refers(self, near: FromClause, far: FromClause) -> Predicate:
         """Whether a near row refers to a far row by its columns."""

@@ -152,6 +152,7 @@ class Posting(Pairing):
             scope=Scope(self.settle, self.since),
             reverse=self.reverse,
             relations=self.relations,
+            collation=self.collation,
         )
 
     @property
@@ -211,7 +212,7 @@ class Posting(Pairing):
         near, key = columns[self.table], columns[self.ledger][self.ledger_key_column]
         whole = f"{self.ledger}.{self.ledger_key_column}"
         for each in self._keys:
-            for name, why in template_doubts(each, near, key):
+            for name, why in template_doubts(each, near, key, self.collation):
                 yield f"{self.table}.{name} cannot be part of {whole}: {why}"
             for name, why in unreadable(each, near) if self.plan.follows_far else ():
                 yield f"ledger_key: {name} {why}; reverse = false reads no key backwards"

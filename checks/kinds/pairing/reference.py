@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PlainValidator, model_validator
+from sqlalchemy import select
 
 from checks.card import Alert, Card, Words
 from checks.contract import Scalar
@@ -14,6 +15,7 @@ from checks.kinds.pairing.near_key import ByKey, ReferringColumns, template_doub
 from checks.kinds.pairing.plan import Far, FarColumn, Id, Near, Pair, Plan, Scope, equal_pairs
 from checks.snapshot import Catalog
 from checks.sql import catalog
+from checks.sql.collations import under
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.row_ids import row_keys
 from checks.sql.timestamps import TimeColumn
@@ -107,7 +109,11 @@ class Reference(Pairing):
         if not (self.key and self.key_suffices) or len(self._far_key) > 1:
             return None
         (named,) = self._far_key
-        parent = self.rows_of(self.parent, (named, self.key_column))
+        names = tuple(dict.fromkeys((named, self.key_column)))
+        parent = self.rows_of(self.parent, names)
+        if self.collation:
+            values = (under(parent.c[name], self.collation).label(name) for name in names)
+            parent = select(*values).subquery("by_key_of")
         return ByKey(self.key, self.key_column, named, parent)
 
     @property
@@ -156,6 +162,7 @@ class Reference(Pairing):
             scope=Scope(self.settle, self.since),
             reverse=self.reverse,
             relations=self.relations,
+            collation=self.collation,
             one_to_one=self.one_to_one,
         )
 
@@ -211,14 +218,16 @@ class Reference(Pairing):
         """Columns of unlike types or collations."""
         near, far = columns[self.table], columns[self.parent]
         for one, other in zip(self.columns, self._far_key, strict=True):
-            if why := catalog.unlike(near[one], far[other]):
+            if why := catalog.unlike(near[one], far[other], self.collation):
                 yield f"{self.table}.{one} cannot be compared with {self.parent}.{other}: {why}"
         if self.key:
             yield from self._doubts_of_key(self.key, columns)
 
     def _doubts_of_key(self, key: Template, columns: Catalog) -> Iterator[str]:
         near, whole = columns[self.table], f"{self.parent}.{self.key_column}"
-        for name, why in template_doubts(key, near, columns[self.parent][self.key_column]):
+        for name, why in template_doubts(
+            key, near, columns[self.parent][self.key_column], self.collation
+        ):
             yield f"{self.table}.{name} cannot be part of {whole}: {why}"
         is_read_back = self.reverse and self.key_suffices
         for name, why in unreadable(key, near) if is_read_back else ():
