@@ -37,6 +37,8 @@ Catalog = Mapping[str, Mapping[str, catalog.Column]]
 Types = Callable[[str], catalog.Column]
 """What the catalog says of a column, by its name."""
 
+WITHOUT_SNAPSHOT = "which knows no snapshot: reads of one run may see several moments of it"
+
 _UNKNOWN = catalog.Column("", nullable=True)
 _SHORT_TEXT = catalog.Column("varchar(1)", nullable=True)
 
@@ -209,6 +211,16 @@ class Snapshot(Context):
         estimate = catalog.estimated_rows(self.connection, name)
         is_large = name not in self.relations and (estimate or 0) > statements.COUNTED_ROWS
         return estimate if estimate and is_large else self.total(name)
+
+    @property
+    def unsteady(self) -> Iterator[str]:
+        """For each table whose engine knows no snapshot, that what is read of it may differ."""
+        known = self.relations
+        names = [(known[name].tables if name in known else (name,)) for name in self.columns]
+        for table in dict.fromkeys(each for some in names for each in some):
+            engine = catalog.engine(self.connection, table)
+            if not catalog.keeps_snapshots(engine):
+                yield f"{table} is of engine {engine}, {WITHOUT_SNAPSHOT}"
 
     @property
     def is_sqlite(self) -> bool:
