@@ -27,6 +27,9 @@ ZONE = ZoneInfo("Asia/Shanghai")
 HOT = 1
 """The account that gets one row in ten."""
 
+OPEN_LISTINGS = 1_000_000_000
+"""From here on listings that are not sold have their ids."""
+
 LONGEST = 15_000_000.0
 """Seconds from the first row to the last."""
 
@@ -92,15 +95,22 @@ FROM stage WHERE turn = 3 ORDER BY id
     """
 INSERT INTO trade_orders (order_id, idempotency_key, listing_id, buyer_user_id, seller_user_id,
   asset_code, gross_amount, fee_amount, net_amount, status, created_at, updated_at, completed_at)
-SELECT s.round + 1, CONCAT('tr_', s.code), s.round, s.account_id, seller.account_id, s.asset_code,
-  -s.delta, -s.delta - seller.delta, seller.delta, 'completed', s.at, s.at, s.at
+SELECT s.round + 1, CONCAT('tr_', s.code), s.round + 1, s.account_id, seller.account_id,
+  s.asset_code, -s.delta, -s.delta - seller.delta, seller.delta, 'completed', s.at, s.at, s.at
+FROM stage AS s JOIN stage AS seller ON seller.id = s.id + 1 WHERE s.turn = 4 ORDER BY s.id
+""",
+    """
+INSERT INTO market_listings (listing_id, idempotency_key, listing_kind, seller_user_id,
+  price_amount, status, created_at, updated_at)
+SELECT s.round + 1, CONCAT('sold_', s.code), 'item_instance', seller.account_id, -s.delta, 'sold',
+  s.at, s.at
 FROM stage AS s JOIN stage AS seller ON seller.id = s.id + 1 WHERE s.turn = 4 ORDER BY s.id
 """,
     f"""
-INSERT INTO market_listings (idempotency_key, listing_kind, seller_user_id, offer_asset_code,
-  offer_amount, price_amount, seller_offer_frozen, status, created_at, updated_at)
-SELECT CONCAT('ml_', code), 'fungible_asset', account_id, asset_code, frozen, 1, 1, 'on_sale',
-  at, at
+INSERT INTO market_listings (listing_id, idempotency_key, listing_kind, seller_user_id,
+  offer_asset_code, offer_amount, price_amount, seller_offer_frozen, status, created_at, updated_at)
+SELECT {OPEN_LISTINGS} + id, CONCAT('ml_', code), 'fungible_asset', account_id, asset_code, frozen,
+  1, 1, 'on_sale', at, at
 FROM stage WHERE turn = {FREEZE} ORDER BY id
 """,
 )
@@ -276,7 +286,8 @@ SELECT id, 10000000000 + id, NOW(), NOW() FROM ({numbers}) AS n WHERE id <> {HOT
 """,
         f"""
 INSERT INTO accounts (account_id, account_type, user_id, system_code)
-SELECT id, IF(id = {HOT}, 'system', 'user'), NULLIF(id, {HOT}), IF(id = {HOT}, 'PLATFORM', NULL)
+SELECT id, IF(id = {HOT}, 'system', 'user'), NULLIF(id, {HOT}),
+  IF(id = {HOT}, 'SYSTEM_PLATFORM_FEE', NULL)
 FROM ({numbers}) AS n
 """,
         f"""

@@ -119,7 +119,7 @@ SELECT COUNT(*) FROM (
   FROM lottery_draws WHERE created_at >= '{SINCE}' GROUP BY lottery_session_id
 ) AS n LEFT JOIN (asset_transactions AS l JOIN accounts AS a ON a.account_id = l.account_id)
   ON l.idempotency_key = CONCAT('lottery_consume:', n.lottery_session_id)
-  AND l.business_type = 'lottery_consume' AND -l.delta_amount = n.cost
+  AND l.business_type = 'lottery_consume' AND -l.delta_amount = n.cost AND l.asset_code = 'POINTS'
   AND a.user_id = n.first AND a.user_id = n.last
 WHERE l.transaction_id IS NULL
 """,
@@ -134,7 +134,7 @@ WHERE l.transaction_id IS NULL
         _forward(
             "lottery_draws",
             "l.business_type = 'lottery_reward' AND l.delta_amount = n.prize_value_points"
-            " AND a.user_id = n.user_id",
+            " AND a.user_id = n.user_id AND l.asset_code = 'POINTS'",
             "l.idempotency_key = CONCAT('lottery_reward:', n.lottery_session_id, ':', n.prize_id)",
             _REWARDED,
         ),
@@ -151,7 +151,7 @@ WHERE l.transaction_id IS NULL
         _forward(
             "consumption_records",
             "l.business_type = 'consumption_reward' AND l.delta_amount = n.points_to_award"
-            " AND a.user_id = n.user_id",
+            " AND a.user_id = n.user_id AND l.asset_code = 'POINTS'",
             "l.idempotency_key = CONCAT('consumption_reward:approve:', n.record_id)",
             "n.status = 'approved'",
         ),
@@ -187,7 +187,8 @@ WHERE l.transaction_id IS NULL
     "trade_orders.platform_fee_posting": _both(
         "trade_orders",
         "market_purchase_platform_fee_credit",
-        "l.delta_amount = n.fee_amount AND l.asset_code = n.asset_code",
+        "l.delta_amount = n.fee_amount AND l.asset_code = n.asset_code"
+        " AND a.system_code = 'SYSTEM_PLATFORM_FEE'",
         required=f"{_COMPLETED} AND n.fee_amount > 0",
     ),
     "lottery_draws.asset_transaction_id": (
@@ -215,7 +216,8 @@ WHERE l.transaction_id IS NULL
         _forward(
             "consumption_records",
             "l.business_type = 'consumption_reward' AND l.delta_amount = n.points_to_award"
-            " AND a.user_id = n.user_id",
+            " AND a.user_id = n.user_id"
+            " AND l.idempotency_key = CONCAT('consumption_reward:approve:', n.record_id)",
             "l.transaction_id = n.reward_transaction_id",
             "n.reward_transaction_id IS NOT NULL OR n.status = 'approved'",
         ),
@@ -225,10 +227,26 @@ WHERE l.transaction_id IS NULL
         _forward(
             "exchange_records",
             "l.business_type = 'exchange_debit' AND -l.delta_amount = n.pay_amount"
-            " AND l.asset_code = n.pay_asset_code AND a.user_id = n.user_id",
+            " AND l.asset_code = n.pay_asset_code AND a.user_id = n.user_id"
+            " AND l.idempotency_key = CONCAT('exchange_debit_', n.idempotency_key)",
             "l.transaction_id = n.debit_transaction_id",
             "n.debit_transaction_id IS NOT NULL",
         ),
         _shared("exchange_records", "debit_transaction_id"),
+    ),
+    "trade_orders.listing_id": (
+        f"""
+SELECT COUNT(*) FROM trade_orders AS n LEFT JOIN market_listings AS p
+  ON p.listing_id = n.listing_id AND p.seller_user_id = n.seller_user_id
+WHERE n.created_at >= '{SINCE}' AND n.created_at <= NOW() - INTERVAL 10 SECOND
+  AND p.listing_id IS NULL
+""",
+    ),
+    "account_asset_balances.account_id": (
+        """
+SELECT COUNT(*) FROM account_asset_balances AS n LEFT JOIN accounts AS p
+  ON p.account_id = n.account_id
+WHERE n.created_at <= NOW() - INTERVAL 10 SECOND AND p.account_id IS NULL
+""",
     ),
 }

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from checks.contract import Check
 from checks.kinds.columns import Declaration, is_declared_not_null
 from checks.kinds.row_count import RowBounds
+from checks.kinds.tables import EngineName
 from checks.registry import any_check
 from checks.sql.catalog import nearest
 from checks.sql.expression import Expression
@@ -17,6 +18,7 @@ from checks.types import (
     Columns,
     Identifier,
     PrimaryKey,
+    Severity,
     Slug,
     check_name,
     identifier,
@@ -45,6 +47,14 @@ class Key(BaseModel):
     nulls: Literal["equal", "distinct"] = "equal"
     when: Expression | None = None
     """The rows of which no two share the columns; all, unless stated."""
+    duplicates: bool = True
+    """Whether rows are looked at, too; else the index alone is the proof."""
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if self.index is False and not self.duplicates:
+            raise ValueError("with index and duplicates both false nothing is asked of this key")
+        return self
 
 
 FILLED = {
@@ -57,6 +67,12 @@ FILLED = {
     "since": "since",
 }
 """Fields of checks, each with the fact of the check's table that fills it in."""
+
+
+class Rows(RowBounds):
+    """How many rows there may be, and how bad it is when there are fewer or more."""
+
+    severity: Severity = Severity.WARNING
 
 
 class RowFacts(BaseModel):
@@ -80,7 +96,7 @@ class RowFacts(BaseModel):
     """Rows written before follow older rules."""
     keys: tuple[Key, ...] = ()
     non_negative: tuple[Identifier, ...] = ()
-    rows: RowBounds = RowBounds()
+    rows: Rows = Rows()
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -146,8 +162,9 @@ class RowFacts(BaseModel):
     def _of_key(
         self, key: Key, row: dict[str, Any]
     ) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
-        of_key = {"columns": key.columns, "nulls": key.nulls, **_condition(key)}
-        yield "duplicates", key.columns, row | of_key
+        if key.duplicates:
+            of_key = {"columns": key.columns, "nulls": key.nulls, **_condition(key)}
+            yield "duplicates", key.columns, row | of_key
 
     def _filled_key_columns(self) -> list[str]:
         """Key columns that hold text and are never NULL, as far as these facts say."""
@@ -185,6 +202,8 @@ class TableFacts(RowFacts):
     retired: bool = False
     view: bool | None = None
     """Whether it is a view, or a table; either will do, unless stated."""
+    engine: EngineName | None = None
+    """Its storage engine; any will do, unless stated."""
     when: Expression | None = None
     """Which rows count, for every check of the table and on either side of a comparison."""
     columns: Mapping[Identifier, Declaration] = {}
@@ -199,6 +218,8 @@ class TableFacts(RowFacts):
 
     @model_validator(mode="after")
     def _view_without_index(self) -> Self:
+        if self.view and self.engine:
+            raise ValueError(f"a view has no engine, and so not {self.engine}")
         if self.view and (indexed := next((key for key in self.keys if key.index), None)):
             raise ValueError(f"a view has no index, and so not {indexed.index}")
         return self
@@ -214,7 +235,15 @@ class TableFacts(RowFacts):
         return super().names | {*self.columns, *(self.when.columns if self.when else ())}
 
     def _declarations(self) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
-        yield "tables", (), {"retired": self.retired, "view": self.view}
+        yield (
+            "tables",
+            (),
+            {
+                "retired": self.retired,
+                "view": self.view,
+                "engine": self.engine,
+            },
+        )
         if self.retired:
             return
         if self.columns or self.retired_columns:

@@ -40,9 +40,12 @@ _MYSQL_TYPE = """
     SELECT table_type FROM information_schema.tables
     WHERE table_schema = DATABASE() AND table_name = :table"""
 _SQLITE_TYPE = "SELECT UPPER(type) FROM sqlite_schema WHERE name = :table"
-_MYSQL_ESTIMATE = """
-    SELECT table_rows FROM information_schema.tables
+_MYSQL_STORAGE = """
+    SELECT table_rows AS estimate, engine AS engine FROM information_schema.tables
     WHERE table_schema = DATABASE() AND table_name = :table"""
+_WITHOUT_TRANSACTIONS = frozenset(
+    ("myisam", "aria", "memory", "csv", "archive", "mrg_myisam", "blackhole", "s3", "connect")
+)
 _MYSQL_COLUMNS = """
     SELECT column_name AS name, column_type AS type, is_nullable = 'YES' AS nullable,
            character_set_name AS charset, collation_name AS collation,
@@ -351,10 +354,31 @@ def estimated_rows(connection: Connection, table: str) -> int | None:
 
 
 def _estimated_rows(connection: Connection, table: str) -> int | None:
+    estimate, _ = _storage(connection, table)
+    return estimate
+
+
+def engine(connection: Connection, table: str) -> str | None:
+    """The storage engine of a table; None for a view, and on SQLite, which has but one."""
+    _, found = _storage(connection, table)
+    return found
+
+
+def keeps_snapshots(engine: str | None) -> bool:
+    """Whether reads of one transaction see one moment of a table of this engine."""
+    return engine is None or engine.lower() not in _WITHOUT_TRANSACTIONS
+
+
+def _storage(connection: Connection, table: str) -> tuple[int | None, str | None]:
+    return once(connection, "storage", table, lambda: _asked_storage(connection, table))
+
+
+def _asked_storage(connection: Connection, table: str) -> tuple[int | None, str | None]:
     if _is_sqlite(connection):
-        return None
-    found = [estimate for (estimate,) in _ask(connection, "", _MYSQL_ESTIMATE, table)]
-    return next((int(estimate) for estimate in found if estimate is not None), None)
+        return None, None
+    found = [tuple(row) for row in _ask(connection, "", _MYSQL_STORAGE, table)]
+    estimate, kept_by = found[0] if found else (None, None)
+    return estimate if estimate is None else int(estimate), kept_by
 
 
 def remember(connection: Connection) -> None:

@@ -71,6 +71,21 @@ ORDER = (
     " gross_amount, fee_amount, net_amount, status, created_at, updated_at)"
     " VALUES ('order_001', 1, 1, 2, {gross}, 5, 95, '{status}', " + BEFORE + ")"
 )
+LISTING = (
+    "INSERT INTO market_listings (listing_id, idempotency_key, listing_kind, seller_user_id,"
+    " price_amount, status, created_at) VALUES (1, 'listing_001', 'item_instance', {seller},"
+    " {price}, 'sold', '2026-01-05 10:00:00')"
+)
+LISTED = LISTING.format(seller=2, price=100)
+LEG = (
+    f"INSERT INTO {TXN} (account_id, asset_code, delta_amount, balance_before, balance_after,"
+    " business_type, idempotency_key, created_at) VALUES ({account}, 'DIAMOND', {amount}, 0, 0,"
+    " 'market_purchase_{leg}', 'market_purchase_{leg}_order_001', '2026-01-05 10:00:00')"
+)
+
+
+def posted(account: int, leg: str, amount: int) -> str:
+    return LEG.format(account=account, leg=leg, amount=amount)
 
 
 def another_index(definition: str) -> tuple[str, ...]:
@@ -141,7 +156,9 @@ OF_TABLES_AND_TEXTS = {
         failing=failing("lottery_draws.tables"),
         unanswered=failing(
             "lottery_draws.columns",
+            "lottery_draws.unique_index.draw_id",
             "lottery_draws.unique_index.idempotency_key",
+            "lottery_draws.non_negative",
             "lottery_draws.duplicates.idempotency_key",
             "lottery_draws.blank.idempotency_key",
             "lottery_draws.key_format.idempotency_key",
@@ -196,6 +213,20 @@ OF_TABLES_AND_TEXTS = {
         spoil=another_index("UNIQUE KEY uk_idempotency_key (idempotency_key(90))"),
         failing=failing(NO_INDEX),
         key={"table": TXN, "columns": "idempotency_key"},
+    ),
+    "primary key that is gone": Corruption(
+        spoil=(
+            "ALTER TABLE item_instance_events MODIFY event_id bigint NOT NULL, DROP PRIMARY KEY",
+        ),
+        failing=failing(f"{EVENTS}.unique_index.event_id"),
+        key={"table": EVENTS, "columns": "event_id"},
+    ),
+    "engine without snapshots": Corruption(
+        spoil=("ALTER TABLE market_listings ENGINE = MyISAM",),
+        failing=failing("market_listings.tables"),
+        key={"table": "market_listings"},
+        evidence={"engine": "MyISAM"},
+        shows="market_listings is of engine MyISAM, not InnoDB",
     ),
     "index that is not unique": Corruption(
         spoil=another_index("KEY uk_idempotency_key (idempotency_key)"),
@@ -280,7 +311,10 @@ OF_ROWS = {
         shows="no row of exchange_records gives the key exchange_debit_{idempotency_key}",
     ),
     "order completed without its legs": Corruption(
-        spoil=(ORDER.format(gross=100, status="completed"),),
+        spoil=(
+            LISTED,
+            ORDER.format(gross=100, status="completed"),
+        ),
         failing=failing(
             "trade_orders.buyer_debit_posting",
             "trade_orders.seller_credit_posting",
@@ -289,12 +323,18 @@ OF_ROWS = {
         key={"order_id": 1},
     ),
     "order whose amounts do not add up": Corruption(
-        spoil=(ORDER.format(gross=101, status="cancelled"),),
+        spoil=(
+            LISTED,
+            ORDER.format(gross=101, status="cancelled"),
+        ),
         failing=failing("trade_orders.amounts_add_up"),
         key={"order_id": 1},
     ),
     "order frozen for long, and nothing frozen for it": Corruption(
-        spoil=(ORDER.format(gross=100, status="frozen"),),
+        spoil=(
+            LISTED,
+            ORDER.format(gross=100, status="frozen"),
+        ),
         failing=failing("trade_orders.stuck", f"{BALANCES}.frozen_backing"),
         key={"accounts.user_id": 1, "asset_code": "DIAMOND"},
     ),
@@ -312,6 +352,95 @@ OF_ROWS = {
         ),
         failing=failing(APART),
         shows="do not lead to the balance",
+    ),
+    "cost of a draw in another asset": Corruption(
+        spoil=(f"UPDATE {TXN} SET asset_code = 'DIAMOND' WHERE business_type = 'lottery_consume'",),
+        failing=failing(COST, APART),
+        key={"lottery_session_id": SESSION},
+    ),
+    "prize in another asset": Corruption(
+        spoil=(f"UPDATE {TXN} SET asset_code = 'DIAMOND' WHERE business_type = 'lottery_reward'",),
+        failing=failing(REWARD, APART),
+        key={"draw_id": "draw_20260104_0001"},
+    ),
+    "cost of a draw that was given": Corruption(
+        spoil=(f"UPDATE {TXN} SET delta_amount = 100 WHERE business_type = 'lottery_consume'",),
+        failing=failing(COST, APART),
+    ),
+    "prize that was taken": Corruption(
+        spoil=(f"UPDATE {TXN} SET delta_amount = -50 WHERE business_type = 'lottery_reward'",),
+        failing=failing(REWARD, APART),
+    ),
+    "draw that costs less than nothing": Corruption(
+        spoil=("UPDATE lottery_draws SET cost_points = -cost_points",),
+        failing=failing(COST, "lottery_draws.non_negative"),
+        key={"draw_id": "draw_20260104_0001"},
+    ),
+    "fee that was posted to a user": Corruption(
+        spoil=(
+            *(LISTED, ORDER.format(gross=100, status="completed")),
+            *(posted(101, "buyer_debit", -100), posted(102, "seller_credit", 95)),
+            posted(101, "platform_fee_credit", 5),
+        ),
+        failing=failing("trade_orders.platform_fee_posting", APART),
+        key={"order_id": 1},
+    ),
+    "order of a listing that is not there": Corruption(
+        spoil=(ORDER.format(gross=100, status="cancelled"),),
+        failing=failing("trade_orders.listing_id"),
+        key={"order_id": 1},
+    ),
+    "order of another seller's listing": Corruption(
+        spoil=(LISTING.format(seller=3, price=100), ORDER.format(gross=100, status="cancelled")),
+        failing=failing("trade_orders.listing_id"),
+        key={"order_id": 1},
+    ),
+    "order with a negative fee": Corruption(
+        spoil=(
+            *(LISTED, ORDER.format(gross=100, status="cancelled")),
+            "UPDATE trade_orders SET fee_amount = -5, net_amount = 105",
+        ),
+        failing=failing("trade_orders.amounts_are_positive"),
+        key={"order_id": 1},
+    ),
+    "listing for nothing": Corruption(
+        spoil=(LISTING.format(seller=2, price=0),),
+        failing=failing("market_listings.amounts_are_positive"),
+        key={"listing_id": 1},
+    ),
+    "receipt that awards nothing": Corruption(
+        spoil=(
+            (
+                "INSERT INTO consumption_records (record_id, idempotency_key, user_id,"
+                " consumption_amount, points_to_award, status, qr_code, created_at, updated_at)"
+                f" VALUES (9, 'consumption_9', 3, 12.50, 0, 'rejected', 'q', {BEFORE})"
+            ),
+        ),
+        failing=failing("consumption_records.amounts_are_positive"),
+        key={"record_id": 9},
+    ),
+    "exchange for nothing": Corruption(
+        spoil=(
+            (
+                "INSERT INTO exchange_records (record_id, idempotency_key, order_no, user_id,"
+                " item_id, pay_asset_code, pay_amount, created_at)"
+                " VALUES (9, 'exchange_9', 'no_9', 3, 1, 'POINTS', 0, '2026-01-05 10:00:00')"
+            ),
+        ),
+        failing=failing("exchange_records.amounts_are_positive", "exchange_records.debit_posting"),
+        key={"record_id": 9},
+    ),
+    "balance of no account": Corruption(
+        spoil=(
+            "SET foreign_key_checks = 0",
+            f"UPDATE {BALANCES} SET account_id = 999 LIMIT 1",
+        ),
+        failing=failing(f"{BALANCES}.account_id", APART),
+    ),
+    "all balances are gone": Corruption(
+        spoil=(f"DELETE FROM {BALANCES}",),
+        failing=failing(f"{BALANCES}.row_count", APART),
+        key={"table": BALANCES},
     ),
     "request that never ends": Corruption(
         spoil=("UPDATE api_idempotency_requests SET status = 'processing' WHERE request_id = 5",),

@@ -173,7 +173,7 @@ def test_checks_are_chosen_by_pattern() -> None:
     names = [each["name"] for each in answer["checks"]]
     assert names[0] == "accounts.tables"
     assert names[-1] == "points_transactions.tables"
-    assert len(names) == 7
+    assert len(names) == 8
 
 
 def test_the_table_is_for_people(ledger: Path, snapshot: SnapshotAssertion) -> None:
@@ -250,7 +250,7 @@ def test_a_renamed_column_is_found_with_its_new_name(
             " the nearest existing name is item_locks"
         ),
         (
-            "checks[9] lottery_draws.asset_transaction_id:"
+            "checks[13] lottery_draws.asset_transaction_id:"
             " table lottery_draws has no column asset_transaction_id;"
             " the nearest existing name is ledger_transaction_id"
         ),

@@ -3,7 +3,10 @@
 import pytest
 
 from checks.contract import Finding
-from tests.support.ledgers import Ledger, on_servers
+from checks.relations import Selected
+from checks.snapshot import WITHOUT_SNAPSHOT as UNSTEADY
+from checks.sql.named_select import NamedSelect
+from tests.support.ledgers import Ledger, check, on_any, on_servers
 
 
 def test_table_that_exists_passes(ledger: Ledger) -> None:
@@ -73,3 +76,52 @@ def test_temporary_table_is_no_table(ledger: Ledger) -> None:
     violations = ledger.run("tables", "orders").violations
     ledger.sql("DROP TEMPORARY TABLE orders")
     assert violations == 1
+
+
+@on_servers
+def test_engine_is_as_stated(ledger: Ledger) -> None:
+    """A table of another engine is a violation, in whatever letters it is stated."""
+    ledger.sql("CREATE TABLE orders (id int) ENGINE = MyISAM")
+    assert ledger.run("tables", "orders", engine="myisam").violations == 0
+    (finding,) = ledger.run("tables", "orders", engine="InnoDB").findings
+    assert finding.message == "orders is of engine MyISAM, not InnoDB"
+    assert dict(finding.evidence) == {"engine": "MyISAM"}
+
+
+@on_any
+def test_engine_of_a_file_is_not_asked(ledger: Ledger) -> None:
+    """SQLite has no engines: the demo's tables are what they are."""
+    ledger.sql("CREATE TABLE orders (id int)")
+    assert ledger.run("tables", "orders", engine="InnoDB").violations == 0
+
+
+@on_servers
+@pytest.mark.parametrize("engine", ["MyISAM", "MEMORY"])
+def test_engine_without_snapshots_is_a_note(ledger: Ledger, engine: str) -> None:
+    """Where no engine is stated, one without transactions is noted, and InnoDB is not."""
+    ledger.sql("CREATE TABLE orders (id int)", f"CREATE TABLE carts (id int) ENGINE = {engine}")
+    assert ledger.run("tables", "orders").notes == ()
+    result = ledger.run("tables", "carts")
+    assert (result.violations, result.notes) == (0, (f"carts is of engine {engine}, {UNSTEADY}",))
+
+
+@on_servers
+def test_comparisons_of_such_tables_say_so(ledger: Ledger) -> None:
+    """What compares several reads of a table without snapshots notes it, relations included."""
+    ledger.sql(
+        "CREATE TABLE pots (id bigint PRIMARY KEY, total bigint NOT NULL)",
+        "CREATE TABLE moves (id bigint PRIMARY KEY, pot bigint NOT NULL, amount bigint NOT NULL)"
+        " ENGINE = MyISAM",
+        "INSERT INTO pots VALUES (1, 5)",
+        "INSERT INTO moves VALUES (1, 1, 5)",
+    )
+    note = f"moves is of engine MyISAM, {UNSTEADY}"
+    far = {"ledger": "moves", "ledger_primary_key": "id", "ledger_cursor": "id"}
+    balance = {"by": ["id"], "ledger_by": ["pot"], "sums": {"total": "amount"}}
+    total = ledger.run("balance", "pots", primary_key="id", **far, **balance)
+    assert (total.violations, total.notes) == (0, (note,))
+    named = {"columns": ["pot"], "parent": "pots", "parent_primary_key": "id", "settle": "0s"}
+    assert ledger.run("reference", "moves", primary_key="id", **named).notes == (note,)
+    few = Selected("few", NamedSelect("SELECT id, pot FROM moves WHERE id < 9"))
+    refers = check("reference", "few", primary_key="id", **named).reading({"few": few})
+    assert refers.run(ledger.sources).notes == (note,)

@@ -41,7 +41,7 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
 def test_pages_of_a_worker(worker: Worker) -> None:
     """Verdict, check, JSON and command line say the same; a reload is followed; nothing breaks."""
     wait_until(lambda: worker.value("findings", check=BROKEN, state="confirmed") == 1, 20, "told")
-    verdict = "1 check sees violations: 1 critical; 103 pass"
+    verdict = "1 check sees violations: 1 critical; 124 pass"
     assert f"{verdict}." in Text(worker.get("/").text).text
     assert worker.get("/api/v1/status").json()["verdict"] == verdict
     checks = worker.get("/api/v1/checks").json()["checks"]

@@ -42,15 +42,15 @@ def mistakes(folder: Path, text: str, environment: Mapping[str, str] | None = No
 
 
 def test_the_shipped_file_declares_the_audit() -> None:
-    """The shipped configuration covers twelve tables, the retired one, and 107 checks."""
+    """The shipped configuration covers twelve tables, the retired one, and 125 checks."""
     shipped = config.load(SHIPPED, quiet())
     tables = shipped.settings.tables
     assert sorted(name for name, facts in tables.items() if facts.retired) == [
         "points_transactions"
     ]
     assert len(tables) == 13
-    assert len(shipped.checks) == 107
-    assert len({check.name for check in shipped.checks}) == 107
+    assert len(shipped.checks) == 125
+    assert len({check.name for check in shipped.checks}) == 125
 
 
 def test_checks_follow_from_facts(tmp_path: Path) -> None:

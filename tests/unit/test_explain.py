@@ -67,7 +67,7 @@ def test_programs_read_the_same() -> None:
 def test_names_are_chosen_as_by_check() -> None:
     """Patterns choose checks; an unknown name is wrong usage and suggests the nearest."""
     result = reconciler("explain", "accounts.*")
-    assert result.stdout.count("\n  asks ") == 6
+    assert result.stdout.count("\n  asks ") == 7
     unknown = reconciler("explain", "accounts.rowcount")
     assert unknown.exit_code == 2
     assert "the nearest existing name is accounts.row_count" in unknown.stderr

@@ -147,3 +147,26 @@ def test_a_view_has_no_index() -> None:
     ]
     with pytest.raises(ValidationError, match="a view has no index, and so not u"):
         names(view=True, keys=[{"columns": ["k"], "index": "u"}])
+
+
+def test_the_index_alone_may_be_asked_for() -> None:
+    """`duplicates = false` leaves the rows of a key aside; then something else has to be asked."""
+    assert names(keys=[{"columns": ["id"], "index": "PRIMARY", "duplicates": False}]) == [
+        *("t.tables", "t.unique_index.id", "t.row_count")
+    ]
+    with pytest.raises(ValidationError, match="nothing is asked of this key"):
+        names(keys=[{"columns": ["k"], "index": False, "duplicates": False}])
+
+
+def test_bounds_of_rows_have_a_severity() -> None:
+    """How bad it is when a table is empty is stated beside its bounds; else it is a warning."""
+    for rows, severity in (({"at_least": 1}, "warning"), ({"severity": "critical"}, "critical")):
+        facts = TableFacts.model_validate({"primary_key": "id", "rows": rows})
+        (count,) = (each for each in facts.checks("t", "ledger") if each.kind == "row_count")
+        assert count.severity == severity
+
+
+def test_a_view_has_no_engine() -> None:
+    """Which engine a view has is no question."""
+    with pytest.raises(ValidationError, match="a view has no engine, and so not InnoDB"):
+        names(view=True, engine="InnoDB")

@@ -123,7 +123,7 @@ FAULTS = (
         breaks="""INSERT INTO asset_transactions (transaction_id, account_id, asset_code,
                 delta_amount, balance_before, balance_after, business_type, idempotency_key,
                 created_at)
-            SELECT 900001, account_id, asset_code, 30, available_amount, available_amount + 30,
+            SELECT 900002, account_id, asset_code, 30, available_amount, available_amount + 30,
                 'market_purchase_seller_credit', 'market_purchase_seller_credit_900001', updated_at
             FROM account_asset_balances WHERE balance_id = 1;
             UPDATE account_asset_balances SET available_amount = available_amount + 30

@@ -205,15 +205,16 @@ class Balance(DatabaseCheck):
                 *(self.ledger, self.ledger_cursor, self.ledger_written_at), key=self.postings_by
             )
             reading = followed.read(snapshot, "ledger")
+            notes = tuple(filter(None, (reading.note, *snapshot.unsteady)))
             if reading.begin is not None:
                 seen, kept = self._news(comparison, snapshot, reading.begin)
-                return self._result(seen, reading, kept)
+                return self._result(seen, reading, notes, kept)
             pages = self._pages(comparison)
             seen = self._page(comparison, 0, pages)
         for page in range(1, pages):
             with self.snapshot(sources, window) as snapshot:
                 seen.add(self._page(self._comparison(snapshot), page, pages))
-        return self._result(seen, reading, None)
+        return self._result(seen, reading, notes)
 
     @property
     def postings_by(self) -> tuple[str, ...]:
@@ -358,14 +359,20 @@ class Balance(DatabaseCheck):
         notation = snapshot.notation(self.table, self.changed_at)
         return self.changed_at, notation.earliest(before - window.overlap, snapshot.now)
 
-    def _result(self, seen: Seen, reading: Reading, kept: running_totals.Kept | None) -> Result:
+    def _result(
+        self,
+        seen: Seen,
+        reading: Reading,
+        notes: tuple[str, ...],
+        kept: running_totals.Kept | None = None,
+    ) -> Result:
         whole = len(seen.findings) == seen.violations <= SAMPLE
         left = {"ledger": reading.left, "kept": kept and kept.left()} if reading.left else None
         return Result(
             seen.examined,
             seen.violations,
             tuple(seen.findings[:SAMPLE]),
-            notes=tuple(filter(None, (reading.note,))),
+            notes=notes,
             complete=reading.begin is None,
             cursor=left if whole else None,
         )

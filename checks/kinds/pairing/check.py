@@ -176,6 +176,7 @@ class Pairing(DatabaseCheck):
             questions = self._questions(plan, snapshot, near, far)
             answers = [each.answer(snapshot) for each in questions]
             examined = _examined(plan, snapshot, near)
+            notes = (near.note, far.note, *snapshot.unsteady)
         findings = tuple(finding for some, _ in answers for finding in some)
         violations = sum(number for _, number in answers)
         left = {"near": near.left, "far": far.left}
@@ -184,7 +185,7 @@ class Pairing(DatabaseCheck):
             examined,
             violations,
             findings[:SAMPLE],
-            notes=(*filter(None, (near.note, far.note)), *self.remarks(snapshot.columns)),
+            notes=(*filter(None, notes), *self.remarks(snapshot.columns)),
             complete=near.begin is None and (far.begin is None or not plan.reverse),
             cursor=left if goes_on else None,
         )

@@ -156,8 +156,10 @@ def exchange_of_wrong_kind(writer: Writer) -> Iterable[Told]:
 
 
 def twin_exchange(writer: Writer) -> Iterable[Told]:
-    """Two records name one ledger row."""
-    yield told(DEBITED_BY, {LEDGER_ROW: writer.exchange(twin=True).debit})
+    """Two records name one ledger row, which has the key of the first."""
+    exchange = writer.exchange(twin=True)
+    yield told(DEBITED_BY, {LEDGER_ROW: exchange.debit})
+    yield told(DEBITED_BY, {"record_id": exchange.number})
 
 
 def debit_without_exchange(writer: Writer) -> Iterable[Told]:

@@ -5,7 +5,8 @@
     SELECT 'business without its ledger' AS `problem`, CAST(`business`.`lottery_session_id` AS CHAR) AS `id`
     FROM (
         SELECT `business`.`lottery_session_id`, COUNT(*) AS `rows`, MIN(`business`.`user_id`) AS `least_0`,
-          CASE WHEN (COUNT(`business`.`user_id`) = COUNT(*)) THEN MAX(`business`.`user_id`) END AS `most_0`,
+          MIN('POINTS') AS `least_1`, CASE WHEN (COUNT(`business`.`user_id`) = COUNT(*)) THEN MAX(`business`.`user_id`) END AS `most_0`,
+          CASE WHEN (COUNT('POINTS') = COUNT(*)) THEN MAX('POINTS') END AS `most_1`,
           SUM(`business`.`cost_points`) AS `sum_0`
         FROM `lottery_draws` AS `business`
         WHERE TRUE = 1
@@ -20,6 +21,7 @@
           AND (`ledger`.`business_type` = 'lottery_consume')
           AND `business`.`least_0` <=> `far_accounts`.`user_id`
           AND `business`.`most_0` <=> `far_accounts`.`user_id`
+          AND 'POINTS' <=> `ledger`.`asset_code`
           AND `business`.`sum_0` <=> (-(`ledger`.`delta_amount` + 0.))
     ))
     LIMIT 100

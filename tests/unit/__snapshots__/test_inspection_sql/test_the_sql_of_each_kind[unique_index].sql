@@ -1,4 +1,4 @@
--- asset_transactions.unique_index.idempotency_key (unique_index)
+-- asset_transactions.unique_index.transaction_id (unique_index)
 -- What a run executes depends on types and indexes: explain --connect shows it.
 -- Inspection query:
 SELECT `index_name`, `non_unique`, `seq_in_index`, `column_name`, `sub_part`
