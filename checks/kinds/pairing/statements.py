@@ -74,7 +74,7 @@ def _without_far(plan: Plan, near: FromClause) -> Select[Any]:
 def _has_far(plan: Plan, near: FromClause, way: int) -> Predicate:
     """Whether a near row has a right far row under one of its keys."""
     far = far_rows(plan, outer=False)
-    right = _is_right(plan, near, far.column, way)
+    right = and_(_is_right(plan, near, far.column, way), *plan.apart(numbered(near, "key")))
     return exists(select(literal_column("1")).select_from(far.source).where(right).correlate(near))
 
 
