@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import PrivateAttr
 from sqlalchemy import (
@@ -29,7 +29,7 @@ from checks.relations import Relations, followed, rows_of
 from checks.sql import catalog, found_facts, statements, timestamps
 from checks.sql.timestamps import TimeColumn
 from checks.sql.values import Hexadecimal, is_abridged
-from checks.types import key_columns
+from checks.types import EveryColumn, key_columns
 
 Catalog = Mapping[str, Mapping[str, catalog.Column]]
 """Columns by table and name."""
@@ -288,6 +288,8 @@ def _listed(taken: Mapping[str, Any]) -> str:
 class DatabaseCheck(Check, ABC):
     """A check that reads a database."""
 
+    names_by_all_columns: ClassVar[bool] = False
+    """Whether it takes all columns for the name of a row, where a table has no key."""
     _relations: Relations = PrivateAttr(default_factory=dict)
 
     @property
@@ -338,7 +340,9 @@ class DatabaseCheck(Check, ABC):
                 self.relations[table].describe(connection)
             catalog.require(connection, table, ())
             facts = found_facts.facts_of(connection, table)
-            if "primary_key" not in facts:
+            if "primary_key" not in facts and self.names_by_all_columns:
+                found["primary_key"] = EveryColumn(catalog.columns(connection, table))
+            elif "primary_key" not in facts:
                 raise CheckError(
                     f"{table} has no primary key and no unique index without NULL, and the"
                     " configuration states no primary_key: a column, or a list of columns, by"

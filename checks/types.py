@@ -185,6 +185,12 @@ PrimaryKey = Annotated[str | tuple[str, ...], BeforeValidator(_primary_key)]
 """The column that names a row, or the columns that do so together; see `key_columns`."""
 
 
+class EveryColumn(tuple[str, ...]):
+    """All columns of a table in which nothing names a row: equal rows are not told apart."""
+
+    __slots__ = ()
+
+
 def key_columns(key: PrimaryKey | None) -> tuple[str, ...]:
     """The columns of a primary key, in their order; none where it is not stated."""
     return (key,) if isinstance(key, str) else key or ()

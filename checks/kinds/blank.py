@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, FromClause, and_, false, func, literal_col
 
 from checks.card import Card, Phrase, Section, Words
 from checks.contract import Result, Scalar
-from checks.kinds.row_check import RowCheckOfSome
+from checks.kinds.row_check import EQUAL_ROWS, RowCheckOfSome
 from checks.snapshot import Context, Snapshot
 from checks.sql.catalog import Column
 from checks.sql.functions import WHITE_SPACE, as_unicode, only_white_space
@@ -36,6 +36,8 @@ WAYS = {
 def phrases(evidence: Mapping[str, object]) -> Iterator[Phrase]:
     """What a report says of a row."""
     for column, value in evidence.items():
+        if column == EQUAL_ROWS:
+            continue
         yield Phrase(WAYS[_way(value)], {"column": column, "value": value})
 
 

@@ -43,6 +43,7 @@ class KeyFormat(RowCheck):
         title=Words(en="keys as the standard says", zh="键格式"),
     )
 
+    names_by_all_columns: ClassVar[bool] = False
     kind: Literal["key_format"] = "key_format"
     column: Identifier
     patterns: Patterns

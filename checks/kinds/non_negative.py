@@ -1,17 +1,20 @@
 """`non_negative`: amounts are zero or more."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
+from pydantic import Field, model_validator
 from sqlalchemy import ColumnElement, FromClause, or_
 
 from checks.card import Alert, Card, Section, Words
 from checks.contract import Result, Scalar
 from checks.kinds.row_check import RowCheckOfSome
 from checks.snapshot import Context, Snapshot
-from checks.types import Columns, Severity
+from checks.sql import exact
+from checks.sql.expression import Amount, amount
+from checks.types import Identifier, Severity
 
 
 class NonNegative(RowCheckOfSome):
@@ -36,11 +39,20 @@ class NonNegative(RowCheckOfSome):
 
     kind: Literal["non_negative"] = "non_negative"
     severity: Severity = Severity.CRITICAL
-    columns: Columns
+    columns: tuple[Identifier, ...] = ()
+    amounts: tuple[Amount, ...] = Field(default=(), repr=False)
+    """What is worked out of columns, and below zero nowhere either."""
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if not (self.columns or self.amounts):
+            raise ValueError("columns, or amounts, are missing: what is not to be below zero")
+        return self
 
     def report_fields(self, result: Result | None) -> Mapping[str, Any]:
         """How many amounts of each column are negative."""
-        negative = {name: result and result.measures.get(name) for name in self.columns}
+        names = (*self.columns, *self.amounts)
+        negative = {name: result and result.measures.get(name) for name in names}
         return {"negative": negative}
 
     @property
@@ -50,8 +62,17 @@ class NonNegative(RowCheckOfSome):
 
     @property
     def reads_columns(self) -> tuple[str, ...]:
-        """The amounts."""
-        return self.columns
+        """The amounts, and what they are worked out of."""
+        worked_out = (name for each in self.amounts for name in amount(each).columns)
+        return tuple(dict.fromkeys((*self.columns, *worked_out)))
+
+    def doubts(self, snapshot: Snapshot) -> Iterator[str]:
+        """What is worked out and is no exact number."""
+        found = snapshot.columns[self.table]
+        for each in self.amounts:
+            if why := amount(each).unfit_amount(found.__getitem__):
+                yield f"{self.table}: {each} {why}"
+        yield from super().doubts(snapshot)
 
     def violates(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
         """One of the amounts is negative."""
@@ -61,16 +82,21 @@ class NonNegative(RowCheckOfSome):
         self, rows: FromClause, context: Context
     ) -> Mapping[str, ColumnElement[bool]]:
         """The negative amounts of each column."""
-        _ = context
-        return {name: rows.c[name] < 0 for name in self.columns}
+        types = context.types(self.table)
+        worked_out = {name: amount(name).on(rows, types) for name in self.amounts}
+        return {name: rows.c[name] < 0 for name in self.columns} | {
+            name: exact.comparable(value) < exact.NOUGHT for name, value in worked_out.items()
+        }
 
     def magnitude(self, seen: dict[str, Scalar]) -> int:
-        """How far below zero, in whole units."""
-        amounts = (Decimal(str(seen[name] or 0)) for name in self.columns)
-        return math.ceil(-sum(min(amount, Decimal(0)) for amount in amounts))
+        """How far below zero the columns are, in whole units; 1 for what is worked out."""
+        amounts = (exact.read(seen[name]) for name in self.columns)
+        below = exact.plus(*(min(each, Decimal(0)).copy_abs() for each in amounts))
+        return max(1, math.ceil(below))
 
     def describe(self, seen: dict[str, Scalar], snapshot: Snapshot) -> str:
         """Which amounts."""
         _ = snapshot
         names = [name for name in self.columns if str(seen[name]).startswith("-")]
-        return f"{self.table}: negative {' and '.join(names)}"
+        what = " and ".join(names) or " or ".join(self.amounts)
+        return f"{self.table}: negative {what}"

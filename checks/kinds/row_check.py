@@ -24,14 +24,17 @@ from checks.contract import EVERYTHING, SAMPLE, Check, Finding, Result, Scalar, 
 from checks.ports import Sources
 from checks.snapshot import Context, DatabaseCheck, Snapshot
 from checks.sql.expression import Expression
-from checks.sql.functions import shown
+from checks.sql.functions import as_bytes, shown
 from checks.sql.inspection import MOST_ROWS, Keys, chosen, fitting, having
 from checks.sql.render import render
-from checks.sql.statements import counted
+from checks.sql.statements import counted, number_of
 from checks.sql.values import scalar
-from checks.types import PrimaryKey, key_columns
+from checks.types import EveryColumn, PrimaryKey, key_columns
 
 Built = ColumnElement[Any]
+
+EQUAL_ROWS = "equal rows"
+"""In evidence, how many rows one finding stands for, where nothing tells them apart."""
 
 
 class RowCheck(DatabaseCheck):
@@ -40,6 +43,7 @@ class RowCheck(DatabaseCheck):
     model_config = Check.model_config | {"arbitrary_types_allowed": True}
 
     primary_key: PrimaryKey | None = None
+    names_by_all_columns: ClassVar[bool] = True
     adds_up: ClassVar[bool] = False
     """Whether each violation is counted by one of `counted_apart`, and by one only."""
 
@@ -47,6 +51,11 @@ class RowCheck(DatabaseCheck):
     def key_columns(self) -> tuple[str, ...]:
         """The columns by which findings name rows."""
         return key_columns(self.primary_key)
+
+    @property
+    def _repeats(self) -> bool:
+        """Whether equal rows are one finding: nothing tells them apart."""
+        return isinstance(self.primary_key, EveryColumn)
 
     @property
     @abstractmethod
@@ -115,6 +124,9 @@ class RowCheck(DatabaseCheck):
         with self.snapshot(sources, window) as snapshot:
             numbers = self._numbers(rows, snapshot)
             violations = sum(numbers) if self.adds_up else numbers.pop(0)
+            if violations and self._repeats:
+                different = self.sample(rows, snapshot).order_by(None).limit(None)
+                violations = snapshot.number(number_of(different.subquery("different")))
             findings = self.findings(rows, snapshot, violations)
             measures = dict(zip(self.counted_apart(rows, snapshot), numbers, strict=True))
             measures |= self.measures(rows, snapshot)
@@ -146,7 +158,12 @@ class RowCheck(DatabaseCheck):
             if c.name in names
         )
         statement = select(*values).where(*where).limit(SAMPLE)
-        return statement.order_by(*(rows.c[name] for name in self.key_columns))
+        own = [rows.c[name] for name in self.key_columns]
+        if not self._repeats:
+            return statement.order_by(*own)
+        spelled = [as_bytes(c) for c in own if context.described(self.table, c.name).is_text]
+        number = func.count().label(EQUAL_ROWS)
+        return statement.add_columns(number).group_by(*own, *spelled).order_by(*own, *spelled)
 
     def findings(
         self, rows: FromClause, snapshot: Snapshot, violations: int, *read: ColumnElement[bool]
@@ -161,9 +178,12 @@ class RowCheck(DatabaseCheck):
         )
 
     def _finding(self, seen: dict[str, Scalar], snapshot: Snapshot) -> Finding:
+        number = int(seen.pop(EQUAL_ROWS, 1) or 1)
         message, size = self.describe(seen, snapshot), self.magnitude(seen)
         key = {name: seen.pop(name) for name in self.key_columns}
-        return Finding(key, message, seen, size)
+        if number > 1:
+            seen[EQUAL_ROWS], message = number, f"{message}; {number} equal rows"
+        return Finding(key, message, seen, size * number)
 
     def statements(self, at: datetime, zone: tzinfo) -> Sequence[str]:
         """The statement that counts, and the one that samples."""

@@ -35,6 +35,7 @@ class Stuck(RowCheck):
         ),
     )
 
+    names_by_all_columns: ClassVar[bool] = False
     kind: Literal["stuck"] = "stuck"
     when: Expression
     """The passing state, so put that an index serves it: `status = 'processing'`."""

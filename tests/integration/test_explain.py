@@ -72,6 +72,25 @@ def test_programs_read_every_statement() -> None:
     assert run["full_scans"][0]["table"] == "account_asset_balances"
 
 
+KEYLESS = """
+[databases.ledger]
+url = "sqlite:///{path}"
+[tables.accounts]
+non_negative = ["account_id"]
+"""
+
+
+def test_what_is_taken_from_the_catalog_is_shown(ledger: Path, tmp_path: Path) -> None:
+    """People and programs read which primary key a run took, where none is stated."""
+    path = tmp_path / "config.toml"
+    path.write_text(KEYLESS.format(path=ledger))
+    asked = ["explain", "--connect", "accounts.non_negative", "--config", str(path)]
+    shown = CliRunner().invoke(app, asked, env=quiet())
+    assert "taken from the catalog: primary_key = account_id" in " ".join(shown.stdout.split())
+    told = json.loads(CliRunner().invoke(app, [*asked, "--format", "json"], env=quiet()).stdout)
+    assert told["checks"][0]["runs"][0]["taken"] == {"primary_key": ["account_id"]}
+
+
 def test_what_reads_no_database_is_described_only(ledger: Path) -> None:
     """A log is not read: its check would begin at the beginning."""
     ledger.unlink()

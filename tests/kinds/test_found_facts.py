@@ -58,11 +58,11 @@ def test_the_shortest_proof_names_rows(ledger: Ledger) -> None:
 
 
 def test_a_table_without_any_key_says_what_is_needed(ledger: Ledger) -> None:
-    """A table in which nothing names a row is an error that says what to state."""
+    """Where rows have to be told apart and nothing does, an error says what to state."""
     ledger.sql("CREATE TABLE coins (id int, worth int)")
     stated = "coins has no primary key and no unique index without NULL, and the configuration"
     with pytest.raises(CheckError, match=stated) as error:
-        answer(ledger, NON_NEGATIVE)
+        answer(ledger, check("duplicates", "coins", columns=["worth"]))
     assert error.value.permanent
 
 
@@ -180,3 +180,38 @@ def test_every_kind_finds_its_rows_again(ledger: Ledger, kind: str, fields: dict
     query = one.look([each.key for each in result.findings])
     assert [row[0] for row in ledger.sql(query or "")] == [1, 3]
     assert ledger.sql(one.look() or "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("non_negative", {"columns": ["worth"]}),
+        ("condition", {"expression": "worth >= 0"}),
+        ("blank", {"column": "code"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_all_columns_name_rows_without_key(
+    ledger: Ledger, kind: str, fields: dict[str, Any]
+) -> None:
+    """Of a table without key equal rows are one finding, with their number; NULL is a value."""
+    ledger.sql("CREATE TABLE coins (code varchar(20), worth int, note varchar(20))")
+    code = "" if kind == "blank" else "x"
+    rows = [(code, -1, "a"), ("y", 5, "a"), (code, -1, "a"), (code, -1, None), (code, -1, "A")]
+    ledger.insert("coins", "code, worth, note", rows)
+    one = check(kind, "coins", **fields)
+    result = answer(ledger, one)
+    expected = {"code": code, "worth": -1}
+    found = {each.key["note"]: each for each in result.findings}
+    assert [dict(each.key) for each in found.values()] == [expected | {"note": n} for n in found]
+    assert (result.violations, set(found)) == (3, {None, "a", "A"})
+    sizes = {
+        note: (each.magnitude, each.evidence.get("equal rows")) for note, each in found.items()
+    }
+    assert sizes == {None: (1, None), "a": (2, 2), "A": (1, None)}
+    assert found["a"].message.endswith("; 2 equal rows")
+    if ledger.backend != "sqlite":
+        shown = ledger.sql(one.look([found["a"].key]) or "")
+        assert (code, -1, "a") in shown
+        assert (code, -1, None) not in shown
+        assert len(ledger.sql(one.look() or "")) == 4

@@ -1,9 +1,12 @@
 """`non_negative`: amounts are zero or more."""
 
+from typing import Any
+
 import pytest
+from pydantic import ValidationError
 
 from checks.contract import SAMPLE, CheckError
-from tests.support.ledgers import Ledger, keys, messages, on_any, on_servers
+from tests.support.ledgers import Ledger, check, keys, messages, on_any, on_servers
 
 TABLE = "CREATE TABLE t (id bigint PRIMARY KEY, free bigint, frozen bigint)"
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
@@ -92,3 +95,30 @@ def test_missing_name_cannot_be_answered(
         ledger.run("non_negative", table, columns=[column], primary_key="id")
     assert str(caught.value).startswith(message)
     assert caught.value.permanent
+
+
+def test_what_is_worked_out_may_not_be_negative_either(ledger: Ledger) -> None:
+    """An expression over columns is judged exactly, beside columns or alone."""
+    unsigned = "bigint" if ledger.backend == "sqlite" else "bigint unsigned"
+    ledger.sql(
+        f"CREATE TABLE t (id int PRIMARY KEY, came {unsigned}, went {unsigned}, rest decimal(9,2))"
+    )
+    rows = [(1, 3, 4, 1), (2, 4, 3, "-0.5"), (3, None, 1, 1), (4, 0, 2, -2), (5, 1, 1, 0)]
+    ledger.insert("t", "id, came, went, rest", rows)
+    alone = ledger.run("non_negative", "t", primary_key="id", amounts=["came - went"])
+    assert keys(alone) == [{"id": 1}, {"id": 4}]
+    assert [each.message for each in alone.findings] == ["t: negative came - went"] * 2
+    fields: dict[str, Any] = {"columns": ["rest"], "amounts": ["came - went", "rest + 0.5"]}
+    both = ledger.run("non_negative", "t", primary_key="id", **fields)
+    assert keys(both) == [{"id": 1}, {"id": 2}, {"id": 4}]
+    assert both.measures == {"rest": 2, "came - went": 2, "rest + 0.5": 1}
+    assert [each.magnitude for each in both.findings] == [1, 1, 2]
+    if ledger.backend != "sqlite":
+        shown = ledger.sql(str(check("non_negative", "t", primary_key="id", **fields).look()))
+        assert [row[0] for row in shown] == [1, 2, 4]
+
+
+def test_something_is_asked() -> None:
+    """Neither columns nor amounts is a mistake."""
+    with pytest.raises(ValidationError, match="columns, or amounts, are missing"):
+        check("non_negative", "t", primary_key="id")

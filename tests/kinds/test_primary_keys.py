@@ -309,3 +309,30 @@ def test_what_is_no_key_is_refused(ledger: Ledger, tmp_path: Path, key: str) -> 
     _ = ledger
     with pytest.raises(ConfigError, match=r"tables\.seats\.primary_key: "):
         configured(CONFIGURED.format(key=key), tmp_path)
+
+
+def test_kept_totals_are_named_by_all_columns(ledger: Ledger) -> None:
+    """A row that keeps a total is named by its whole key."""
+    fill(ledger, [(1, 1, 5, "a"), (1, 2, 7, "b"), (2, 1, 0, "c")])
+    tickets(ledger, [(1, 1, 1, 5), (2, 1, 2, 6), (3, 2, 1, 1)])
+    one = check(
+        "aggregate",
+        "seats",
+        primary_key=SEAT,
+        by=["hall", "seat"],
+        details="tickets",
+        sums={"price": "price"},
+    )
+    result = one.run(ledger.sources)
+    assert keys(result) == [seat(1, 2), seat(2, 1)]
+    if ledger.backend != "sqlite":
+        assert [row[:2] for row in shown(ledger, one, result)] == [(1, 2), (2, 1)]
+
+
+def test_unequal_sums_list_their_rows_by_all_columns(ledger: Ledger) -> None:
+    """Rows of a group that does not add up are listed so that each is found again."""
+    fill(ledger, [(1, 1, 5, "a"), (1, 2, -5, "a"), (2, 1, 3, "b"), (2, 2, 1, "b")])
+    one = check("conservation", "seats", primary_key=SEAT, by=["code"], sum="price", settle="0s")
+    result = one.run(ledger.sources)
+    assert keys(result) == [{"code": "b"}]
+    assert one.row_keys(result.findings[0].evidence) == [seat(2, 1), seat(2, 2)]

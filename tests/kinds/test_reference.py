@@ -812,7 +812,7 @@ UNDATED = (
             "required_when is the former name of not_null_when: state one of them",
         ),
         ({"pending": "SLEEP(9)"}, "not allowed in a condition: SLEEP(9)"),
-        ({"parent_primary_key": None}, "None is no name"),
+        ({"parent_primary_key": None}, "parent_columns is missing: no primary_key of asset_trans"),
         ({"colums": ["a"]}, "Extra inputs are not permitted"),
     ],
 )

@@ -11,7 +11,7 @@ from checks.relations import Relation, Relations
 from checks.snapshot import WITHOUT_SNAPSHOT
 from checks.sql import catalog, derived, timestamps
 from checks.sql.statements import rows_of
-from checks.types import key_columns
+from checks.types import EveryColumn, key_columns
 from checks.watermark import cursor_complaints
 from worker.cli.identity import Identity, identity
 from worker.config import Config, Problem, place_of, tenants
@@ -126,6 +126,8 @@ def _taken(config: Config, database: str, connection: Connection) -> dict[str, d
             for fact in ("primary_key", "cursor", "written_at"):
                 if value := taken.get(f"{prefix}{fact}"):
                     columns = ", ".join(key_columns(value))
+                    if isinstance(value, EveryColumn):
+                        columns += " (all columns: equal rows are one)"
                     found.setdefault(getattr(check, naming), {})[f"{fact} {columns}"] = None
     return found
 

@@ -18,7 +18,7 @@ from checks.sql.expression import Expression
 from checks.sql.inspection import Keys, fitting, having
 from checks.sql.render import render
 from checks.sql.timestamps import Settle, TimeColumn
-from checks.types import Columns, Identifier, Severity, duration_text
+from checks.types import Columns, Identifier, PrimaryKey, Severity, duration_text, key_columns
 
 Kept = Mapping[Expression, Expression]
 """What a row keeps, each with what it is kept of."""
@@ -43,7 +43,7 @@ class Aggregate(DatabaseCheck):
     severity: Severity = Severity.CRITICAL
     confirmations: int = Field(default=2, ge=1, le=100)
     beside: ClassVar[Mapping[str, str]] = {"details": "details_"}
-    primary_key: Identifier
+    primary_key: PrimaryKey | None = None
     by: Annotated[tuple[Expression, ...], Field(min_length=1)]
     """What a row has in common with its details."""
     details: Identifier
@@ -119,7 +119,7 @@ class Aggregate(DatabaseCheck):
     @property
     def needs(self) -> Mapping[str, tuple[str, ...]]:
         """The columns of both tables."""
-        own = [self.primary_key]
+        own = [*key_columns(self.primary_key)]
         for part in (*self.by, *(pair.own for pair in self.pairs), self.when):
             own += part.columns if part else ()
         other = [*self.of_details]
@@ -153,7 +153,9 @@ class Aggregate(DatabaseCheck):
 
     def look(self, keys: Keys = ()) -> str | None:
         """Both sides of some rows, or of all that are off."""
-        return fitting(having(keys, (self.primary_key,)), self._look)
+        if keys and self.primary_key is None:
+            return self.named("primary_key", keys[0]).look(keys)
+        return fitting(having(keys, key_columns(self.primary_key)), self._look)
 
     def statements(self, at: datetime, zone: tzinfo) -> Sequence[str]:
         """The statement that counts what is off, and the one that reads it."""
@@ -163,7 +165,7 @@ class Aggregate(DatabaseCheck):
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Work out every total anew, and compare."""
         with self.snapshot(sources, window) as snapshot:
-            sides = self._sides(snapshot, tuple(snapshot.known((self.primary_key,))))
+            sides = self._sides(snapshot, tuple(snapshot.known(key_columns(self.primary_key))))
             numbers = snapshot.connection.execute(sides.numbers()).mappings().one()
             violations = int(numbers["violations"])
             found = snapshot.connection.execute(sides.wrong()).mappings() if violations else ()
@@ -179,7 +181,7 @@ class Aggregate(DatabaseCheck):
                 table=own,
                 by=self.by,
                 when=self.when,
-                key=self.primary_key,
+                key=key_columns(self.primary_key),
             ),
             details=Side(
                 rows=lambda: self.rows_of(details, self.needs[details]),

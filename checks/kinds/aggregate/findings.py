@@ -71,14 +71,14 @@ def finding(sides: Sides, row: RowMapping) -> Finding:
         **values,
         **({UNKNOWN: unknown} if unknown else {}),
         "details": int(row["number"] or 0),
-        **{name: value for name, value in by.items() if name != own.key},
+        **{name: value for name, value in by.items() if name not in own.key},
     }
     said = [f"{name} {value}" for name, value in values.items()]
     said += [f"{unknown} details have no amount (NULL)"] if unknown else []
     of = ", ".join(f"{name} {value}" for name, value in by.items())
     size = sum(ceil(abs(each.off)) for each in apart if each.off is not None)
     return Finding(
-        {own.key: scalar(row["id"])},
+        {name: scalar(row[f"id_{n}"]) for n, name in enumerate(own.key)},
         f"{own.table}: {of}: {', '.join(said)}",
         evidence,
         max(1, size),

@@ -83,7 +83,7 @@ class Side:
     """What a row has in common with its details."""
     when: Expression | None
     """Which rows count."""
-    key: str = ""
+    key: tuple[str, ...] = ()
     """The primary key of rows that keep totals."""
     written_at: TimeColumn | None = None
 
@@ -118,9 +118,9 @@ class Sides:
     def wrong(self) -> Select[Any]:
         """The first of the rows that are off, with both sides."""
         rows, totals = self._rows(), self._totals()
-        own = rows.c[self.own.key]
+        own = self._ids(rows)
         columns = (
-            own.label("id"),
+            *labelled("id", own),
             *labelled("by", self._by(rows)),
             *labelled("own", self._own(rows)),
             *labelled("other", numbered(totals, "other")),
@@ -133,14 +133,14 @@ class Sides:
             select(*columns)
             .select_from(self._joined(rows, totals))
             .where(*self._judged(rows, totals), *wrong)
-            .order_by(own)
+            .order_by(*own)
             .limit(SAMPLE)
         )
 
     def compared(self, keys: Keys) -> Select[Any]:
         """For people: both sides of some rows, or of all that are off."""
         rows = self._rows()
-        own = {self.own.key: rows.c[self.own.key]}
+        own = dict(zip(self.own.key, self._ids(rows), strict=True))
         totals = self._totals()
         off = (*self._judged(rows, totals), self._off(rows, totals))
         which = (chosen(own, keys),) if keys else off
@@ -156,6 +156,9 @@ class Sides:
 
     def _rows(self) -> FromClause:
         return self.own.rows().alias("kept")
+
+    def _ids(self, rows: FromClause) -> list[Built]:
+        return [rows.c[name] for name in self.own.key]
 
     def _totals(self) -> Subquery:
         """By group of details: totals (`other_n`), how many details there are, and are young."""
@@ -195,7 +198,7 @@ class Sides:
         if not self.settle:
             return []
         rests = func.coalesce(totals.c.young, 0) == 0
-        return [or_(rests, among([rows.c[self.own.key]], self.known)) if self.known else rests]
+        return [or_(rests, among(self._ids(rows), self.known)) if self.known else rests]
 
     def _off(self, rows: FromClause, totals: Subquery) -> Predicate:
         differs = self._differs(rows, totals)

@@ -345,8 +345,7 @@ def _of_exchanges(app: Application) -> Iterator[Fault]:
         what="an exchange that is called refunded, and a refund of nothing",
         plant=_renamed(refund, "exchange_refund_EX9"),
         found={
-            f"{table}.refunded": (_order_id(given_back[1]),),
-            f"{table}.refunds": (_id(refund),),
+            f"{table}.refund_posting": (_order_id(given_back[1]), _id(refund)),
         },
     )
     moved = old[1]
@@ -399,7 +398,7 @@ def _of_bids(app: Application) -> Iterator[Fault]:
             f"{table}.freeze_posting": (_bid_id(winner),),
             f"{table}.freeze_transaction_id": (_bid_id(winner),),
             BACKING: ((winner["user_id"], STONE),),
-            "bid_products.current_price": (running["bid_product_id"],),
+            "bid_products.bids": (running["bid_product_id"],),
         },
     )
     (winner,) = _bids(app, shards, 1)
@@ -433,7 +432,7 @@ def _of_bids(app: Application) -> Iterator[Fault]:
                 f" WHERE bid_product_id = {counted['bid_product_id']}"
             ),
         ),
-        found={"bid_products.bid_count": (counted["bid_product_id"],)},
+        found={"bid_products.bids": (counted["bid_product_id"],)},
     )
     (winner,) = _bids(app, counted, 1)
     yield Fault(
@@ -604,7 +603,7 @@ def _of_products(app: Application) -> Iterator[Fault]:
         yield Fault(
             what=f"a product whose {name} is not that of its SKUs",
             plant=(f"UPDATE {table} SET {name} = {name} + 1 WHERE exchange_item_id = {number}",),
-            found={f"{table}.{name}": (number,)},
+            found={f"{table}.skus": (number,)},
         )
     sold_out = app.the(table, exchange_item_id=2)
     yield Fault(

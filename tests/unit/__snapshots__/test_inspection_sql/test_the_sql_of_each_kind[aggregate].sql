@@ -9,7 +9,7 @@ LEFT OUTER JOIN (
     FROM `trade_orders` AS `lines`
     GROUP BY `lines`.`listing_id`
 ) AS `totals` ON `kept`.`listing_id` = `totals`.`by_0`;
-SELECT `kept`.`listing_id` AS `id`, `kept`.`listing_id` AS `by_0`, (`kept`.`status` = 'sold') AS `own_0`,
+SELECT `kept`.`listing_id` AS `id_0`, `kept`.`listing_id` AS `by_0`, (`kept`.`status` = 'sold') AS `own_0`,
   `totals`.`other_0`, COALESCE((`kept`.`status` = 'sold'), 0) != COALESCE(`totals`.`other_0`, 0) AS `differs_0`,
   `totals`.`unknown`, `totals`.`number`
 FROM `market_listings` AS `kept`
