@@ -483,6 +483,8 @@ def test_references(  # noqa: PLR0917 - what there is to vary
     names = {"columns": ["name"] if "parent_columns" in fields else ["ref"], "parent": "far"}
     own: dict[str, object] = {"parent_primary_key": "id", "parent_written_at": "at"}
     own |= {"key": key, "key_suffices": suffices, "key_column": "name"} if key else {}
+    if suffices and not key and "parent_columns" in fields:  # which are texts
+        own |= {"collation": "bytes"}
     pairs_agree(ledger, mode, check("reference", "near", **PAIRED, **names, **own, **fields))
 
 
@@ -511,6 +513,7 @@ def test_references(  # noqa: PLR0917 - what there is to vary
     ),
     more=st.sampled_from([[], ["{name}"], ["x:{part}", "{name}:{part}!"]]),
     together=st.sampled_from(["", "ledger_sum", "ledger_sum_at_most"]),
+    how=st.sampled_from([None, "bytes", "utf8mb4_bin"]),
     amounts=st.tuples(st.sampled_from(["u - v", "amount", "u"]), st.sampled_from(["u", "amount"])),
 )
 def test_postings(  # noqa: PLR0917 - what there is to vary
@@ -521,6 +524,7 @@ def test_postings(  # noqa: PLR0917 - what there is to vary
     fields: dict[str, object],
     more: list[str],
     together: str,
+    how: str | None,
     amounts: tuple[str, str],
 ) -> None:
     """The statements of `posting` show its findings, of both directions, one by one or summed."""
@@ -531,6 +535,7 @@ def test_postings(  # noqa: PLR0917 - what there is to vary
         own |= {together: dict([amounts])} if together else {}
         keys = dict.fromkeys([str(fields["ledger_key"]), *more])
         fields |= {"ledger_key": [*keys]}
+        own |= {"collation": how}
     pairs_agree(ledger, mode, check("posting", "near", **PAIRED, **names, **own, **fields))
 
 

@@ -388,6 +388,36 @@ def test_ledger_rows_are_added_up_along_the_index_of_their_keys(ledger: Ledger) 
     assert part < size, counting.reads
 
 
+@on_servers
+@pytest.mark.parametrize("how", ["utf8mb4_unicode_ci", "utf8mb4_general_ci", "bytes"])
+@pytest.mark.parametrize("sort", ["utf8mb4 COLLATE utf8mb4_general_ci", "ascii COLLATE ascii_bin"])
+def test_keys_of_unlike_collations_are_compared_as_stated(
+    ledger: Ledger, how: str, sort: str
+) -> None:
+    """Of both sides, one by one, in sums, and of several ledger rows."""
+    exchanges(ledger)
+    ledger.sql(
+        "ALTER TABLE asset_transactions MODIFY idempotency_key varchar(100) CHARACTER SET utf8mb4"
+        " COLLATE utf8mb4_unicode_ci",
+        f"ALTER TABLE exchange_records MODIFY idempotency_key varchar(100) CHARACTER SET {sort}",
+        "DELETE FROM asset_transactions WHERE transaction_id = 2",
+        "DELETE FROM exchange_records WHERE record_id = 3",
+    )
+    expected = [({"record_id": 2}, "missing"), ({FAR: 3}, "orphaned")]
+    for more in ({}, RECORD_CURSORS, {"ledger_sum": {"-pay_amount": "delta_amount"}}):
+        fields: dict[str, Any] = {"collation": how, **more}
+        fields |= {"equal": {}} if "ledger_sum" in more else {}
+        result = run(ledger, **fields)
+        assert seen(result) == expected
+        again = run(ledger, window_after(result), **fields)
+        assert seen(again) == expected
+        declared = check("posting", "exchange_records", **{**DEBIT, **fields})
+        assert len(ledger.sql(declared.look() or "")) == 2
+    grouped = {"equal": {}, "sum": {"-pay_amount": "delta_amount"}}
+    name = "idempotency_key"
+    assert seen(run(ledger, collation=how, **grouped)) == [({name: "k2"}, "missing"), expected[1]]
+
+
 @on_any
 def test_fee_that_need_not_be_there(ledger: Ledger) -> None:
     """No ledger row is owed for a fee of 0; one that is there all the same is unwarranted."""

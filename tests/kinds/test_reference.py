@@ -598,6 +598,79 @@ def test_keys_equal_under_the_collation_are_the_same(ledger: Ledger) -> None:
     assert [problem for _, problem in seen(result)] == ["dangling", "shared"]
 
 
+def vocabulary(ledger: Ledger, child: str, parent: str) -> None:
+    """Words, and rows that name them in several spellings."""
+    ledger.sql(
+        f"CREATE TABLE p (id int PRIMARY KEY, k varchar(20) {parent} NOT NULL, UNIQUE (k))",
+        f"CREATE TABLE t (id int PRIMARY KEY, p varchar(20) {child})",
+        "CREATE INDEX tp ON t (p)",
+    )
+    ledger.insert("p", "id, k", [(1, "gold"), (2, "Silver"), (3, "x")])
+    names = ["gold", "GOLD", "silver", "Silver", "gold ", None, "tin"]
+    ledger.insert("t", "id, p", [(n, name) for n, name in enumerate(names, start=1)])
+
+
+GENERAL = "CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
+UNICODE = "CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"
+ASCII = "CHARACTER SET ascii COLLATE ascii_bin"
+
+
+@on_servers
+@pytest.mark.parametrize("child", [GENERAL, UNICODE, ASCII])
+@pytest.mark.parametrize("parent", [GENERAL, UNICODE, "CHARACTER SET latin1"])
+def test_names_are_spelled_exactly_where_bytes_are_compared(
+    ledger: Ledger, child: str, parent: str
+) -> None:
+    """Other letter case and a space at the end are another name, whatever the collations are."""
+    vocabulary(ledger, child, parent)
+    fields: dict[str, Any] = {"parent_columns": ["k"], "collation": "bytes", "reverse": True}
+    expected = [({"id": n}, "dangling") for n in (2, 3, 5, 7)] + [({"p.id": 3}, "unreferenced")]
+    result = plain(ledger, **fields)
+    assert seen(result) == expected
+    known = {**fields, "cursor": "id", "parent_cursor": "id"}
+    again = plain(ledger, window_after(plain(ledger, **known)), **known)
+    assert (seen(again), again.complete) == (expected, False)
+    declared = check("reference", "t", **PLAIN, settle="0s", **fields)
+    assert len(ledger.sql(declared.look() or "")) == len(expected)
+    for key, _ in expected:
+        assert ledger.sql(declared.look([key]) or "")
+
+
+@on_servers
+def test_unlike_collations_are_compared_by_a_stated_one(ledger: Ledger) -> None:
+    """As by one that both would have; ASCII is compared without that, as nothing is lost."""
+    vocabulary(ledger, GENERAL, UNICODE)
+    fields: dict[str, Any] = {"parent_columns": ["k"], "reverse": True}
+    with pytest.raises(CheckError, match="utf8mb4_general_ci against utf8mb4_unicode_ci"):
+        plain(ledger, **fields)
+    expected = [({"id": 7}, "dangling"), ({"p.id": 3}, "unreferenced")]
+    for how in ("utf8mb4_unicode_ci", "utf8mb4_general_ci"):
+        assert seen(plain(ledger, **fields, collation=how)) == expected
+    declared = check("reference", "t", **PLAIN, settle="0s", collation="utf8mb4_odd_ci", **fields)
+    with ledger.sources.snapshot("ledger") as connection:
+        (complaint, *_) = declared.complaints(connection)
+    assert complaint.startswith("the server has no collation utf8mb4_odd_ci")
+    ledger.sql("DROP TABLE p, t")
+    vocabulary(ledger, ASCII, UNICODE)
+    assert seen(plain(ledger, **fields)) == expected
+
+
+@on_servers
+@pytest.mark.parametrize("parent", [GENERAL, UNICODE])
+def test_exact_names_are_found_by_the_index_of_either_side(ledger: Ledger, parent: str) -> None:
+    """Neither side is read again for each row of the other."""
+    vocabulary(ledger, GENERAL, parent)
+    size = 2_000
+    ledger.insert("p", "id, k", [(n, f"w{n}") for n in range(10, size)])
+    ledger.insert("t", "id, p", [(n, f"w{n}") for n in range(10, size)])
+    ledger.sql("ANALYZE TABLE p, t")
+    fields: dict[str, Any] = {"parent_columns": ["k"], "collation": "bytes", "reverse": True}
+    counting = Counting(ledger.sources)
+    check("reference", "t", **PLAIN, settle="0s", **fields).run(counting)
+    (reads,) = counting.reads
+    assert reads < 20 * size, reads
+
+
 @pytest.mark.parametrize("reverse", [False, True])
 def test_young_rows_wait_and_old_ones_are_out_of_scope(ledger: Ledger, *, reverse: bool) -> None:
     """Rows younger than `settle` or older than `since` are not judged; undated and future ones."""

@@ -110,6 +110,10 @@ def _remarks(config: Config, database: Database) -> Iterator[Problem]:
                 continue
             for field, remark in schema.remarks(each.name, each.facts):
                 yield Problem(place_of((each.section, each.entry, field)), remark)
+        for place, check in _placed(config):
+            if check.database == database.name and not any(_problems_of(check, place, schema)):
+                suspicions = check.completed(connection).suspicions(connection)
+                yield from (Problem(place, each) for each in suspicions)
         for table, said in _taken(config, database.name, connection).items():
             yield Problem(table, f"taken from the catalog: {', '.join(said)}")
 

@@ -30,8 +30,8 @@ from checks.sql.timestamps import TimeColumn
 
 Built = ColumnElement[Any]
 Predicate = ColumnElement[bool]
-Part = Callable[[FromClause], tuple[FromClause, Predicate]]
-"""A part of the rows: where to select from, and under which condition."""
+Part = Callable[[FromClause], tuple[FromClause, tuple[Predicate, ...]]]
+"""A part of the rows: where to select from, and under which conditions."""
 
 Key = tuple[Any, ...]
 
@@ -39,9 +39,9 @@ _ENDS = ("least_expected", "most_expected")
 _NONE: Built = literal_column("0")
 
 
-def everything(rows: FromClause) -> tuple[FromClause, Predicate]:
+def everything(rows: FromClause) -> tuple[FromClause, tuple[Predicate, ...]]:
     """The part that is all of them."""
-    return rows, true()
+    return rows, ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +70,10 @@ class Groups:
         """What rows are grouped by."""
         return [self._built(each, rows) for each in self.by]
 
-    def counts(self, rows: FromClause) -> Predicate:
-        """Whether a row is summed at all."""
-        stated = self._built(self.when, rows) if self.when else true()
-        return and_(stated, self._in_scope(rows, timedelta(), self.since))
+    def counts(self, rows: FromClause) -> list[Predicate]:
+        """What is true of the rows that are summed."""
+        stated = [self._built(self.when, rows)] if self.when else []
+        return [*stated, *([self._in_scope(rows, timedelta(), self.since)] if self.since else [])]
 
     def judged(self, part: Part) -> Select[Any]:
         """How many groups of a part are judged and how many wait, with rows, and the wrong ones."""
@@ -115,7 +115,7 @@ class Groups:
         matches = [among(self.keys(rows), [key]) if self.by else true() for key in keys]
         number = case(*((match, n) for n, match in enumerate(matches))).label("number")
         own = labelled("id", [rows.c[name] for name in self.ids])
-        found = select(number, *own).where(or_(*matches), self.counts(rows)).subquery("found")
+        found = select(number, *own).where(or_(*matches), *self.counts(rows)).subquery("found")
         order = numbered(found, "id")
         place = func.row_number().over(partition_by=found.c.number, order_by=order).label("place")
         placed = select(found, place).subquery("placed")
@@ -147,25 +147,25 @@ class Groups:
         own = {name: rows.c[name] for name in self.ids}
         groups = dict(zip((each.source for each in self.by), self.keys(rows), strict=True))
         names, ids = (own, []) if set(keys[0]) == set(own) else (groups, [*own.values()])
-        which = and_(chosen(names, keys), self.counts(rows))
+        which = and_(chosen(names, keys), *self.counts(rows))
         shown: Select[Any] = select(literal_column("*")).select_from(rows).where(which)
         return shown.order_by(*names.values(), *ids).limit(MOST_ROWS)
 
-    def is_known(self, rows: FromClause) -> tuple[FromClause, Predicate]:
+    def is_known(self, rows: FromClause) -> tuple[FromClause, tuple[Predicate, ...]]:
         """The part that is the rows of the groups that are known to be off."""
-        return rows, self._is_known(self.keys(rows))
+        return rows, (among(self.keys(rows), self.known),)  # in a form that an index serves
 
     def touched(self, new: Callable[[FromClause], Predicate]) -> Part:
         """All rows of the groups that have a new row and are not known."""
         recent = self.rows()
         keys = self.keys(recent)
-        where = (new(recent), self.counts(recent), not_(self._is_known(keys)))
+        where = (new(recent), *self.counts(recent), not_(self._is_known(keys)))
         groups = select(*labelled("by", keys)).where(*where).distinct().subquery("touched")
 
-        def joined(rows: FromClause) -> tuple[FromClause, Predicate]:
+        def joined(rows: FromClause) -> tuple[FromClause, tuple[Predicate, ...]]:
             pairs = zip(numbered(groups, "by"), self.keys(rows), self.by, strict=True)
             same = (self._same(one, other, part) for one, other, part in pairs)
-            return groups.join(rows, and_(*same)), true()
+            return groups.join(rows, and_(*same)), ()
 
         return joined
 
@@ -183,8 +183,8 @@ class Groups:
         return one == other if is_filled else one.is_not_distinct_from(other)
 
     def _grouped(self, rows: FromClause, part: Part, *columns: Built) -> Select[Any]:
-        source, condition = part(rows)
-        where = (condition, self.counts(rows))
+        source, conditions = part(rows)
+        where = (*conditions, *self.counts(rows))
         return select(*columns).select_from(source).where(*where).group_by(*self.keys(rows))
 
     def _sum(self, rows: FromClause, condition: Predicate | None = None) -> Built:

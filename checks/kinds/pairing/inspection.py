@@ -163,7 +163,8 @@ def _without_far(plan: Plan, *, by_id: bool = False) -> Select[Any]:
         for pair, values in zip(plan.pairs, near.values, strict=True)
         for value in values
     ]
-    right = [plan.far.wanted(column), *same]
+    ids = plan.near.ids(near.rows) or plan.near.key.of(near.rows)
+    right = [plan.far.wanted(column), *same, *plan.apart(ids)]
     alone = [
         ~exists(select(_ONE).select_from(source).where(way.leads_to(near.rows, far), *right))
         for way in plan.ways
@@ -171,7 +172,6 @@ def _without_far(plan: Plan, *, by_id: bool = False) -> Select[Any]:
     if plan.far_sums:
         alone = [does_not_add_up(plan, listed(plan, near.rows))]
     problem = f"{plan.near.role} without its {plan.far.role}"
-    ids = plan.near.ids(near.rows) or plan.near.key.of(near.rows)
     shown = _by_id(problem, *ids) if by_id else (_whole(near.rows),)
     return select(*shown).select_from(near.rows).where(*near.conditions, *alone)
 
@@ -180,8 +180,9 @@ def _without_near(plan: Plan) -> Select[Any]:
     """Far rows to which no near row refers that may."""
     near, far = _near(plan), _far(plan)
     source, column = join(far, plan.joins, plan.read, outer=True)
+    apart = plan.apart(plan.far.own(far))
     referring = [
-        ~exists(select(_ONE).select_from(near).where(way, plan.near.allowed(near)))
+        ~exists(select(_ONE).select_from(near).where(way, plan.near.allowed(near), *apart))
         for way in _ways_back(plan, near, far)
     ]
     begun = plan.scope.judged(Context(), plan.far, far)

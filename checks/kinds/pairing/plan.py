@@ -31,7 +31,7 @@ the check that it was made from.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -428,6 +428,14 @@ class Plan:
     def refers_by_key(self, by_key: ByKey, near: FromClause, far: FromClause) -> Predicate:
         """Whether a near row refers to a far row by a derived key, as its columns name none."""
         return and_(not_(self.near.key.given(near)), by_key.refers(near, far))
+
+    def apart(self, ids: Sequence[Built]) -> list[Predicate]:
+        """What, in a sub-query about rows with these ids, lets each be asked about by itself.
+
+        MariaDB keeps answers by the columns that were asked about, and takes texts for the same
+        that their own collation takes for equal.
+        """
+        return [each.is_not(None) for each in ids] if self.collation else []
 
     def leads_to(self, near: FromClause, far: FromClause) -> Predicate:
         """Whether a near row refers to a far row, so put that an index of the far side serves."""

@@ -41,6 +41,7 @@ class Ours:
     """What a statement knows of a near row."""
 
     rows: FromClause
+    ids: Sequence[Built]
     keys: Sequence[Built]
     """The keys under which its far rows may stand."""
     equal: Sequence[Built]
@@ -51,14 +52,14 @@ class Ours:
 
 def ours(near: FromClause) -> Ours:
     """Of the near side as a run reads it."""
-    names = ("name", "value", "whole")
+    names = ("key", "name", "value", "whole")
     return Ours(near, *(numbered(near, name) for name in names))
 
 
 def listed(plan: Plan, rows: FromClause) -> Ours:
     """Of the rows of the near table."""
     equal = [pair.near.over(rows.c.__getitem__) for pair in plan.equal]
-    return Ours(rows, plan.names(rows), equal, plan.wholes(rows))
+    return Ours(rows, plan.near.ids(rows), plan.names(rows), equal, plan.wholes(rows))
 
 
 def does_not_add_up(plan: Plan, mine: Ours) -> Predicate:
@@ -89,7 +90,7 @@ def _over_keys(plan: Plan, mine: Ours, value: Callable[[FarRows], Built]) -> Bui
     parts: list[Built] = []
     for key in mine.keys:
         far = far_rows(plan, outer=True)
-        chosen = _under(plan, key, far, select(value(far))).where(plan.far.wanted(far.column))
+        chosen = _under(plan, mine, key, far, select(value(far))).where(plan.far.wanted(far.column))
         parts.append(func.coalesce(chosen.correlate(mine.rows).scalar_subquery(), 0))
     total = parts[0]
     for part in parts[1:]:
@@ -97,9 +98,9 @@ def _over_keys(plan: Plan, mine: Ours, value: Callable[[FarRows], Built]) -> Bui
     return total
 
 
-def _under(plan: Plan, key: Built, far: FarRows, statement: Select[Any]) -> Select[Any]:
+def _under(plan: Plan, mine: Ours, key: Built, far: FarRows, statement: Select[Any]) -> Select[Any]:
     (name,) = plan.far.key
-    return statement.select_from(far.source).where(far.column(name) == key)
+    return statement.select_from(far.source).where(far.column(name) == key, *plan.apart(mine.ids))
 
 
 def _differing(plan: Plan, mine: Ours, key: Built) -> Select[Any]:
@@ -110,7 +111,7 @@ def _differing(plan: Plan, mine: Ours, key: Built) -> Select[Any]:
         for pair, value in zip(plan.equal, mine.equal, strict=True)
     )
     right = func.coalesce(and_(plan.far.wanted(far.column), *same), False)
-    return _under(plan, key, far, select(literal_column("1"))).where(not_(right))
+    return _under(plan, mine, key, far, select(literal_column("1"))).where(not_(right))
 
 
 def not_adding_up(
@@ -180,7 +181,7 @@ def _first(plan: Plan, mine: Ours, key: Built) -> list[Built]:
     found: list[Built] = []
     for number in range(len(plan.far.primary_key)):
         far = far_rows(plan, outer=True)
-        first = _under(plan, key, far, select(far.ids[number])).order_by(*far.ids).limit(1)
+        first = _under(plan, mine, key, far, select(far.ids[number])).order_by(*far.ids).limit(1)
         found.append(first.correlate(mine.rows).scalar_subquery())
     return found
 
