@@ -393,7 +393,8 @@ def test_a_table_without_key_is_told_where_it_is_stated(
     assert [each.split(why)[0] for each in wrong] == [
         "checks[0] steps.format: ",
     ]
-    assert worth == []
+    every = "primary_key id, amount, code (all columns: equal rows are one)"
+    assert worth == [f"steps: taken from the catalog: {every}"]
 
 
 def test_an_engine_without_snapshots_is_said(database: Database, tmp_path: Path) -> None:
@@ -402,6 +403,3 @@ def test_an_engine_without_snapshots_is_said(database: Database, tmp_path: Path)
     with closing(Sources.of((current := loaded(tmp_path, database)).settings)) as sources:
         said = [str(each) for each in remarks(current, sources)]
     assert said == [f"tables.accounts.engine: is MyISAM, {WITHOUT_SNAPSHOT}"]
-
-    every = "primary_key id, amount, code (all columns: equal rows are one)"
-    assert worth == [f"steps: taken from the catalog: {every}"]
