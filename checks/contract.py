@@ -168,6 +168,14 @@ class Check(BaseModel, ABC):
         _ = connection
         yield from ()
 
+    def suspicions(self, connection: Connection) -> Iterator[str]:
+        """What in the data lets doubt that the rule, as it is written, is the one that is meant.
+
+        A cheap look at a bounded number of rows.
+        """
+        _ = connection
+        yield from ()
+
     def look(self, keys: Sequence[Mapping[str, Scalar]] = ()) -> str | None:
         """One SELECT for MySQL and MariaDB with which a person looks at findings, or at what to.
 

@@ -8,6 +8,7 @@ from checks.contract import Check, CheckError
 from checks.declared.relations import relations
 from checks.declared.table import RelationFacts, RowFacts
 from checks.relations import Relation, Relations
+from checks.snapshot import WITHOUT_SNAPSHOT
 from checks.sql import catalog, derived, timestamps
 from checks.sql.statements import rows_of
 from checks.types import EveryColumn, key_columns
@@ -109,6 +110,10 @@ def _remarks(config: Config, database: Database) -> Iterator[Problem]:
                 continue
             for field, remark in schema.remarks(each.name, each.facts):
                 yield Problem(place_of((each.section, each.entry, field)), remark)
+        for place, check in _placed(config):
+            if check.database == database.name and not any(_problems_of(check, place, schema)):
+                suspicions = check.completed(connection).suspicions(connection)
+                yield from (Problem(place, each) for each in suspicions)
         for table, said in _taken(config, database.name, connection).items():
             yield Problem(table, f"taken from the catalog: {', '.join(said)}")
 
@@ -193,6 +198,9 @@ class _Schema:
         identity = self._identity(table, facts)
         if identity and identity.remark:
             yield "primary_key", identity.remark
+        engine = catalog.engine(self.connection, table)
+        if not catalog.keeps_snapshots(engine):
+            yield "engine", f"is {engine}, {WITHOUT_SNAPSHOT}"
 
     def remark_on(self, name: str, facts: RelationFacts, known: Relation) -> Iterator[Problem]:
         """How the server goes about a relation that it can read."""

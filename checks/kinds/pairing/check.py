@@ -15,6 +15,7 @@ from checks.kinds.pairing.findings import Problem, Seen, far_findings, near_find
 from checks.kinds.pairing.inspection import inspection_query
 from checks.kinds.pairing.plan import Id, Pair, Plan, Side
 from checks.kinds.pairing.question import Question
+from checks.kinds.pairing.sampled import suspicions
 from checks.kinds.pairing.shared import shared_question
 from checks.kinds.pairing.statements import all_paired, unmatched, unreferenced
 from checks.ports import Sources
@@ -155,6 +156,12 @@ class Pairing(DatabaseCheck):
             yield from far.when.complaints(connection, far.table)
         yield from collations.complaints(connection, self.collation)
         yield from super().complaints(connection)
+
+    def suspicions(self, connection: Connection) -> Iterator[str]:
+        """That most of the last rows break the rule, or that it is about few of them."""
+        snapshot = Snapshot.of(connection, self.needs, relations=self.relations)
+        if not any(self.doubts(snapshot)):
+            yield from suspicions(replace(self.plan, described=snapshot.columns), snapshot)
 
     def doubts(self, snapshot: Snapshot) -> Iterator[str]:
         """Times that are none, joins that meet several rows, columns that cannot be compared."""

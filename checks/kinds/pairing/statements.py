@@ -25,7 +25,7 @@ def unmatched(
     """The ids of near rows without a far row that is right in everything."""
     near = near_side(plan)
     parts = near.parts(reading, known)
-    return [_without_far(plan, near.read(snapshot, part)) for part in parts]
+    return [without_far(plan, near.read(snapshot, part)) for part in parts]
 
 
 def unreferenced(
@@ -62,7 +62,8 @@ def _far_total(plan: Plan, snapshot: Snapshot) -> Select[Any]:
     return select(func.count()).select_from(far.source).where(wanted, judged)
 
 
-def _without_far(plan: Plan, near: FromClause) -> Select[Any]:
+def without_far(plan: Plan, near: FromClause) -> Select[Any]:
+    """The ids of near rows without a right far row."""
     if plan.more_keys:
         alone = (~_has_far(plan, near, way) for way in range(len(plan.ways)))
         return select(*numbered(near, "key")).select_from(near).where(*alone)
