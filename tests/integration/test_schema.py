@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from checks.snapshot import WITHOUT_SNAPSHOT
 from tests.support.servers import Database
 from worker import config
 from worker.cli import identity
@@ -394,3 +395,11 @@ def test_a_table_without_key_is_told_where_it_is_stated(
     ]
     every = "primary_key id, amount, code (all columns: equal rows are one)"
     assert worth == [f"steps: taken from the catalog: {every}"]
+
+
+def test_an_engine_without_snapshots_is_said(database: Database, tmp_path: Path) -> None:
+    """What a check reads of such a table twice may differ: that is no mistake, and worth a note."""
+    alter(database, "ALTER TABLE accounts ENGINE = MyISAM")
+    with closing(Sources.of((current := loaded(tmp_path, database)).settings)) as sources:
+        said = [str(each) for each in remarks(current, sources)]
+    assert said == [f"tables.accounts.engine: is MyISAM, {WITHOUT_SNAPSHOT}"]

@@ -120,6 +120,8 @@ def test_comparisons_of_such_tables_say_so(ledger: Ledger) -> None:
     balance = {"by": ["id"], "ledger_by": ["pot"], "sums": {"total": "amount"}}
     total = ledger.run("balance", "pots", primary_key="id", **far, **balance)
     assert (total.violations, total.notes) == (0, (note,))
+    moved = {"primary_key": "id", "by": ["pot"], "sum": "amount - 5", "settle": "0s"}
+    assert ledger.run("conservation", "moves", **moved).notes == (note,)
     named = {"columns": ["pot"], "parent": "pots", "parent_primary_key": "id", "settle": "0s"}
     assert ledger.run("reference", "moves", primary_key="id", **named).notes == (note,)
     few = Selected("few", NamedSelect("SELECT id, pot FROM moves WHERE id < 9"))

@@ -8,6 +8,7 @@ from checks.contract import Check, CheckError
 from checks.declared.relations import relations
 from checks.declared.table import RelationFacts, RowFacts
 from checks.relations import Relation, Relations
+from checks.snapshot import WITHOUT_SNAPSHOT
 from checks.sql import catalog, derived, timestamps
 from checks.sql.statements import rows_of
 from checks.types import EveryColumn, key_columns
@@ -197,6 +198,9 @@ class _Schema:
         identity = self._identity(table, facts)
         if identity and identity.remark:
             yield "primary_key", identity.remark
+        engine = catalog.engine(self.connection, table)
+        if not catalog.keeps_snapshots(engine):
+            yield "engine", f"is {engine}, {WITHOUT_SNAPSHOT}"
 
     def remark_on(self, name: str, facts: RelationFacts, known: Relation) -> Iterator[Problem]:
         """How the server goes about a relation that it can read."""

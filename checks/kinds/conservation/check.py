@@ -151,6 +151,7 @@ class Conservation(DatabaseCheck):
         window = replace(window, overlap=max(window.overlap, 2 * self.settle))
         with self.snapshot(sources, window) as snapshot:
             reading = self._reading(snapshot)
+            notes = tuple(filter(None, (reading.note, *snapshot.unsteady)))
             groups = self._groups(snapshot, window, tuple(snapshot.known(self.key_names)))
             seen = Seen()
             for part in self._parts(groups, reading):
@@ -161,7 +162,7 @@ class Conservation(DatabaseCheck):
             seen.violations,
             tuple(seen.findings[:SAMPLE]),
             {"groups": seen.groups, "groups_waiting": seen.waiting},
-            notes=tuple(filter(None, (reading.note,))),
+            notes=notes,
             complete=reading.begin is None,
             cursor={"rows": reading.left} if whole and reading.left else None,
         )

@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
 
-from tests.system.endurance.books import POINTS, Subject, account
+from tests.system.endurance.books import DIAMOND, POINTS, Subject, account
 from tests.system.endurance.market import Order
 from tests.system.endurance.shop import Consumption, Session
 from tests.system.endurance.writer import Writer
@@ -22,6 +22,7 @@ APPROVED_BY = "consumption_records.reward_transaction_id"
 DEBIT, DEBITED_BY = "exchange_records.debit_posting", "exchange_records.debit_transaction_id"
 CREDIT, FEE = "trade_orders.seller_credit_posting", "trade_orders.platform_fee_posting"
 SUMS = "trade_orders.amounts_add_up"
+CONSERVED = "asset_transactions.market_conserved"
 STUCK = "api_idempotency_requests.stuck"
 
 
@@ -174,6 +175,7 @@ def order_without_credit(writer: Writer) -> Iterable[Told]:
     order = _order(writer)
     writer.complete(order, credits_seller=False)
     yield told(CREDIT, {"order_id": order.number})
+    yield told(CONSERVED, {"asset_code": DIAMOND})
 
 
 def credit_of_wrong_amount(writer: Writer) -> Iterable[Told]:
@@ -181,6 +183,7 @@ def credit_of_wrong_amount(writer: Writer) -> Iterable[Told]:
     order = _order(writer)
     writer.complete(order, off=1)
     yield told(CREDIT, {"order_id": order.number})
+    yield told(CONSERVED, {"asset_code": DIAMOND})
 
 
 def order_that_does_not_add_up(writer: Writer) -> Iterable[Told]:
@@ -188,6 +191,7 @@ def order_that_does_not_add_up(writer: Writer) -> Iterable[Told]:
     order = _order(writer, off=1)
     writer.complete(order, off=1)
     yield told(SUMS, {"order_id": order.number})
+    yield told(CONSERVED, {"asset_code": DIAMOND})
 
 
 def fee_of_wrong_amount(writer: Writer) -> Iterable[Told]:
@@ -195,13 +199,14 @@ def fee_of_wrong_amount(writer: Writer) -> Iterable[Told]:
     order = _order(writer)
     row = writer.complete(order, fee_off=1)
     yield told(FEE, {"order_id": order.number} if order.fee else {LEDGER_ROW: row})
+    yield told(CONSERVED, {"asset_code": DIAMOND})
 
 
 def cancelled_without_release(writer: Writer) -> Iterable[Told]:
     """The order is cancelled, and its price stays frozen."""
     order = _order(writer)
     writer.cancel(order, unfreezes=False)
-    yield told(BACKING, {"accounts.user_id": order.buyer, "asset_code": "DIAMOND"})
+    yield told(BACKING, {"accounts.user_id": order.buyer, "asset_code": DIAMOND})
 
 
 def ledger_row_without_balance(writer: Writer) -> Iterable[Told]:
