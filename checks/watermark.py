@@ -165,7 +165,7 @@ class Followed:
     def _waiting(self, rows: FromClause, snapshot: Snapshot) -> Iterator[ColumnElement[bool]]:
         """Whether a row may still change, or has just done so, and is to be read again."""
         if self.pending:
-            yield self.pending.on(rows)
+            yield self.pending.on(rows, snapshot.types(self.table))
         if self.changed_at and self.settle:
             yield snapshot.is_recent(rows, self.table, self.changed_at, self.settle)
 

@@ -157,7 +157,7 @@ class KeyFormat(RowCheck):
         key: Built = rows.c[self.column]
         wrong = [key.is_not(None), not_(obeys(key, self.patterns)), not_(is_blank(key))]
         if self.when:
-            wrong.append(self.when.holds_for(rows))
+            wrong.append(self.when.holds_for(rows, context.types(self.table)))
         if self.since:
             wrong.append(self._in_scope(rows, context))
         return and_(*wrong)

@@ -98,7 +98,7 @@ class Stuck(RowCheck):
 
     def violates(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
         """The row is in the state; where a database is asked, for too long."""
-        passing = self.when.on(rows)
+        passing = self.when.on(rows, context.types(self.table))
         return and_(passing, self._late(rows, context)) if context.columns else passing
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
@@ -119,7 +119,7 @@ class Stuck(RowCheck):
         """The rows in the state, those of them that are late, and since when the oldest is."""
         oldest: ColumnElement[Any] = func.min(rows.c[self.entered_at])
         numbers = (func.count(), counted(self._late(rows, context), "late"), oldest)
-        return select(*numbers).where(self.when.on(rows))
+        return select(*numbers).where(self.when.on(rows, context.types(self.table)))
 
     def _late(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
         """Whether a row is in the state for too long, or nobody can tell since when.

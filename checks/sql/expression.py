@@ -8,8 +8,9 @@ write, wait or read elsewhere.
 
 import re
 from collections.abc import Callable, Iterator
+from copy import copy
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -38,6 +39,8 @@ class Expression:
     qualified: ClassVar[bool] = False
     """Whether a column may be one of another table: `accounts.user_id`."""
 
+    _types: "syntax.Types | None" = None
+
     def __init__(self, source: str) -> None:
         self.source = source
         self._tree = syntax.parse(source)
@@ -62,17 +65,23 @@ class Expression:
     def __repr__(self) -> str:
         return f"Expression({self.source!r})"
 
+    def typed(self, types: "syntax.Types | None") -> Self:
+        """The same over columns of these types, wherever it is built without any."""
+        found = copy(self)
+        found._types = types  # noqa: SLF001 - our own
+        return found
+
     def on(self, table: FromClause, types: "syntax.Types | None" = None) -> Built:
         """The condition on a table's columns; its value may be NULL.
 
         With the columns' types it is exact whatever these are, see `checks.sql.exact`. Raises
         CheckError where a database could not keep every digit.
         """
-        return syntax.build(self._tree, table.c.__getitem__, types)
+        return syntax.build(self._tree, table.c.__getitem__, types or self._types)
 
     def over(self, column: Callable[[str], Built], types: "syntax.Types | None" = None) -> Built:
         """The same, with each column looked up by its name, `table.column` if it is qualified."""
-        return syntax.build(self._tree, column, types)
+        return syntax.build(self._tree, column, types or self._types)
 
     def holds_for(self, table: FromClause, types: "syntax.Types | None" = None) -> Built:
         """Whether the condition is true; false where it is false or unknown, never NULL."""

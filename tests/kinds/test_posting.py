@@ -1215,3 +1215,28 @@ def test_a_constant_has_the_collation_of_what_it_is_compared_with(
     query = check("posting", "lottery_draws", **{**CONSUME, "equal": constant}).look()
     assert query
     assert [row[:2] for row in ledger.sql(query)] == [("business without its ledger", "s2")]
+
+
+@on_servers
+def test_amounts_of_any_type_are_compared_as_written(ledger: Ledger) -> None:
+    """What a binary fraction or a text shows is what counts: 0.1 and 0.2 are 0.3."""
+    ledger.sql(
+        "CREATE TABLE sales (id bigint PRIMARY KEY, one double, other double, told varchar(20))",
+        "CREATE TABLE entries (id bigint PRIMARY KEY, code varchar(20), amount decimal(20,2))",
+    )
+    sale = [(1, 0.1, 0.2, "0.30"), (2, 0.1, 0.2, "0.30"), (3, 0.1, 0.3, "0.40")]
+    ledger.insert("sales", "id, one, other, told", sale)
+    entries = [(1, "s1", "0.30"), (2, "s2", "0.31"), (3, "s3", "0.40")]
+    ledger.insert("entries", "id, code, amount", entries)
+    check = {
+        "primary_key": "id",
+        "ledger": "entries",
+        "ledger_primary_key": "id",
+        "ledger_key": "s{id}",
+        "ledger_key_column": "code",
+        "reverse": False,
+        "settle": "0s",
+    }
+    for equal in ({"one + other": "amount"}, {"told + 0": "amount + 0"}):
+        result = ledger.run("posting", "sales", **check, equal=equal)
+        assert keys(result) == [{"id": 2}], equal

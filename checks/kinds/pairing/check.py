@@ -178,7 +178,7 @@ class Pairing(DatabaseCheck):
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Look for near rows without their far row and, if asked, for far rows nobody names."""
         with self.snapshot(sources, window) as snapshot:
-            plan = replace(self.plan, described=snapshot.columns)
+            plan = self.plan.seeing(snapshot)
             near, far = _readings(plan, snapshot)
             questions = self._questions(plan, snapshot, near, far)
             answers = [each.answer(snapshot) for each in questions]

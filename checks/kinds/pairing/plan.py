@@ -42,7 +42,7 @@ from checks.contract import Scalar
 from checks.keys.template import Template
 from checks.kinds.pairing.near_key import Built, ByKey, NearKey
 from checks.relations import Relations, rows_of
-from checks.snapshot import Catalog, Context
+from checks.snapshot import Catalog, Context, Snapshot, Types
 from checks.sql.catalog import Column, agreed
 from checks.sql.collations import under
 from checks.sql.expression import Expression, FarExpression
@@ -197,6 +197,12 @@ class Pair:
     name: str
     """What findings call the near value."""
 
+    def typed(self, ours: Types | None, theirs: Types | None) -> "Pair":
+        """The same of columns of these types."""
+        near = self.near.typed(ours) if isinstance(self.near, Expression) else self.near
+        far = self.far.typed(theirs) if isinstance(self.far, Expression) else self.far
+        return replace(self, near=near, far=far)
+
 
 @dataclass(frozen=True, slots=True)
 class FarSum:
@@ -206,6 +212,10 @@ class FarSum:
     far: FarExpression
     at_most: bool = False
     """Whether the sum may be less."""
+
+    def typed(self, ours: Types | None, theirs: Types | None) -> "FarSum":
+        """The same of columns of these types."""
+        return replace(self, near=self.near.typed(ours), far=self.far.typed(theirs))
 
 
 def equal_pairs(values: Mapping[Expression, FarExpression]) -> tuple[Pair, ...]:
@@ -288,6 +298,35 @@ class Plan:
     """How texts of keys and pairs are compared, where the columns' own rules differ."""
     described: Catalog | None = None
     """What the catalog says of the columns; None where no database is asked."""
+
+    def seeing(self, snapshot: Snapshot) -> "Plan":
+        """The same of columns that are known, so that amounts are exact whatever their types."""
+        ours, theirs = snapshot.types(self.near.table), self._far_types(snapshot)
+        near = {
+            name: each and each.typed(ours)
+            for name in ("when", "not_null_when", "allowed_when", "pending")
+            for each in (getattr(self.near, name),)
+        }
+        return replace(
+            self,
+            described=snapshot.columns,
+            near=replace(self.near, **near),
+            far=replace(self.far, when=self.far.when and self.far.when.typed(theirs)),
+            equal=tuple(each.typed(ours, theirs) for each in self.equal),
+            sums=tuple(each.typed(ours, theirs) for each in self.sums),
+            far_sums=tuple(each.typed(ours, theirs) for each in self.far_sums),
+        )
+
+    def _far_types(self, snapshot: Snapshot) -> Types | None:
+        """The columns of the far side, and of the tables joined to it, by name."""
+        if snapshot.is_sqlite:
+            return None
+
+        def described(name: str) -> Column:
+            table, _, own = name.rpartition(".")
+            return snapshot.columns[table or self.far.table][own]
+
+        return described
 
     @property
     def by_key(self) -> ByKey | None:
