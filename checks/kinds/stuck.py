@@ -128,7 +128,9 @@ class Stuck(RowCheck):
         """
         if self.due_at:
             return self._overdue(rows, context)
-        return context.is_settled(rows, self.table, self.entered_at, self.longer_than)
+        # One that is in the state for just so long is not there for longer.
+        span = self.longer_than + timedelta.resolution
+        return context.is_settled(rows, self.table, self.entered_at, span)
 
     def _overdue(self, rows: FromClause, context: Context) -> ColumnElement[bool]:
         notation, due = context.notation(self.table, self.entered_at), rows.c[self.entered_at]

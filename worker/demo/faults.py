@@ -136,7 +136,7 @@ FAULTS = (
         table="market_listings",
         breaks="""INSERT INTO market_listings (listing_id, idempotency_key, listing_kind,
                 seller_user_id, offer_asset_code, offer_amount, price_amount, status)
-            VALUES (900001, 'listing:900001', 'fungible_asset', 1, 'DIAMOND', 30, 100, 'sold')""",
+            VALUES (900002, 'listing:900002', 'fungible_asset', 1, 'DIAMOND', 30, 100, 'sold')""",
         trips=("market_listings.sold_once",),
     ),
     Fault(

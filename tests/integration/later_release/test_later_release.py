@@ -123,6 +123,15 @@ def test_planted_faults_are_found(audit: Audit, app: Application, number: int) -
     assert [name for name, rows in audit.show().items() if not rows] == []
 
 
+def test_each_rule_is_broken_by_a_fault(app: Application) -> None:
+    """Of no rule that the configuration spells out it is unknown what it finds."""
+    declared = {
+        each.check.name for each in config.load(CONFIG, {}).plan if each.origin.section == "checks"
+    }
+    found = {name for faults in rounds(app) for fault in faults for name in fault.found}
+    assert declared - found == set()
+
+
 def _expected(faults: tuple[Fault, ...]) -> Found:
     found: Found = {}
     for fault in faults:

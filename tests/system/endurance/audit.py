@@ -42,6 +42,13 @@ every = "1m"
 """
 """Has those run after each start, and leave the time to the others afterwards."""
 
+OFTEN = """
+[[overrides]]
+check = "*.market_conserved"
+every = "1s"
+"""
+"""Has those run as often as the others that are to run less often in production."""
+
 STATES = ("open", "confirmed", "acknowledged", "resolved")
 """Of findings."""
 
@@ -61,7 +68,7 @@ class Audit:
         self.folder = folder
         config_file = folder / "config.toml"
         shipped = (SHIPPED).read_text(encoding="utf-8")
-        config_file.write_text(f"{shipped}\n{RARELY}\n{more}", encoding="utf-8")
+        config_file.write_text(f"{shipped}\n{RARELY}\n{OFTEN}\n{more}", encoding="utf-8")
         self.lives: list[Life] = []
         url = database.url.render_as_string(hide_password=False)
         self.environment = quiet(folder) | {
