@@ -313,7 +313,7 @@ OF_ROWS = {
     ),
     "order completed without its legs": Corruption(
         spoil=(
-            LISTED,
+            SOLD,
             ORDER.format(gross=100, status="completed"),
         ),
         failing=failing(
