@@ -74,9 +74,10 @@ ORDER = (
 LISTING = (
     "INSERT INTO market_listings (listing_id, idempotency_key, listing_kind, seller_user_id,"
     " price_amount, status, created_at) VALUES (1, 'listing_001', 'item_instance', {seller},"
-    " {price}, 'sold', '2026-01-05 10:00:00')"
+    " {price}, '{status}', '2026-01-05 10:00:00')"
 )
-LISTED = LISTING.format(seller=2, price=100)
+LISTED = LISTING.format(seller=2, price=100, status="on_sale")
+SOLD = LISTING.format(seller=2, price=100, status="sold")
 LEG = (
     f"INSERT INTO {TXN} (account_id, asset_code, delta_amount, balance_before, balance_after,"
     " business_type, idempotency_key, created_at) VALUES ({account}, 'DIAMOND', {amount}, 0, 0,"
@@ -312,7 +313,7 @@ OF_ROWS = {
     ),
     "order completed without its legs": Corruption(
         spoil=(
-            LISTED,
+            SOLD,
             ORDER.format(gross=100, status="completed"),
         ),
         failing=failing(
@@ -378,7 +379,7 @@ OF_ROWS = {
     ),
     "fee that was posted to a user": Corruption(
         spoil=(
-            *(LISTED, ORDER.format(gross=100, status="completed")),
+            *(SOLD, ORDER.format(gross=100, status="completed")),
             *(posted(101, "buyer_debit", -100), posted(102, "seller_credit", 95)),
             posted(101, "platform_fee_credit", 5),
         ),
@@ -391,7 +392,10 @@ OF_ROWS = {
         key={"order_id": 1},
     ),
     "order of another seller's listing": Corruption(
-        spoil=(LISTING.format(seller=3, price=100), ORDER.format(gross=100, status="cancelled")),
+        spoil=(
+            LISTING.format(seller=3, price=100, status="on_sale"),
+            ORDER.format(gross=100, status="cancelled"),
+        ),
         failing=failing("trade_orders.listing_id"),
         key={"order_id": 1},
     ),
@@ -404,7 +408,7 @@ OF_ROWS = {
         key={"order_id": 1},
     ),
     "listing for nothing": Corruption(
-        spoil=(LISTING.format(seller=2, price=0),),
+        spoil=(LISTING.format(seller=2, price=0, status="on_sale"),),
         failing=failing("market_listings.amounts_are_positive"),
         key={"listing_id": 1},
     ),
