@@ -254,6 +254,10 @@ def test_a_renamed_column_is_found_with_its_new_name(
             " table lottery_draws has no column asset_transaction_id;"
             " the nearest existing name is ledger_transaction_id"
         ),
+        (
+            "checks[23] redemption_orders.item_is_held: the database has no table"
+            " redemption_orders; the nearest existing name is redemption_orders_v2"
+        ),
     ]
 
 

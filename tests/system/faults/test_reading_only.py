@@ -40,6 +40,7 @@ def test_only_reading_statements(books: tuple[Database, Server], tmp_path: Path)
     url = server.url(database.name, user=AUDITOR).render_as_string()
     audit.environment["RECONCILER_DATABASES__LEDGER__URL"] = url
     audit.environment["RECONCILER_SCHEDULE__EVERY"] = "3s"  # two runs of each check will do
+    audit.environment["RECONCILER_SCHEDULE__OVERLAP_ROWS"] = "5"  # there are few balances
     with audit.running() as life:
         wait_until(lambda: bool(life.events("worker_ready")), 60, "every check has run")
         wait_until(
