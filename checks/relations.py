@@ -177,7 +177,7 @@ class Selected(Relation):
     def advice(self) -> str | None:
         """By what the SELECT is made of."""
         if self.select.is_worked_out:
-            why = "groups or unites rows, and is worked out anew in each run"
+            why = "groups or unites rows, and is worked out again in each run"
             return f"relation {self.name} {why}: a WHERE of its own makes it smaller"
         joins = "is read with each of its joins: an index on what they compare helps"
         return f"relation {self.name} {joins}"

@@ -384,7 +384,7 @@ def test_numbers_of_several_tables_do_not_grow_together(books: Ledger, tmp_path:
     ("select", "says"),
     [
         ("SELECT m.id, p.kind FROM moves m JOIN people p ON p.id = m.person", "each of its joins"),
-        ("SELECT MAX(id) AS id, person FROM moves GROUP BY person", "worked out anew in each run"),
+        ("SELECT MAX(id) AS id, person FROM moves GROUP BY person", "worked out again in each run"),
     ],
 )
 def test_a_relation_that_is_too_slow_says_what_helps(
