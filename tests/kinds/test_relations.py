@@ -123,10 +123,9 @@ def test_a_named_select_is_read_like_a_table(books: Ledger, tmp_path: Path) -> N
     assert found(checks["user_moves.duplicates.code"], books) == [{"code": "b"}]
 
 
+@on_servers
 def test_what_people_get_shows_the_rows_that_count(books: Ledger, tmp_path: Path) -> None:
     """The inspection query reads the relation, too."""
-    if books.backend == "sqlite":
-        pytest.skip("inspection queries are for servers")
     check = configured(FACTS + OF_USERS, tmp_path)["user_moves.non_negative"]
     books.sql("UPDATE moves SET amount = -1")
     query = check.look()
