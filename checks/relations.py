@@ -207,8 +207,19 @@ class Selected(Relation):
         columns = catalog.once(connection, "relation", self.name, lambda: self._columns(connection))
         estimates = [catalog.estimated_rows(connection, each) or 0 for each in self.tables]
         catalog.note(
-            connection, self.name, columns, self._indexes(connection), max(estimates, default=0)
+            connection,
+            self.name,
+            columns,
+            self._indexes(connection),
+            max(estimates, default=0),
+            unfollowed=self._unfollowed(connection),
         )
+
+    def _unfollowed(self, connection: Connection) -> str | None:
+        if self.select.combines_rows:
+            return "a row is made of several rows, and changes with one that comes later"
+        inner = (catalog.unfollowed(connection, each) for each in self.select.tables)
+        return next(filter(None, inner), None)
 
     def _columns(self, connection: Connection) -> dict[str, Column]:
         traced = {name: self.select.sources(name) for name in self.select.columns}

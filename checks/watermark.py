@@ -175,7 +175,9 @@ def cursor_complaints(connection: Connection, table: str, cursor: str) -> Iterat
     described = catalog.columns(connection, table).get(cursor)
     if described is None:
         return  # a missing column is told elsewhere
-    if not (described.is_integer or described.is_moment or described.is_date):
+    if reason := catalog.unfollowed(connection, table):
+        yield f"cursor {cursor}: {reason}"
+    elif not (described.is_integer or described.is_moment or described.is_date):
         yield f"cursor {cursor} is {described.type}: only a whole number or a time grows"
     elif described.nullable:
         yield f"cursor {cursor} may be NULL: such rows would never be read"

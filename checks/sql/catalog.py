@@ -405,11 +405,26 @@ def note(
     columns: dict[str, Column],
     indexes: list[Index],
     estimate: int | None,
+    *,
+    unfollowed: str | None = None,
 ) -> None:
-    """Answer so in this snapshot for what has a name and is no table of the database."""
+    """Answer so in this snapshot for what has a name and is no table of the database.
+
+    `unfollowed` says why new rows of it cannot be read along any column.
+    """
     memory = connection.info.setdefault(_MEMORY, {})
-    known = {"columns": columns, "indexes": indexes, "estimate": estimate}
+    known = {
+        "columns": columns,
+        "indexes": indexes,
+        "estimate": estimate,
+        "unfollowed": unfollowed,
+    }
     memory.update({(what, name): answer for what, answer in known.items()})
+
+
+def unfollowed(connection: Connection, name: str) -> str | None:
+    """Why new rows under a name cannot be read along any column; None where they may be."""
+    return once(connection, "unfollowed", name, lambda: None)
 
 
 def columns(connection: Connection, table: str) -> dict[str, Column]:

@@ -95,9 +95,15 @@ class NamedSelect:
     @property
     def is_worked_out(self) -> bool:
         """Whether rows of it are no rows of tables: of groups, of a UNION, of a window."""
+        return self.branches > 1 or self.combines_rows
+
+    @property
+    def combines_rows(self) -> bool:
+        """Whether a row of it depends on several rows of a table: of a group or a window."""
         parts = ("group", "distinct", "having")
-        found = any(each.args.get(part) for each in _selects(self._tree) for part in parts)
-        return found or self.branches > 1 or bool(self._tree.find(exp.AggFunc, exp.Window))
+        every = self._tree.find_all(exp.Select)
+        found = any(each.args.get(part) for each in every for part in parts)
+        return found or bool(self._tree.find(exp.AggFunc, exp.Window))
 
     @property
     def groups(self) -> tuple[str, ...] | None:
