@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from checks.http_log.formats import LineFormat, Request
+from checks.http_log.formats import LineFormat
+from checks.http_log.request import Request
 from checks.ports import Cursor
 from tests.support import web_servers
 from tests.support.access_logs import whole

@@ -143,7 +143,7 @@ class ConflictRate(Check):
         left: Mapping[str, Any] = window.cursor or {}
         tally, routes = self.begin(left)
         place, behind, examined, notes = left.get("place"), 0, 0, list[str]()
-        read = log.format.reader(window.zone)
+        read = log.format.reader(window.zone, left.get("reader"))
         for block in log.blocks(place):
             batch = read(block.text)
             now = _now()
@@ -165,7 +165,12 @@ class ConflictRate(Check):
             len(found),
             tuple(found[:SAMPLE]),
             notes=tuple(notes),
-            cursor={"place": place, "tally": tally.left(), "routes": list(routes.learnt)},
+            cursor={
+                "place": place,
+                "reader": read.left(),
+                "tally": tally.left(),
+                "routes": list(routes.learnt),
+            },
             **self._exported(Traffic(tally.totals, windows, tally.lines, behind)),
         )
 
