@@ -202,6 +202,8 @@ class Metrics:
             self.outcome.labels(check.name, outcome).set(outcome is run.outcome)
         if result is None:
             self._withdraw(check)
+            if run.kept:
+                self.of_kinds.take(check.name, run.kept.samples)
             return
         self.violations.labels(*_labels(check)).set(result.violations)
         self.examined.labels(check.name).inc(result.examined)
