@@ -95,18 +95,36 @@ class Result:
         return len(self.findings) == self.violations
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of a run that could not tell."""
+
+    cursor: Cursor | None = None
+    """From where the next run goes on; None leaves it where this one began."""
+    samples: tuple[Sample, ...] = ()
+    """Values of the metrics that the card of the kind declares."""
+
+
 class CheckError(Exception):
     """The check could not answer. Says nothing about the data.
 
     `permanent` tells that asking again will not help until somebody changes the database, the
     account or the configuration; `retry` that asking once more, at once, may well help; `overrun`
-    that the time limit ended it.
+    that the time limit ended it. `kept` holds what outlives the run all the same: a cursor, where
+    the next one goes on, and samples of metrics.
     """
 
     def __init__(
-        self, message: str, *, permanent: bool = False, retry: bool = False, overrun: bool = False
+        self,
+        message: str,
+        *,
+        permanent: bool = False,
+        retry: bool = False,
+        overrun: bool = False,
+        kept: Kept | None = None,
     ) -> None:
         super().__init__(message)
+        self.kept = kept
         self.permanent = permanent
         self.retry = retry
         self.overrun = overrun

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from checks.contract import Check, Result
+from checks.contract import Check, Kept, Result
 from checks.ports import Cursor
 from worker.text.encode import restore
 
@@ -40,6 +40,8 @@ class Run:
     """What it saw; only when it completed, that is for `pass` and `fail`."""
     error: str | None = None
     """Why it did not complete."""
+    kept: Kept | None = None
+    """What outlives a run that did not complete."""
     permanent: bool = False
     """Whether running it again cannot help until somebody changes something."""
     scope: Scope = Scope.COMPLETE
