@@ -10,6 +10,8 @@ from typing import Any, Literal, NamedTuple, Self, get_args
 import orjson
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from checks.http_log.doubts import Doubt, doubt_of_record, doubt_of_text
+
 Field = Literal["time", "method", "path", "status", "code", "key", "client"]
 
 DEFAULT_FIELDS: Mapping[Field, str] = {
@@ -73,6 +75,30 @@ class Batch:
     """All of them but the empty ones; known, as the faults are, when all requests were had."""
     faults: Counter[str] = field(default_factory=Counter)
     """`unreadable` lines, `no_request` in a line, and requests `without_time`."""
+    has_times: bool = True
+    """Whether the format says where a line has its time."""
+    doubts: Counter[tuple[int | None, Doubt]] = field(default_factory=Counter)
+    """Those of them that let doubt that all requests are seen, by the second of the request before
+    them; None where there was none in this batch."""
+
+    def unreadable(self, line: bytes, second: int | None, *, is_json: bool) -> None:
+        """Count a line that is not written in this format."""
+        self.faults["unreadable"] += 1
+        if doubt := doubt_of_text(line, is_json=is_json):
+            self.doubts[second, doubt] += 1
+
+    def no_request(self, line: bytes, second: int | None, parts: Iterable[object]) -> None:
+        """Count a line that is no request; `parts` are its method, its path and its status."""
+        self.faults["no_request"] += 1
+        if doubt := doubt_of_record(line, *parts):
+            self.doubts[second, doubt] += 1
+
+    def without_time(self, second: int | None, time: object) -> None:
+        """Count a request whose time is missing or cannot be read."""
+        self.faults["without_time"] += 1
+        if self.has_times:
+            doubt = Doubt.NO_TIME if time is None else Doubt.WITHOUT_TIME
+            self.doubts[second, doubt] += 1
 
 
 class LineFormat(BaseModel):
@@ -99,7 +125,8 @@ class LineFormat(BaseModel):
         if self.format == "combined":
             return lambda text: _batch(lambda batch: _combined(text, batch, times))
         find = _finder([self.fields.get(name) for name in get_args(Field)])
-        return lambda text: _batch(lambda batch: _json(text, batch, find, times))
+        has_times = bool(self.fields.get("time"))
+        return lambda text: _batch(lambda batch: _json(text, batch, find, times), has_times)
 
 
 Getter = Callable[[dict[str, Any]], Any]
@@ -138,17 +165,17 @@ def _getter(place: str | None) -> Getter:
     return find
 
 
-def _batch(read: Callable[[Batch], Iterator[Told]]) -> Batch:
-    batch = Batch(())
+def _batch(read: Callable[[Batch], Iterator[Told]], has_times: bool = True) -> Batch:  # noqa: FBT001, FBT002
+    batch = Batch((), has_times=has_times)
     batch.requests = read(batch)
     return batch
 
 
-def _json(  # noqa: C901 - see below
+def _json(  # noqa: C901, PLR0912 - see below
     text: bytes, batch: Batch, find: Finder, times: "_Times"
 ) -> Iterator[Told]:
     """Every line goes through this loop: what most of them need is done here, without a call."""
-    faults, loads, read_time = batch.faults, orjson.loads, times.read
+    loads, read_time, latest = orjson.loads, times.read, None
     lines = text.split(b"\n")
     for line in lines:
         try:
@@ -159,17 +186,19 @@ def _json(  # noqa: C901 - see below
                 continue
             document = _mended(line)
         if document.__class__ is not dict:
-            faults["unreadable"] += 1
+            batch.unreadable(line, latest, is_json=True)
             continue
         time, verb, path, status, code, key, client = find(document)
         if status.__class__ is not int:
             status = _status(status)
         if status is None or verb.__class__ is not str or path.__class__ is not str:
-            faults["no_request"] += 1
+            batch.no_request(line, latest, [*find(document)][1:4])
             continue
         second = read_time(time)
         if second is None:
-            faults["without_time"] += 1
+            batch.without_time(latest, time)
+        else:
+            latest = second
         if verb not in METHODS:
             verb = _method(verb)
         if path[:1] != "/" or "?" in path:
@@ -224,16 +253,19 @@ _COMBINED = re.compile(rf"(\S+) \S+ .*?\[([^\]]{{0,64}})\] {_QUOTED} ([0-9]{{3}}
 
 def _combined(text: bytes, batch: Batch, times: "_Times") -> Iterator[Told]:
     """The format of nginx and Apache; it has neither code nor key."""
+    latest: int | None = None
     for line in _lines(text):
         batch.lines += 1
         match = _COMBINED.match(line.decode(errors="replace") + " ")
         if match is None:
-            batch.faults["unreadable"] += 1
+            batch.unreadable(line, latest, is_json=False)
             continue
         client, time, asked, status = match.groups()
         second = times.read(time)
         if second is None:
-            batch.faults["without_time"] += 1
+            batch.without_time(latest, time)
+        else:
+            latest = second
         verb, _, rest = asked.partition(" ")
         target = rest.rpartition(" ")[0] or rest
         method = _method(verb)

@@ -1,7 +1,6 @@
 """The alert rules do what they promise, and keep in step with metrics, kinds and runbooks."""
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from checks.card import VIOLATION
 from checks.registry import BY_NAME
 from tests.support import CHECKOUT, asking
+from tests.support.monitoring import found_as
 from tests.support.prometheus import prometheus
 from worker.telemetry.metrics import Metrics
 
@@ -28,9 +28,9 @@ LABELS_SAID = {"reconciler:page:url": {"url"}}
 Rule = Mapping[str, Any]
 
 
-def promtool(*arguments: str | Path) -> None:
+def promtool(*arguments: str | Path, newer: bool) -> None:
     """Run promtool; fails with what it says."""
-    command = [shutil.which("promtool") or "promtool is not installed", *arguments]
+    command = [found_as("promtool", newer=newer), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -43,9 +43,9 @@ def section(page: Path, heading: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def rules() -> list[Rule]:
+def rules(newer: bool) -> list[Rule]:  # noqa: FBT001 - a fixture
     """Every rule as a real Prometheus has read it."""
-    with prometheus(rules=RULES) as server:
+    with prometheus(rules=RULES, newer=newer) as server:
         answer = asking.get(f"{server.url}/api/v1/rules").raise_for_status()
     (group,) = answer.json()["data"]["groups"]
     return list(group["rules"])
@@ -63,15 +63,15 @@ def names(alerts: list[Rule]) -> set[str]:
     return {rule["name"] for rule in alerts}
 
 
-def test_the_rules_are_accepted() -> None:
+def test_the_rules_are_accepted(newer: bool) -> None:  # noqa: FBT001
     """Promtool, and so every Prometheus from 2.42 on, takes the file."""
-    promtool("check", "rules", RULES)
+    promtool("check", "rules", RULES, newer=newer)
 
 
 @pytest.mark.parametrize("cases", CASES, ids=lambda path: str(path.stem))
-def test_rules_fire_and_are_silent(cases: Path) -> None:
+def test_rules_fire_and_are_silent(cases: Path, newer: bool) -> None:  # noqa: FBT001
     """Each case of the file has the alerts that it names, with all their words, and no others."""
-    promtool("test", "rules", cases)
+    promtool("test", "rules", cases, newer=newer)
 
 
 def test_every_alert_has_cases(names: set[str]) -> None:
