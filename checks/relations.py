@@ -11,7 +11,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pymysql.constants import ER
-from sqlalchemy import Connection, FromClause, TextClause, column, literal_column, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    TextClause,
+    column,
+    literal_column,
+    select,
+    text,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -126,7 +136,11 @@ class Counted(Relation):
         table = statements.rows_of(self.table, (*names, *self.when.columns))
         shown: list[Any] = [table.c[name] for name in names]
         shown = shown or [literal_column("1").label("counted")]
-        return select(*shown).where(self.when.on(table)).subquery(self.table)
+        return select(*shown).where(self.holds_for(table)).subquery(self.table)
+
+    def holds_for(self, table: FromClause) -> ColumnElement[bool]:
+        """Whether a row of the table counts."""
+        return self.when.on(table)
 
     def followed(self, columns: Sequence[str]) -> list[FromClause]:
         """All rows of the table."""
@@ -136,7 +150,8 @@ class Counted(Relation):
     def text(self) -> str:
         """The rows with all columns of the table."""
         table = statements.rows_of(self.table, self.when.columns)
-        return render(select(literal_column("*")).select_from(table).where(self.when.on(table)))
+        shown: Select[Any] = select(literal_column("*")).select_from(table)
+        return render(shown.where(self.holds_for(table)))
 
     @property
     def tables(self) -> tuple[str, ...]:

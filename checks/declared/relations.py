@@ -107,10 +107,16 @@ def _in_order(selects: Mapping[str, RelationFacts]) -> Iterator[str]:
             del left[name]
 
 
-def relations(tables: Mapping[str, TableFacts], selects: Mapping[str, RelationFacts]) -> Relations:
-    """What each name stands for. There are no circles."""
+def relations(
+    tables: Mapping[str, TableFacts],
+    selects: Mapping[str, RelationFacts],
+    beside: Mapping[str, TableFacts],
+) -> Relations:
+    """What each name stands for, also those of tables `beside`. There are no circles."""
     found: dict[str, Relation] = {
-        name: Counted(name, facts.when) for name, facts in tables.items() if facts.when
+        name: Counted(name, facts.when)
+        for name, facts in {**beside, **tables}.items()
+        if facts.when
     }
     for name in _in_order(selects):
         select = selects[name].select

@@ -1,6 +1,7 @@
 """Tables of other schemas of the server: `schema.table` wherever a table is."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from checks.contract import CheckError
 from checks.types import table_name
 from tests.support.ledgers import Ledger, check, configured, keys, on_servers
 from tests.support.runs import window_after
+from worker.config import load
+from worker.sources import Sources
 
 OTHER = "other-schema"
 
@@ -142,3 +145,35 @@ def test_a_table_has_at_most_a_schema_before_its_name(name: object) -> None:
     """Each of both is a name of its own."""
     with pytest.raises(ValueError, match="is no name"):
         table_name(name)
+
+
+@on_servers
+@pytest.mark.parametrize("parent", ["other.t", f"{OTHER}.t"])
+def test_a_filter_of_the_other_table_holds(two: Ledger, tmp_path: Path, parent: str) -> None:
+    """What `when` leaves out of a table of another database is no parent either."""
+    url = two.url.set(username="root").render_as_string(hide_password=False)
+    other = two.url.set(database=OTHER).render_as_string(hide_password=False)
+    path = tmp_path / "config.toml"
+    path.write_text(f"""
+[databases.ledger]
+url = "{url}"
+[databases.other]
+url = "{other}"
+[tables."other.t"]
+primary_key = "id"
+when = "id <> 9"
+[[checks]]
+name = "parents"
+database = "ledger"
+kind = "reference"
+table = "t"
+primary_key = "id"
+columns = ["p"]
+parent = "{parent}"
+parent_primary_key = "id"
+settle = "0s"
+""")
+    config = load(path, {})
+    with closing(Sources(config.settings.databases)) as sources:
+        found = next(each for each in config.checks if each.name == "parents")
+        assert keys(found.evaluate(sources)) == [{"id": 2}]

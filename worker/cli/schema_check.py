@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy import Connection
 
 from checks.contract import Check, CheckError
-from checks.declared.relations import relations
 from checks.declared.table import RelationFacts, RowFacts
 from checks.relations import Relation, Relations
 from checks.snapshot import WITHOUT_SNAPSHOT
@@ -28,7 +27,7 @@ def compare(config: Config, sources: Sources) -> list[Problem]:
 
 def _compare(config: Config, database: Database) -> Iterator[Problem]:
     facts = [each for each in tenants.stated(config.settings) if each.database == database.name]
-    known = relations(*tenants.facts_of(config.settings, database.name))
+    known = tenants.relations_of(config.settings, database.name)
     with database.snapshot() as connection:
         schema = _Schema(connection)
         for each in facts:
@@ -104,7 +103,7 @@ def remarks(config: Config, sources: Sources) -> list[Problem]:
 
 def _remarks(config: Config, database: Database) -> Iterator[Problem]:
     facts = [each for each in tenants.stated(config.settings) if each.database == database.name]
-    known = relations(*tenants.facts_of(config.settings, database.name))
+    known = tenants.relations_of(config.settings, database.name)
     with database.snapshot() as connection:
         schema = _Schema(connection)
         for each in facts:
