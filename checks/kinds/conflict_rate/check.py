@@ -156,7 +156,7 @@ class ConflictRate(Check):
         left: Mapping[str, Any] = window.cursor or {}
         tally, routes = self.begin(left)
         place, behind, examined, notes = left.get("place"), 0, 0, list[str]()
-        read = log.format.reader(window.zone)
+        read = log.format.reader(window.zone, left.get("reader"))
         for block in log.blocks(place):
             batch = read(block.text)
             now = _now()
@@ -168,7 +168,12 @@ class ConflictRate(Check):
         at = tally.moment(now, behind)
         traffic, partly = self._traffic(tally, at, behind), list(tally.read.notes(at))
         tally.read.prove(at)
-        cursor = {"place": place, "tally": tally.left(), "routes": list(routes.learnt)}
+        cursor = {
+            "place": place,
+            "reader": read.left(),
+            "tally": tally.left(),
+            "routes": list(routes.learnt),
+        }
         self._assure(tally, at, Kept(cursor, tuple(samples(self.source, traffic.of_no_verdict))))
         if behind > LATE:
             notes.append(f"{behind} bytes of the log are not yet read")

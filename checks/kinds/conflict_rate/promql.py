@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 from checks.contract import CheckError
 from checks.http_log.counts import CODES, OTHER, Counts, Route, Seen
-from checks.http_log.formats import METHODS, OTHER_METHOD
+from checks.http_log.request import METHODS, OTHER_METHOD
 from checks.ports import Answer, Prometheus
 
 WINDOW = "{window}"
