@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import prometheus_client
 import pytest
 
+from checks.card import Sample
 from checks.contract import CheckError, Result
 from checks.kinds.conflict_rate import exported
 from checks.kinds.conflict_rate.promql import Queries, ask
@@ -42,6 +43,16 @@ JOBS: Mapping[str, Callable[[int, int], bool]] = {
 """Jobs, and which of their replicas is down at which scrape."""
 
 
+def counting(start: int, part: int) -> Callable[[int], float]:
+    """A counter at each scrape, which starts over after so many."""
+    return lambda scrape: scrape % start * part
+
+
+def being_up(replica: int, is_down: Callable[[int, int], bool]) -> Callable[[int], float]:
+    """Whether a replica is up at each scrape."""
+    return lambda scrape: float(not is_down(replica, scrape))
+
+
 def history() -> str:
     """Ten replicas, of which each answers one request a scrape, every tenth by 409.
 
@@ -61,11 +72,11 @@ def history() -> str:
             labels = (
                 f'instance="{replica}",route="/o",method="POST",status="{status}",code="{code}"'
             )
-            scraped(f"http_requests_total{{{labels}}}", lambda n, m=start, p=part: n % m * p)
+            scraped(f"http_requests_total{{{labels}}}", counting(start, part))
     for job, is_down in JOBS.items():
         for replica in range(REPLICAS):
             name = f'up{{job="{job}",instance="{replica}"}}'
-            scraped(name, lambda n, r=replica, down=is_down: float(not down(r, n)))
+            scraped(name, being_up(replica, is_down))
     return "\n".join([*lines, "# EOF", ""])
 
 
@@ -86,7 +97,7 @@ def run(server: PrometheusServer, **queries: str) -> Result:
         return made.run(sources)
 
 
-def blind(samples: tuple[exported.Sample, ...]) -> dict[str, float]:
+def blind(samples: tuple[Sample, ...]) -> dict[str, float]:
     return {each.labels[-1]: each.number for each in samples if each.family is exported.BLIND}
 
 

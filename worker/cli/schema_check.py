@@ -87,7 +87,10 @@ def _problems_of(check: Check, place: str, schema: "_Schema") -> Iterator[Proble
         except CheckError as error:
             yield Problem(place, str(error))
             return
-        yield from (Problem(place, each) for each in completed.complaints(schema.connection))
+        try:
+            yield from (Problem(place, each) for each in completed.complaints(schema.connection))
+        except CheckError as error:
+            yield Problem(place, str(error))
 
 
 def remarks(config: Config, sources: Sources) -> list[Problem]:
@@ -147,7 +150,7 @@ class _Schema:
     def of_relation(self, name: str, facts: RelationFacts, known: Relation) -> Iterator[Problem]:
         """What keeps a relation from being read; else its rows are known from now on."""
         try:
-            known.describe(self.connection)
+            known.verify(self.connection)
         except CheckError as error:
             self.refused.add(name)
             yield Problem(place_of(("relations", name, "select")), str(error))
@@ -204,8 +207,9 @@ class _Schema:
     def remark_on(self, name: str, facts: RelationFacts, known: Relation) -> Iterator[Problem]:
         """How the server goes about a relation that it can read."""
         try:
-            known.describe(self.connection)
+            known.verify(self.connection)
         except CheckError:
+            self.refused.add(name)
             return  # a mistake, and told as one
         followed = facts.cursor or facts.select.columns[0]
         values = known.rows((followed,)).c[followed]

@@ -179,7 +179,7 @@ class ConflictRate(Check):
         left: Mapping[str, Any] = window.cursor or {}
         tally, routes = self.begin(left)
         place, behind, examined, notes = left.get("place"), 0, 0, list[str]()
-        read = log.format.reader(window.zone)
+        read = log.format.reader(window.zone, left.get("reader"))
         for block in log.blocks(place):
             batch = read(block.text)
             now = _now()
@@ -193,6 +193,7 @@ class ConflictRate(Check):
         tally.read.prove(at)
         cursor = {
             "place": place,
+            "reader": read.left(),
             "tally": tally.left(),
             "routes": list(routes.learnt),
             "codes": list(tally.codes.learnt),

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from checks.card import Alert, Detail, Details, Family, Heading, Sample
 from checks.http_log.counts import CODES, OTHER, Counts, Route, Seen
-from checks.http_log.formats import WRITES
+from checks.http_log.request import WRITES
 from checks.kinds.conflict_rate.codes import ordered
 from checks.types import duration_text
 
@@ -97,8 +97,8 @@ LINES = _family(
     "counter",
     "Lines of a log by state: all that were read, and those with a fault.",
     ("source", "state"),
-    "lines `read`, and of them `unreadable`, telling of `no_request`, or `without_time`;"
-    " `too_long` ones are beside them",
+    "lines `read`, and of them `unreadable`, telling of `no_request`, `unanswered` requests and"
+    " those `without_status`, `without_time` or `without_method`; `too_long` ones are beside them",
 )
 RATIO = _family(
     "http_conflict_ratio",

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from checks.contract import CheckError
 from checks.http_log.counts import OTHER, Counts, Route, Seen
-from checks.http_log.formats import METHODS, OTHER_METHOD
+from checks.http_log.request import METHODS, OTHER_METHOD
 from checks.kinds.conflict_rate.codes import Codes
 from checks.ports import Answer, Prometheus
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from checks.http_log.counts import CONFLICT, KEY_MISSING, KEY_REUSED, OTHER, Route, Seen
-from checks.http_log.formats import OTHER_METHOD, WRITES, Batch, Request, Told
+from checks.http_log.request import OTHER_METHOD, WRITES, Batch, Request, Told
 from checks.http_log.routes import Routes
 from checks.kinds.conflict_rate.codes import Codes
 from checks.kinds.conflict_rate.coverage import DONE, REQUESTS, Lines

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from checks.contract import Evidence, Finding, Scalar
 from checks.http_log.counts import OTHER, Counts, Route, Seen
-from checks.http_log.formats import WRITES
+from checks.http_log.request import WRITES
 from checks.kinds.conflict_rate.codes import CAUSES, Problem
 from checks.kinds.conflict_rate.retry_storms import Repeated, Who, storms
 
