@@ -53,7 +53,7 @@ check: dev-environment ## the gates that need no database
 	@echo "== lint-imports"
 	@$(BIN)/lint-imports --no-logo
 
-servers: environment ## MariaDB, MySQL, Prometheus, Alertmanager, nginx, Node.js, Chromium, faketime and helm for the tests
+servers: environment ## MariaDB, MySQL, Prometheus, Alertmanager (own and newer), nginx, Node.js, Chromium, faketime and helm for the tests
 	@echo "== install-servers"
 	@scripts/install-servers
 	@$(BIN)/python scripts/install-helm

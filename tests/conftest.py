@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.servers import Database, Farm, Flavour, Server, missing
+from tests.support.servers import Database, Farm, Flavour, Server, missing, missing_monitors
 from tests.support.snapshots import refuse_in_ci
 from tests.support.statements import Tally
 from tests.support.temporary import Folder, templates
@@ -76,6 +76,24 @@ def server(flavour: Flavour, request: pytest.FixtureRequest) -> Server:
     """Both shared servers in turn. Whoever stops or freezes one takes `throwaway_server`."""
     shared: Server = request.getfixturevalue(flavour)
     return shared
+
+
+@pytest.fixture(scope="session", params=["own", "newer"])
+def newer(request: pytest.FixtureRequest) -> bool:
+    """The machine's own Prometheus and Alertmanager, and Prometheus 3 and Alertmanager 0.3x.
+
+    Skips the latter where they could not be had.
+    """
+    if request.param == "newer" and (reason := missing_monitors()):
+        pytest.skip(f"no newer monitors: {reason}")
+    return bool(request.param == "newer")
+
+
+@pytest.fixture(scope="session")
+def newer_only() -> None:
+    """Skips the test where Prometheus 3, Alertmanager 0.3x and vmalert could not be had."""
+    if reason := missing_monitors():
+        pytest.skip(f"no newer monitors: {reason}")
 
 
 @pytest.fixture
@@ -193,7 +211,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(
             f"the servers' logs: {statements} statements in {sessions} sessions of the audit"
         )
-    reason = missing("mysql")
-    if reason:
-        line = f"NOT TESTED against Oracle's MySQL: {reason}"
-        terminalreporter.write_line(line, red=True, bold=True)
+    lacking = {
+        "Oracle's MySQL": missing("mysql"),
+        "Prometheus 3, Alertmanager 0.3x and vmalert": missing_monitors(),
+    }
+    for name, reason in lacking.items():
+        if reason:
+            line = f"NOT TESTED against {name}: {reason}"
+            terminalreporter.write_line(line, red=True, bold=True)

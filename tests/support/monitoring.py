@@ -11,7 +11,15 @@ import httpx
 
 from tests.support import ENDS_WITH_US, asking
 from tests.support.patience import patience, wait_until
-from tests.support.servers import HOST, START_SECONDS, Program, ServerError, _free_port, _which
+from tests.support.servers import (
+    HOST,
+    MONITORS_HOME,
+    START_SECONDS,
+    Program,
+    ServerError,
+    _free_port,
+    _which,
+)
 
 USER, PASSWORD = "auditor", "correct horse"
 _PASSWORD_HASH = "$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e"
@@ -32,6 +40,8 @@ class Monitor(Program):
 
     secure: bool = False
     """Whether it asks for TLS, a client's certificate and a password."""
+    newer: bool = False
+    """Whether it is the one of `MONITORS_HOME`; the machine's own otherwise."""
 
     @property
     def address(self) -> str:
@@ -50,7 +60,7 @@ class Monitor(Program):
             certificates(self.folder)
         (self.folder / "web.yml").write_text(_SECURE if self.secure else "")
         program, *options = self._command()
-        if not (found := _which(program)):
+        if not (found := found_as(program, newer=self.newer)):
             raise ServerError(f"{program} is not installed: run scripts/install-servers")
         options.append(f"--web.config.file={self.folder}/web.yml")
         with (self.folder / "log").open("ab") as log:
@@ -86,6 +96,11 @@ class Monitor(Program):
                 return client.get(f"{self.url}/-/ready").is_success
         except httpx.HTTPError:
             return False
+
+
+def found_as(program: str, *, newer: bool) -> str:
+    """The path of a program of Prometheus' family; empty where it is not installed."""
+    return str(MONITORS_HOME / program) if newer else _which(program)
 
 
 def certificates(folder: Path) -> None:

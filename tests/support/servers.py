@@ -30,6 +30,8 @@ STOP_SECONDS = 30.0
 
 SCHEMA = Path(__file__).with_name("ledger_schema.sql")
 MYSQL_HOME = Path(os.environ.get("TEST_MYSQL_HOME", CHECKOUT / ".cache" / "mysql"))
+MONITORS_HOME = Path(os.environ.get("TEST_MONITORS_HOME", MYSQL_HOME.with_name("monitors")))
+"""Where Prometheus 3, Alertmanager 0.3x and VictoriaMetrics are, beside the machine's own ones."""
 
 # For both flavours, while they create their data folder and while they serve. Nothing here has to
 # survive a power cut, so nothing waits for a disk; a killed server still recovers.
@@ -77,9 +79,18 @@ def missing(flavour: Flavour) -> str | None:
     if flavour == "mariadb":
         found = _which("mariadbd") and _which("mariadb-install-db")
         return None if found else "mariadbd is not installed: run scripts/install-servers"
-    if (MYSQL_HOME / "mysqld").exists():
+    return _not_unpacked(MYSQL_HOME, "mysqld")
+
+
+def missing_monitors() -> str | None:
+    """Why the newer Prometheus, Alertmanager and vmalert cannot be run here; None when they can."""
+    return _not_unpacked(MONITORS_HOME, "prometheus")
+
+
+def _not_unpacked(home: Path, program: str) -> str | None:
+    if (home / program).exists():
         return None
-    reason = MYSQL_HOME.with_name(f"{MYSQL_HOME.name}.unavailable")
+    reason = home.with_name(f"{home.name}.unavailable")
     return reason.read_text().strip() if reason.exists() else "run scripts/install-servers"
 
 

@@ -67,7 +67,7 @@ class Truth:
     by_client: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """Answers 409 and 422 that tell a key, or a client."""
     faults: Counter[str] = field(default_factory=Counter)
-    """Lines that tell of no request, but for empty ones, and requests `without_time`."""
+    """Lines that tell of no request, but for empty ones, and what requests lack."""
     lines: int = 0
     """All but the empty ones."""
 
@@ -75,7 +75,9 @@ class Truth:
 def truth(lines: Iterable[Line]) -> Truth:
     """Count, in the plainest way."""
     found = Truth()
-    for _, expected, fault in lines:
+    for _, expected, fault, beside in lines:
+        if beside:
+            found.faults[beside] += 1
         if fault == "empty":
             continue
         found.lines += 1

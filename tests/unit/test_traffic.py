@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from checks.http_log.request import FAULTS
 from tests.support.traffic import READS, WRITES, Truth, day, truth
 from tests.support.traffic_lines import FORMATS, Line, Shape
 from worker.cli.main import app
@@ -143,7 +144,7 @@ def test_junk_is_counted_by_what_is_wrong_with_it(folder: Path) -> None:
     lines = counted("day.log")["lines"]
     expected = truth(LINES["flat"])
     assert lines == {"read": expected.lines - expected.faults["too_long"], **expected.faults}
-    assert set(lines) == {"read", "unreadable", "no_request", "too_long", "without_time"}
+    assert set(lines) == {"read", "too_long", *FAULTS} - {"unanswered"}
 
 
 def test_most_conflicts_are_first(folder: Path) -> None:

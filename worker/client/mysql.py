@@ -4,6 +4,7 @@ Used for the audited databases and for the state.
 """
 
 import ssl
+import struct
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,9 +12,17 @@ import pymysql
 from pymysql.constants import CR, ER
 from sqlalchemy import URL
 
+from worker.client.authentication import LoginRefusedError
 from worker.config import UrlTable
 
 C = TypeVar("C", bound="pymysql.Connection[Any]")
+
+NO_PROTOCOL = (
+    *(struct.error, LookupError, ValueError, ArithmeticError, AssertionError, TypeError),
+    *(AttributeError, RuntimeError, pymysql.InternalError),
+)
+"""What PyMySQL raises where what comes is no greeting, or no answer; a server's own errors are
+others."""
 
 INSECURE_TRANSPORT = 3159
 """What a server with `require_secure_transport` answers to plain text."""
@@ -36,12 +45,12 @@ def connect(settings: UrlTable, make: Callable[[URL, dict[str, Any]], C]) -> C:
     """
     url = fresh(settings)
     try:
-        return _secured(settings, url, make)
+        return _spoken(settings, url, make)
     except pymysql.OperationalError as error:
         again = fresh(settings)
         if error.args[0] != ER.ACCESS_DENIED_ERROR or again == url:
             raise
-    return _secured(settings, again, make)
+    return _spoken(settings, again, make)
 
 
 def cipher_of(connection: "pymysql.Connection[Any]") -> tuple[str, str]:
@@ -59,6 +68,8 @@ def explained(error: BaseException | None) -> TransportError | None:
     cause = getattr(error, "original_exception", None)
     if isinstance(cause, ssl.SSLError):
         return _of_handshake(cause)
+    if isinstance(cause, LoginRefusedError):
+        return TransportError(str(cause))
     code = error.args[0] if isinstance(error, pymysql.MySQLError) and error.args else None
     if code == CR.CR_SSL_CONNECTION_ERROR:
         return TransportError(
@@ -75,6 +86,13 @@ def fresh(settings: UrlTable) -> URL:
         return settings.fresh()
     except ValueError as error:
         raise TransportError(str(error)) from None
+
+
+def _spoken(settings: UrlTable, url: URL, make: Callable[[URL, dict[str, Any]], C]) -> C:
+    try:
+        return _secured(settings, url, make)
+    except NO_PROTOCOL:
+        raise pymysql.OperationalError(CR.CR_MALFORMED_PACKET, "no MySQL answers there") from None
 
 
 def _secured(settings: UrlTable, url: URL, make: Callable[[URL, dict[str, Any]], C]) -> C:

@@ -105,6 +105,13 @@ class DatabaseSettings(UrlTable):
     temporary_table_mb: int = Field(default=256, ge=16, le=4096)
     """The most memory, in MiB, that the server may take for a temporary table of one run."""
 
+    @property
+    def address(self) -> str:
+        """Where it is: `host:port/schema`, or the file. Holds no user and no password."""
+        url = self.parsed
+        host = f"[{url.host}]" if ":" in (url.host or "") else url.host
+        return f"{host}:{url.port or 3306}/{url.database}" if host else str(url.database)
+
     @model_validator(mode="after")
     def _supported(self) -> Self:
         if self.time_limit > LONGEST_SNAPSHOT:

@@ -20,6 +20,13 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
+class ServerContext(ssl.SSLContext):
+    """What a connection to a database offers and demands."""
+
+    proves_identity = False
+    """Whether nobody but the database's own server can show a certificate that is taken."""
+
+
 class TlsTable(Table):
     """The keys that say whether a database connection is encrypted, and to whom it may go."""
 
@@ -40,18 +47,20 @@ class TlsTable(Table):
             raise ValueError('certificate_file is of no use with tls = "disabled"')
         self.tls_context(mode)
 
-    def tls_context(self, mode: TlsMode) -> ssl.SSLContext | None:
+    def tls_context(self, mode: TlsMode) -> ServerContext | None:
         """What a new connection offers and demands; None where it is plain text.
 
         The files are read anew. Raises ValueError that names one which cannot be used.
         """
         if mode == "disabled":
             return None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context = ServerContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = mode == "verify-identity"
         context.verify_mode = ssl.CERT_NONE if mode == "required" else ssl.CERT_REQUIRED
         if mode != "required":
             self._trust(context)
+            # Authorities of the system sign for everybody: without the host's name it says nothing.
+            context.proves_identity = context.check_hostname or self.ca_file is not None
         if self.certificate_file:
             self._show(context, self.certificate_file)
         return context

@@ -2,7 +2,6 @@
 
 import re
 import socket
-import struct
 import threading
 import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -11,12 +10,12 @@ from typing import Any, cast
 
 import pymysql
 from pymysql import converters
-from pymysql.connections import Connection as DriverConnection
 from pymysql.constants import CR, ER, FIELD_TYPE
 from sqlalchemy import URL, Connection, text
 
 from checks.contract import RunStopped
 from worker.client import mysql
+from worker.client.authentication import Connection as GuardedConnection
 from worker.config import DatabaseSettings
 from worker.model.server import Load
 from worker.sources.deadline import Patience
@@ -86,13 +85,6 @@ _PASSING = {
     CR.CR_SERVER_GONE_ERROR,
     CR.CR_SERVER_LOST,
 }
-_NO_PROTOCOL = (
-    *(struct.error, LookupError, ValueError, ArithmeticError, AssertionError, TypeError),
-    *(AttributeError, RuntimeError, pymysql.InternalError),
-)
-"""What PyMySQL raises where what comes is no greeting, or no answer; a server's own errors are
-others."""
-
 _NAMES_ONLY = _PERMANENT | _UNREACHABLE
 """Errors whose words quote accounts, hosts, tables and columns, and never a value of a row."""
 
@@ -100,7 +92,7 @@ _CONVERSIONS: dict[Any, Any] = {**converters.conversions, FIELD_TYPE.BIT: int.fr
 """How values of the server become Python's: BIT is a number, as it is in SQL."""
 
 
-class _Connection(DriverConnection):  # the stubs leave out what is protected
+class _Connection(GuardedConnection):  # the stubs leave out what is protected
     """A driver connection whose read time-out can be changed while it lives.
 
     PyMySQL has one time-out for the handshake, a ping and a query; those differ by a factor of ten.
@@ -122,7 +114,7 @@ class _Connection(DriverConnection):  # the stubs leave out what is protected
         """Whoever does not speak the protocol any more is not listened to any further."""
         try:
             yield
-        except _NO_PROTOCOL:
+        except mysql.NO_PROTOCOL:
             self._force_close()  # type: ignore[attr-defined]
             raise pymysql.OperationalError(CR.CR_SERVER_LOST, "an answer was garbled") from None
 
@@ -254,10 +246,6 @@ class MySQL:
         patience = Patience(self._connect_timeout, lambda: tried[-1].cut() if tried else None)
         try:
             yield mysql.connect(self._settings, connect)
-        except _NO_PROTOCOL:
-            raise pymysql.OperationalError(
-                CR.CR_MALFORMED_PACKET, "no MySQL answers there"
-            ) from None
         except (pymysql.MySQLError, OSError):
             if patience.end():
                 raise self._too_slow() from None

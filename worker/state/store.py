@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from checks.contract import Check, Window
 from worker.client import mysql
+from worker.client.authentication import Connection as Guarded
 from worker.config import UrlTable
 from worker.model.alert import StoredAlert
 from worker.model.finding import Counts, Transition
@@ -342,7 +343,8 @@ def _connect_anew(engine: Engine, settings: UrlTable) -> None:
             arguments, options = dialect.create_connect_args(url)
             if tls and "password" in options:  # or PyMySQL takes Latin-1
                 options["password"] = options["password"].encode()
-            return dialect.connect(*arguments, **{**given, **options, **tls})
+            connect = Guarded if settings.speaks_mysql else dialect.connect
+            return connect(*arguments, **{**given, **options, **tls})
 
         if settings.speaks_mysql:
             return mysql.connect(settings, make)

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 from checks.contract import CheckError
 from checks.http_log.counts import CODES, OTHER, Counts, Route, Seen
-from checks.http_log.formats import METHODS, OTHER_METHOD
+from checks.http_log.request import METHODS, OTHER_METHOD
 from checks.ports import Answer, Prometheus
 
 WINDOW = "{window}"
@@ -78,6 +78,20 @@ def _filled(query: str, window: timedelta) -> str:
 
 def _told(name: str, answer: Answer) -> Iterable[str]:
     return (f"query {name}: {note}" for note in answer.notes)
+
+
+def unknown(windows: Mapping[str, Counts], minimum: int) -> Mapping[str, str]:
+    """The windows whose ratios are none, and why: everything that is counted is a conflict.
+
+    What counts failures only has no denominator.
+    """
+    found: dict[str, str] = {}
+    for window, counts in windows.items():
+        requests = sum(seen.requests for seen in counts.values())
+        conflicts = sum(min(seen.all_conflicts, seen.requests) for seen in counts.values())
+        if requests >= minimum and conflicts >= requests:
+            found[window] = f"all {requests:.0f} requests are conflicts: does `requests` count all?"
+    return found
 
 
 # --- No series --------------------------------------------------------------------------------

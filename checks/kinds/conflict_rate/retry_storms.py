@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from checks.http_log.counts import CODES, CONFLICT, OTHER, Route
-from checks.http_log.formats import Request
+from checks.http_log.request import Request
 
 By = Literal["key", "client", "reuse"]
 """Conflicts of one key; those of one client; those that say that a key had another payload."""

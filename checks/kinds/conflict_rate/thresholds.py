@@ -2,12 +2,12 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from checks.contract import Evidence, Finding
+from checks.contract import Evidence, Finding, Scalar
 from checks.http_log.counts import OTHER, Counts, Route, Seen
-from checks.http_log.formats import WRITES
+from checks.http_log.request import WRITES
 from checks.kinds.conflict_rate.retry_storms import Repeated, Who, storms
 
 SURE = 3.0
@@ -59,6 +59,26 @@ class Observed:
     """Empty where the source does not tell keys and clients."""
     past_storms: Mapping[Route, Counter[str]] = field(default_factory=dict)
     """Conflicts of the long window that were those of storms."""
+    unknown: frozenset[str] = frozenset()
+    """The windows, `short` and `long`, of which no ratio is known."""
+
+
+def still_known(known: Iterable[Mapping[str, Scalar]], found: Iterable[Finding]) -> list[Finding]:
+    """The findings of ratios that runs before made, where no ratio is known now.
+
+    They are neither seen nor over: what cannot be told resolves nothing.
+    """
+    seen = [each.key for each in found]
+    return [
+        Finding(
+            key,
+            f"{key['method']} {key['route']}: too many conflicts when last known;"
+            " the ratio is unknown at present",
+            {"ratio": "unknown"},
+        )
+        for key in known
+        if key.get("problem") in (*CAUSES, "conflicts") and key not in seen
+    ]
 
 
 def bounds(part: float, whole: float) -> tuple[float, float]:
@@ -115,9 +135,13 @@ def _problem(
         for counts, codes in zip((observed.short, observed.long), stormy, strict=True)
     )
     for name, seen, limit in (("short", short, limits.short), ("long", long, limits.long)):
+        if name in observed.unknown:
+            continue
         if seen.requests >= limits.minimum and _least(seen) > limit:
             return _high(route, name, seen, f"limit {_percent(limit)}")
     usual = observed.usual.get(route, Seen())
+    if "short" in observed.unknown:
+        return None
     if limits.times_usual and min(short.requests, usual.requests) >= limits.minimum:
         # The highest that may be usual: few requests without a conflict are no proof of none.
         limit = limits.times_usual * bounds(usual.all_conflicts, usual.requests)[1]

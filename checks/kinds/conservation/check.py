@@ -10,6 +10,7 @@ from sqlalchemy import Connection, FromClause
 
 from checks.card import SUM_MISMATCH, Card, Words
 from checks.contract import EVERYTHING, SAMPLE, Check, Finding, Result, Window
+from checks.coverage import excluded
 from checks.kinds.conservation.findings import findings_of, phrases
 from checks.kinds.conservation.groups import Groups, Key, Part, everything
 from checks.ports import Sources
@@ -156,6 +157,7 @@ class Conservation(DatabaseCheck):
             seen = Seen()
             for part in self._parts(groups, reading):
                 seen.add(self._seen(groups, snapshot, part))
+            left_out = self._excluded(groups, snapshot, seen) if reading.begin is None else {}
         whole = len(seen.findings) == seen.violations <= SAMPLE
         return Result(
             seen.examined,
@@ -165,7 +167,16 @@ class Conservation(DatabaseCheck):
             notes=notes,
             complete=reading.begin is None,
             cursor={"rows": reading.left} if whole and reading.left else None,
+            excluded=left_out,
         )
+
+    def _excluded(
+        self, groups: Groups, snapshot: Snapshot, seen: "Seen"
+    ) -> Mapping[str, int | None]:
+        """The rows that are not summed, and those of groups that wait."""
+        needs = self.needs[self.table]
+        found = excluded(snapshot, self.table, needs, groups.kept)
+        return {**found, "settle": seen.rows_waiting} if self.settle else found
 
     @property
     def key_names(self) -> tuple[str, ...]:
@@ -227,6 +238,7 @@ class Seen:
     """Groups that were judged."""
     waiting: int = 0
     """Groups that are off and have not come to rest."""
+    rows_waiting: int = 0
     violations: int = 0
     findings: list[Finding] = field(default_factory=list)
 
@@ -235,5 +247,6 @@ class Seen:
         self.examined += other.examined
         self.groups += other.groups
         self.waiting += other.waiting
+        self.rows_waiting += other.rows_waiting
         self.violations += other.violations
         self.findings += other.findings

@@ -1,6 +1,6 @@
 """The statements of `conservation`: rows summed by group, and the groups whose sum is off."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -72,8 +72,13 @@ class Groups:
 
     def counts(self, rows: FromClause) -> list[Predicate]:
         """What is true of the rows that are summed."""
-        stated = [self._built(self.when, rows)] if self.when else []
-        return [*stated, *([self._in_scope(rows, timedelta(), self.since)] if self.since else [])]
+        return [*self.kept(rows).values()]
+
+    def kept(self, rows: FromClause) -> Mapping[str, Predicate]:
+        """The same, by the field that says so."""
+        stated = {"when": self._built(self.when, rows)} if self.when else {}
+        begun = {"since": self._in_scope(rows, timedelta(), self.since)} if self.since else {}
+        return {**stated, **begun}
 
     def judged(self, part: Part) -> Select[Any]:
         """How many groups of a part are judged and how many wait, with rows, and the wrong ones."""
@@ -87,6 +92,9 @@ class Groups:
             func.coalesce(func.sum(case((waits, 0), else_=found.c.number)), 0).label("examined"),
             counted(not_(waits), "groups"),
             counted(waits, "waiting"),
+            func.coalesce(func.sum(case((waits, found.c.number), else_=0)), 0).label(
+                "rows_waiting"
+            ),
             counted(and_(found.c.off == 1, found.c.settled == 1), "violations"),
         )
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.http_log.counts import CODES, OTHER, Counts
-from checks.http_log.formats import WRITES, Batch, Request
+from checks.http_log.request import WRITES, Batch, Request
 from checks.http_log.routes import Routes
 from checks.kinds.conflict_rate.tally import Spans, Tally
 from checks.ports import Block
