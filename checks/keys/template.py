@@ -80,7 +80,8 @@ class Template:
         columns = [each for each in self.parts if isinstance(each, Part)]
         self.columns = tuple(dict.fromkeys(each.name for each in columns))
         if not columns:
-            raise ValueError("the template names no column: {lottery_session_id}")
+            advice = "".join(f"; {{`{e.kind}`}} is one" for e in self.placeholders[:1])
+            raise ValueError(f"the template names no column: {{lottery_session_id}}{advice}")
         if len(set(columns)) < len(columns):
             raise ValueError("a column stands twice in the template")
         if not all(self.texts[1:-1]):

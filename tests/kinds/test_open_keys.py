@@ -281,7 +281,7 @@ def test_keys_that_could_be_read_in_two_ways(ledger: Ledger, template: str, mess
     [
         ("{token}_{order_id}_{token}", "{token} and {token} may each hold what keeps them apart"),
         ("x_{order_id}{int}", "between two columns there must be text that keeps them apart"),
-        ("{int}", "the template names no column"),
+        ("{word}", "the template names no column: {lottery_session_id}; {`word`} is one"),
         ("{order_id}_{int:0}", "{int:0}: a length is a number or a range"),
         ("{order_no[8:2]}", "{order_no[8:2]}: a part of a column is its first characters"),
         ("{order_no[:0]}", "a part of a column is its first characters"),
