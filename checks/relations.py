@@ -129,6 +129,11 @@ class Counted(Relation):
 
     table: str
     when: Expression
+    _described: dict[str, Column] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """What a server's catalog says of the table's columns, once it was asked: arithmetic in the
+    condition is exact by it, whatever the types."""
 
     def rows(self, columns: Iterable[str]) -> FromClause:
         """Those for which the condition is true."""
@@ -140,7 +145,8 @@ class Counted(Relation):
 
     def holds_for(self, table: FromClause) -> ColumnElement[bool]:
         """Whether a row of the table counts."""
-        return self.when.on(table)
+        known = all(name in self._described for name in self.when.columns)
+        return self.when.on(table, self._described.__getitem__ if known else None)
 
     def followed(self, columns: Sequence[str]) -> list[FromClause]:
         """All rows of the table."""
@@ -165,7 +171,9 @@ class Counted(Relation):
 
     def describe(self, connection: Connection) -> None:
         """Columns and indexes are those of the table; so are the columns of the condition."""
-        catalog.require(connection, self.table, self.when.columns)
+        found = catalog.require(connection, self.table, self.when.columns)
+        if connection.dialect.name != "sqlite":  # where a value has a type, and no column
+            self._described.update(found)
 
 
 @dataclass(frozen=True)
@@ -257,7 +265,7 @@ class Selected(Relation):
 
     def _unfollowed(self, connection: Connection) -> str | None:
         if self.select.combines_rows:
-            return "a row is made of several rows, and changes with one that comes later"
+            return catalog.MADE_OF_SEVERAL
         inner = (catalog.unfollowed(connection, each) for each in self.select.tables)
         return next(filter(None, inner), None)
 

@@ -113,8 +113,8 @@ class KeyFormat(RowCheck):
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Count and sample the rows that break the rules, of the new and of those known to."""
-        rows = self.rows()
         with self.snapshot(sources, window) as snapshot:
+            rows = self.rows()
             followed = Followed(self.table, self.cursor, self.written_at, key=self.key_columns)
             reading = followed.read(snapshot, "near")
             read = self._read(rows, reading, snapshot)

@@ -132,8 +132,8 @@ class RowCheck(DatabaseCheck):
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Count the violations, and sample them in the order of the primary key."""
-        rows = self.rows()
         with self.snapshot(sources, window) as snapshot:
+            rows = self.rows()
             numbers = self._numbers(rows, snapshot)
             violations = sum(numbers) if self.adds_up else numbers.pop(0)
             if violations and self._repeats:

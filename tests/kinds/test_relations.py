@@ -575,3 +575,29 @@ def test_rows_made_of_several_rows_are_not_followed(
     second = check.run(books.sources, window_after(first))
     assert {"id": 1} in keys(second)
     assert "several rows" in first.notes[0]
+
+
+@on_servers
+@pytest.mark.parametrize("name", ["moves", "some"])
+@pytest.mark.parametrize("kind", ["double", "varchar(20)", "decimal(20, 4)"])
+def test_a_filter_calculates_exactly_whatever_the_types(
+    ledger: Ledger, tmp_path: Path, kind: str, name: str
+) -> None:
+    """0.1 and 0.2 are 0.3 in a table's `when`, as in a condition, also within a relation."""
+    ledger.sql(f"CREATE TABLE moves (id int PRIMARY KEY, a {kind}, b {kind}, n int)")
+    ledger.insert("moves", "id, a, b, n", [(1, "0.1", "0.2", -1), (2, "0.1", "0.3", -1)])
+    facts = f"""
+[tables.moves]
+primary_key = "id"
+when = "a + b = 0.3"
+[relations.some]
+select = "SELECT id, n FROM moves"
+primary_key = "id"
+[[checks]]
+name = "t"
+kind = "non_negative"
+table = "{name}"
+columns = ["n"]
+"""
+    found = configured(facts, tmp_path)["t"].evaluate(ledger.sources)
+    assert (keys(found), found.violations) == ([{"id": 1}], 1)

@@ -174,6 +174,15 @@ def test_the_table_tells_the_same(folder: Path) -> None:
     assert " ".join(lines) == ", ".join(told_lines)
 
 
+def test_what_is_lost_is_said(folder: Path) -> None:
+    """What the check would say of the lines stands beside the counts."""
+    sound = '{"time":"2026-01-05T12:00:00Z","method":"POST","path":"/orders","status":201}\n'
+    (folder / "day.log").write_text(150 * (sound + sound[:-4] + "\n"))
+    (note,) = counted("day.log")["notes"]
+    assert note.startswith("read in part: 50 % of 300 lines (150 unreadable)")
+    assert note in traffic("day.log").stdout
+
+
 def test_nothing_is_kept(folder: Path) -> None:
     """No state is made, no place is remembered: asked again it gives the same."""
     (folder / "day.log").write_bytes(text_of(LINES["flat"]))

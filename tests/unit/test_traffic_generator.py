@@ -9,7 +9,7 @@ import pytest
 from checks.http_log.request import FAULTS, Request
 from checks.http_log.routes import Routes
 from tests.support.access_logs import whole
-from tests.support.traffic import CODES, INCIDENTS, READS, START, WRITES, Truth, day, truth
+from tests.support.traffic import CODES, INCIDENTS, READS, START, STRANGE, WRITES, Truth, day, truth
 from tests.support.traffic_lines import FORMATS, Expected, Shape
 
 SHAPES = pytest.mark.parametrize("shape", FORMATS)
@@ -72,7 +72,7 @@ def test_a_day_has_everything() -> None:
     lines = [*day(3, 30_000)]
     found = truth(lines)
     assert {(method, route) for route, method in found.requests} >= {*WRITES, *READS}
-    assert {code for _, _, code in found.conflicts} == {*CODES, "other"}
+    assert {code for _, _, code in found.conflicts} == {*CODES, STRANGE, "other"}
     assert {status for _, _, status in found.refusals} == {"400", "422"}
     assert set(found.faults) == {"too_long", *FAULTS} - {"unanswered"}
     assert found.without_key.total() > 50

@@ -134,8 +134,8 @@ class AccessLogSettings(Table):
 
     path: Path
     rotated: tuple[str, ...] = ()
-    """Names, with `*`, that the log has once it is rotated, in the same folder; compressed ones,
-    too. By default the log's own name followed by `.` or `-` and anything."""
+    """Names, with `*`, that the log has once it is rotated, in its folder or that of what a link
+    leads to; compressed ones, too. By default its own name followed by `.` or `-` and anything."""
     begin: Literal["start", "end"] = "start"
     """Where the log is read from when nothing of it was read before."""
     time_limit: Duration = timedelta(seconds=10)
