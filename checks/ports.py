@@ -1,6 +1,6 @@
 """Where checks read: what the worker gives them of databases, access logs and Prometheus."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
@@ -29,11 +29,24 @@ class Block:
     """What a person should know: that some part of the log could not be had any more."""
 
 
+class LineReader(Protocol):
+    """What reads the lines of a log, block after block."""
+
+    def __call__(self, text: bytes) -> Any:
+        """What some whole lines tell."""
+
+    def left(self) -> Mapping[str, Any]:
+        """What the next run has to know to go on, as JSON takes it."""
+
+
 class Lines(Protocol):
     """How the lines of a log tell of what it is about."""
 
-    def reader(self, zone: tzinfo) -> Callable[[bytes], Any]:
-        """What reads whole lines; times without an offset are in this zone."""
+    def reader(self, zone: tzinfo, left: Mapping[str, Any] | None = None) -> LineReader:
+        """What reads whole lines; times without an offset are in this zone.
+
+        `left` is what `LineReader.left` of the run before gave.
+        """
 
 
 class AccessLog(Protocol):

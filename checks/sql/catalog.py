@@ -531,12 +531,23 @@ def require(connection: Connection, table: str, names: Iterable[str]) -> dict[st
     return found
 
 
+def spelled(connection: Connection, table: str, name: str) -> str | None:
+    """A column as the catalog spells it: to a server letter case is all one; None if none is."""
+    found = columns(connection, table)
+    if name in found:
+        return name
+    return next((each for each in found if each.casefold() == name.casefold()), None)
+
+
 def nearest(name: str, existing: Iterable[str]) -> str:
     """A suggestion to append to an error: `; the nearest existing name is X`, or nothing."""
     names = [each for each in existing if each != name]
-    best = difflib.get_close_matches(name, names, n=1, cutoff=0.6) or [
-        each for each in names if name in each or each in name
-    ]
+    same = [each for each in names if each.casefold() == name.casefold()]
+    best = (
+        same
+        or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+        or [each for each in names if name in each or each in name]
+    )
     return f"; the nearest existing name is {best[0]}" if best else ""
 
 

@@ -38,7 +38,8 @@ FIELDS = {
         "error",
         "permanent",
     ),
-    *("examined", "violations", "measures", "notes", "findings"),
+    *("examined", "estimated", "excluded", "leaves_out"),
+    *("violations", "measures", "notes", "findings"),
 }
 
 

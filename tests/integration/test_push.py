@@ -31,6 +31,7 @@ from worker.config import AlertmanagerSettings, AlertsSettings, Settings
 from worker.model.alert import Draft, StoredAlert
 from worker.model.finding import StoredFinding
 from worker.state import State
+from worker.state.outbox import Policy
 from worker.text.redact import Mask
 
 SOON = AlertsSettings(
@@ -68,9 +69,16 @@ class Desk:
         self.said: list[tuple[str, str, int]] = []
         self.pushes: list[Push] = []
 
-    def send_to(self, urls: dict[str, str], *, bad: Collection[str] = (), **settings: Any) -> None:
-        """Send to these from now on."""
-        self.state.adopt_policy(Telling(*urls, bad=bad), [])
+    def send_to(
+        self,
+        urls: dict[str, str],
+        *,
+        bad: Collection[str] = (),
+        policy: Policy | None = None,
+        **settings: Any,
+    ) -> None:
+        """Send to these from now on; each check's alert, unless a policy says otherwise."""
+        self.state.adopt_policy(policy or Telling(*urls, bad=bad), [])
         limit = {"time_limit": "60s"} | settings
         for name, url in urls.items():
             each = AlertmanagerSettings.model_validate({"url": url, **limit})
@@ -505,3 +513,42 @@ def _quiet() -> Iterator[None]:
         stack.callback(lambda: setattr(root, "handlers", before))
         stack.callback(structlog.reset_defaults)
         yield
+
+
+def test_two_systems_are_two_alerts(
+    tmp_path: Path, shared: AlertmanagerServer, person: Receiver
+) -> None:
+    """What ends on staging ends nothing of production, though check, table and rows are alike."""
+    both = check(77)
+    desks = []
+    with ExitStack() as stack:
+        for environment in ("staging", "production"):
+            (tmp_path / environment).mkdir()
+            desk = Desk(tmp_path / environment)
+            stack.enter_context(closing(desk.state))
+            stack.callback(desk.stop)
+            settings = Settings.model_validate(
+                {
+                    "databases": {"ledger": {"url": "sqlite:///l.db", "environment": environment}},
+                    "alertmanagers": {"main": {"url": shared.url}},
+                    "alerts": {"push": ["warning"]},
+                }
+            )
+            desk.send_to({"main": shared.url}, policy=Drafts(settings, "http://x", Mask()))
+            desk.see(7, of=both)
+            desks.append(desk)
+        name = both.card.alert.name
+        for environment in ("staging", "production"):
+            person.wait(name, "firing", environment=environment, check=both.name)
+        staging, production = desks
+        staging.see(of=both)
+        person.wait(name, "resolved", environment="staging", check=both.name)
+        before = len(production.said)
+        wait_until(lambda: len(production.said) > before + 1, 10, "it is said again")
+        told = [
+            each.status for each in person.told(name, check=both.name, environment="production")
+        ]
+        assert told == ["firing"]
+        (left,) = [each for each in shared.alerts(name) if each["labels"]["check"] == both.name]
+        assert left["labels"]["environment"] == "production"
+        assert left["annotations"]["summary"].startswith("production: ")

@@ -105,6 +105,13 @@ class DatabaseSettings(UrlTable):
     temporary_table_mb: int = Field(default=256, ge=16, le=4096)
     """The most memory, in MiB, that the server may take for a temporary table of one run."""
 
+    @property
+    def address(self) -> str:
+        """Where it is: `host:port/schema`, or the file. Holds no user and no password."""
+        url = self.parsed
+        host = f"[{url.host}]" if ":" in (url.host or "") else url.host
+        return f"{host}:{url.port or 3306}/{url.database}" if host else str(url.database)
+
     @model_validator(mode="after")
     def _supported(self) -> Self:
         if self.time_limit > LONGEST_SNAPSHOT:
@@ -127,8 +134,8 @@ class AccessLogSettings(Table):
 
     path: Path
     rotated: tuple[str, ...] = ()
-    """Names, with `*`, that the log has once it is rotated, in the same folder; compressed ones,
-    too. By default the log's own name followed by `.` or `-` and anything."""
+    """Names, with `*`, that the log has once it is rotated, in its folder or that of what a link
+    leads to; compressed ones, too. By default its own name followed by `.` or `-` and anything."""
     begin: Literal["start", "end"] = "start"
     """Where the log is read from when nothing of it was read before."""
     time_limit: Duration = timedelta(seconds=10)

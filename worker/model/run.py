@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from checks.contract import Check, Result
+from checks.contract import Check, Kept, Result
 from checks.ports import Cursor
 from worker.text.encode import restore
 
@@ -40,6 +40,8 @@ class Run:
     """What it saw; only when it completed, that is for `pass` and `fail`."""
     error: str | None = None
     """Why it did not complete."""
+    kept: Kept | None = None
+    """What outlives a run that did not complete."""
     permanent: bool = False
     """Whether running it again cannot help until somebody changes something."""
     scope: Scope = Scope.COMPLETE
@@ -118,3 +120,13 @@ def overall(runs: Iterable[Run]) -> Outcome:
     outcomes = {each.outcome for each in runs}
     order = (Outcome.FAIL, Outcome.ERROR, Outcome.SKIPPED)
     return next((each for each in order if each in outcomes), Outcome.PASS)
+
+
+def excluded_rows(result: Result) -> str:
+    """How many rows were not judged, by the reason; a question mark where they were not counted."""
+    found = (
+        f"{'?' if count is None else count} {reason}"
+        for reason, count in result.excluded.items()
+        if count != 0
+    )
+    return ", ".join(found)

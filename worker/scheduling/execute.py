@@ -22,7 +22,8 @@ def execute(check: Check, sources: Sources, window: Window = EVERYTHING) -> Run:
     except RunStopped as stopped:
         return ended(Outcome.SKIPPED, error=str(stopped))
     except CheckError as error:
-        return ended(Outcome.ERROR, error=str(error), permanent=error.permanent)
+        permanent, kept = error.permanent, error.kept
+        return ended(Outcome.ERROR, error=str(error), permanent=permanent, kept=kept)
     except Exception as error:  # noqa: BLE001 - the one place: a fault in one check stops no other
         # The exception's text may hold row data; its type and place do not.
         return ended(Outcome.ERROR, error=f"fault in the check: {_where(error)}", permanent=True)

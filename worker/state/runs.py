@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, delete, func, select, update
 
 from checks.contract import Check, Result, Window
+from checks.ports import Cursor
 from worker.model.finding import Change, Counts, FindingState, Transition
 from worker.model.run import LastRun, Outcome, Run, Scope, StoredCursor, StoredRun, Unlisted
 from worker.state import lifecycle
@@ -47,6 +48,8 @@ def record(connection: Connection, run: Run) -> tuple[Transition, ...]:
     transitions = (*_edges(run, before), *lifecycle.follow(connection, run))
     if run.result:
         _write_cursor(connection, run, run.result)
+    elif run.kept and run.kept.cursor is not None:
+        _move_cursor(connection, run.check, run.kept.cursor)
     return transitions
 
 
@@ -212,6 +215,13 @@ def _write_cursor(connection: Connection, run: Run, result: Result) -> None:
         unlisted=_unlisted(connection, run, result, before.unlisted),
     )
     put_cursor(connection, now)
+
+
+def _move_cursor(connection: Connection, check: Check, cursor: Cursor) -> None:
+    """Remember how far a run read that could not tell; all else stays as it was."""
+    before = _cursor(connection, check.name)
+    moved = replace(before, fingerprint=fingerprint(check), encoded_cursor=store(cursor))
+    put_cursor(connection, moved)
 
 
 def _unlisted(

@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import Any, Self
 
 from pydantic import Field, model_validator
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select
 
 from checks.contract import EVERYTHING, SAMPLE, TWO_TRANSACTIONS, Check, Result, Window
 from checks.kinds.pairing import together
+from checks.kinds.pairing.covered import covered
 from checks.kinds.pairing.findings import Problem, Seen, far_findings, near_findings
 from checks.kinds.pairing.inspection import inspection_query
 from checks.kinds.pairing.plan import Id, Pair, Plan, Side
@@ -182,19 +183,21 @@ class Pairing(DatabaseCheck):
             near, far = _readings(plan, snapshot)
             questions = self._questions(plan, snapshot, near, far)
             answers = [each.answer(snapshot) for each in questions]
-            examined = _examined(plan, snapshot, near)
+            seen = covered(plan, snapshot, near)
             notes = (near.note, far.note, *snapshot.unsteady)
         findings = tuple(finding for some, _ in answers for finding in some)
         violations = sum(number for _, number in answers)
         left = {"near": near.left, "far": far.left}
         goes_on = len(findings) == violations <= SAMPLE and any(left.values())
         return Result(
-            examined,
+            seen.judged,
             violations,
             findings[:SAMPLE],
             notes=(*filter(None, notes), *self.remarks(snapshot.columns)),
             complete=near.begin is None and (far.begin is None or not plan.reverse),
             cursor=left if goes_on else None,
+            excluded=seen.excluded,
+            estimated=seen.estimated,
         )
 
     def _questions(
@@ -274,11 +277,3 @@ def _followed(
         changed_at=side.changed_at,
         settle=plan.scope.settle,
     )
-
-
-def _examined(plan: Plan, snapshot: Snapshot, reading: Reading) -> int:
-    near = plan.near
-    if reading.begin is None or near.cursor is None:
-        return snapshot.estimate(near.table)
-    covered = reading.covers(plan.rows(near).c[near.cursor])
-    return snapshot.number(select(func.count()).where(covered))

@@ -306,7 +306,10 @@ EXPECTED = {
     "reconciler_check_rows_examined_total": {"check"},
     "reconciler_check_last_completed_timestamp_seconds": {"check", "scope"},
     "reconciler_check_interval_seconds": {"check"},
-    "reconciler_findings": {"check", "kind", "table", "severity", "state"},
+    "reconciler_findings": {
+        *("check", "kind", "table", "severity", "state"),
+        *("environment", "database", "address"),
+    },
     "reconciler_table_rows": {"table"},
     "reconciler_scheduler_missed_runs_total": {"check", "reason"},
     "reconciler_up": set(),

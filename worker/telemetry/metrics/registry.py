@@ -22,7 +22,7 @@ from checks.registry import KINDS
 from checks.types import Severity
 from worker.model.finding import Counts, FindingState
 from worker.model.run import LastRun, Outcome, Run, Scope
-from worker.model.server import Identity
+from worker.model.server import Identity, Origin
 from worker.telemetry.metrics.outbox import Outbox
 from worker.telemetry.metrics.samples import Samples
 
@@ -31,7 +31,9 @@ _OF_DATABASE = (
     *("database", "environment", "host", "port", "schema", "server", "version", "time_zone"),
     "tls",
 )
+_OF_AN_ORIGIN = ("environment", "database", "address")
 _OF_A_STANDBY = (
+    "reconciler_origin_info",
     *("reconciler_up", "reconciler_leader", "reconciler_state_lease_token", "reconciler_state_up"),
     *("reconciler_build_info", "reconciler_config_last_reload_successful"),
     "reconciler_http_connections_closed_total",
@@ -74,7 +76,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self.examined = counter("check_rows_examined", "Rows that completed runs covered.", "check")
+        self.examined = counter("check_rows_examined", "Rows that completed runs judged.", "check")
         self.last_completed = gauge(
             "check_last_completed_timestamp_seconds",
             "When a run last answered the check's question (Unix time).",
@@ -89,6 +91,7 @@ class Metrics:
             "Unresolved findings by state, unlisted ones included; a failed run leaves them.",
             *_OF_CHECK,
             "state",
+            *_OF_AN_ORIGIN,
         )
         self.missed = counter(
             "scheduler_missed_runs",
@@ -133,6 +136,11 @@ class Metrics:
             "http_connections_closed",
             "Connections that were closed because there were too many, or no descriptor was left.",
         )
+        self.origin = gauge(
+            "origin_info",
+            "Every audited database as configured: 1 for the first, 0 for the others.",
+            *_OF_AN_ORIGIN,
+        )
         self.page = gauge(
             "page_info", "Always 1; the label says where people reach the status page.", "url"
         )
@@ -160,6 +168,7 @@ class Metrics:
         self.config_loaded.set(1)
         self._info: dict[str, tuple[str, ...]] = {}
         self._planned: set[str] = set()
+        self._origins: dict[str, Origin] = {}
 
     def render(
         self, accept: str, names: Collection[str] = (), *, leads: bool = True
@@ -203,6 +212,8 @@ class Metrics:
             self.outcome.labels(check.name, outcome).set(outcome is run.outcome)
         if result is None:
             self._withdraw(check)
+            if run.kept:
+                self.of_kinds.take(check.name, run.kept.samples)
             return
         self.violations.labels(*_labels(check)).set(result.violations)
         self.examined.labels(check.name).inc(result.examined)
@@ -220,6 +231,13 @@ class Metrics:
             for outcome in ("accepted", "refused", "failed"):
                 self.sent.labels(name, outcome)
 
+    def tell_origins(self, origins: Iterable[Origin]) -> None:
+        """Say which systems are audited, in place of what was said before; the main one first."""
+        self._origins = {each.database: each for each in origins}
+        self.origin.clear()
+        for number, each in enumerate(self._origins.values()):
+            self.origin.labels(*_of_origin(each)).set(number == 0)
+
     def count_findings(self, checks: Iterable[Check], counts: Counts) -> None:
         """Say how many findings the state holds; zero is said, too."""
         for check in checks:
@@ -227,7 +245,8 @@ class Metrics:
                 if state is FindingState.RESOLVED:
                     continue
                 number = counts.get((check.name, state), 0)
-                self.findings.labels(*_labels(check), state).set(number)
+                labels = (*_labels(check), state, *_of_origin(self._origin_of(check)))
+                self.findings.labels(*labels).set(number)
 
     def identify(self, identity: Identity) -> None:
         """Say which server a database is."""
@@ -260,6 +279,11 @@ class Metrics:
             for counter in (self.runs, self.duration, self.examined, self.missed):
                 counter.remove_by_labels({"check": gone})
 
+    def _origin_of(self, check: Check) -> Origin:
+        """That of its database; of a check that reads none, that of the main one."""
+        main = next(iter(self._origins.values()), Origin("", check.database, ""))
+        return self._origins.get(check.database, main)
+
     def _withdraw(self, check: Check) -> None:
         self.violations.remove(*_labels(check))
         self.of_kinds.withdraw(check.name)
@@ -282,6 +306,10 @@ class _Only:
         for family in self._of.collect():
             if not self._names.isdisjoint({family.name, *(each.name for each in family.samples)}):
                 yield family
+
+
+def _of_origin(origin: Origin) -> tuple[str, str, str]:
+    return origin.environment, origin.database, origin.instance
 
 
 def _labels(check: Check) -> tuple[str, str, str, str]:
