@@ -65,7 +65,7 @@ class Listener:
             self._report()
 
     def _accept_some(self) -> None:
-        for _ in range(AT_ONCE):
+        for _ in range(self._at_once):
             try:
                 accepted, address = self._socket.accept()
             except (BlockingIOError, InterruptedError):
@@ -78,6 +78,11 @@ class Listener:
                 self._hold_on()
                 return
             self._admit(accepted, client_of(address))
+
+    @property
+    def _at_once(self) -> int:
+        """So few that no connection has to go before it had a turn or two to say something."""
+        return max(1, min(AT_ONCE, self._connections.most // 8))
 
     def _admit(self, accepted: socket.socket, client: str) -> None:
         loop, known = asyncio.get_running_loop(), self._connections
