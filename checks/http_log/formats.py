@@ -1,6 +1,6 @@
 """How lines of access logs are read: what the configuration says of it, and what does it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, tzinfo
 from itertools import repeat
 from typing import Any, Literal, Self
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from checks.http_log import combined, json_lines
 from checks.http_log.combined import COMBINED, Combined
+from checks.http_log.envelopes import Envelope, Wrapped, Wrapping
 from checks.http_log.json_lines import Entry, Field
 from checks.http_log.request import Batch, Told
 from checks.http_log.times import Times
@@ -34,6 +35,8 @@ class LineFormat(BaseModel):
     format: Literal["json"] | Combined = "json"
     fields: Mapping[Field, str] = DEFAULT_FIELDS
     """Where a JSON line has what; dots lead into objects: `req.method`."""
+    wrapped: Wrapped = ()
+    """What a container engine or a collector has put around each line."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -58,8 +61,8 @@ class LineFormat(BaseModel):
 
         `left` is what `Reader.left` of the run before gave.
         """
-        has_times = self.format != "json" or bool(self.fields.get("time"))
-        return Reader(self._read(Times(zone)), left or {}, has_times=has_times)
+        has_times = self.format != "json" or bool(self.wrapped or self.fields.get("time"))
+        return Reader(self._read(Times(zone)), self.wrapped, left or {}, has_times=has_times)
 
     def _read(self, times: Times) -> _Read:
         if self.format in COMBINED:
@@ -72,17 +75,33 @@ class LineFormat(BaseModel):
 class Reader:
     """What reads the lines of a log, block after block."""
 
-    def __init__(self, read: _Read, left: Mapping[str, Any], *, has_times: bool) -> None:
+    def __init__(
+        self,
+        read: _Read,
+        wrapped: Sequence[Wrapping],
+        left: Mapping[str, Any],
+        *,
+        has_times: bool,
+    ) -> None:
         self._read = read
-        self._left = left
         self._has_times = has_times
+        self._names = [str(each) for each in wrapped]
+        begun = left.get("begun", ()) if left.get("wrapped") == self._names else ()
+        self._envelopes = [
+            Envelope(wrapping, begun[number] if begun else {})
+            for number, wrapping in enumerate(wrapped)
+        ]
 
     def __call__(self, text: bytes) -> Batch:
         """What some whole lines tell."""
         batch = Batch((), has_times=self._has_times)
-        batch.requests = self._read(zip(text.split(b"\n"), repeat(None)), batch)
+        entries: Iterable[Entry] = zip(text.split(b"\n"), repeat(None), strict=False)
+        for envelope in self._envelopes:
+            entries = envelope.lines(entries, batch)
+        batch.requests = self._read(entries, batch)
         return batch
 
     def left(self) -> Mapping[str, Any]:
-        """What the next run has to know to go on, as JSON takes it."""
-        return self._left
+        """What the next run has to know to go on, as JSON takes it: lines that are begun."""
+        begun = [envelope.left() for envelope in self._envelopes]
+        return {"wrapped": self._names, "begun": begun} if any(begun) else {}

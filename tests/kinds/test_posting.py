@@ -942,7 +942,7 @@ def test_second_column_that_is_text_cannot_be_read_back(ledger: Ledger) -> None:
     with pytest.raises(CheckError) as caught:
         run(ledger, **fields)
     assert str(caught.value) == (
-        "ledger_key: pay_asset_code is text and may hold what keeps it apart: only the first may"
+        "ledger_key: pay_asset_code is text and may hold what keeps it apart: only record_id may"
         " be; reverse = false reads no key backwards"
     )
     assert caught.value.permanent
