@@ -601,3 +601,22 @@ columns = ["n"]
 """
     found = configured(facts, tmp_path)["t"].evaluate(ledger.sources)
     assert (keys(found), found.violations) == ([{"id": 1}], 1)
+
+
+def test_an_inspection_query_of_a_relation_shows_as_many_findings(tmp_path: Path) -> None:
+    """However long its SELECT is: that takes no room from the keys."""
+    wide = " OR ".join(f"person = {n}" for n in range(300))
+    facts = f"""
+[tables.moves]
+primary_key = "id"
+non_negative = ["amount"]
+[relations.some]
+select = "SELECT id, amount FROM moves WHERE {wide}"
+primary_key = "id"
+non_negative = ["amount"]
+"""
+    checks = configured(facts, tmp_path)
+    rows = [{"id": 10**17 + n} for n in range(20)]
+    plain, through = (checks[f"{name}.non_negative"].look(rows) for name in ("moves", "some"))
+    shown = [sum(str(row["id"]) in str(query) for row in rows) for query in (plain, through)]
+    assert shown == [20, 20]
