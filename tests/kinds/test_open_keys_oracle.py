@@ -188,7 +188,7 @@ def test_ledger_rows_under_several_keys(ledger: Ledger) -> None:
         rule={},
         pairs=True,
         steps=[
-            ([(1, "A", "0.10")], [("a_{n}_{x}", "1", "A", "1", "0.1", "in")]),
+            ([(1, "A", "0.10")] * 3, [("a_{n}_{x}", "1", "A", "1", "0.1", "in")]),
             ([], [("a_{n}_{x}", "1", "A", "12", "0.1", "in")]),
         ],
     )
