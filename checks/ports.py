@@ -27,6 +27,11 @@ class Block:
     """Lines left out before the end of this block, by reason: `too_long`."""
     note: str | None = None
     """What a person should know: that some part of the log could not be had any more."""
+    origin: str = ""
+    """Which of the files of a log these lines are of, where it has several: what a line goes on
+    with is in the same one."""
+    missing: float = 0.0
+    """The part of these files that cannot be read, in the last block of a run."""
 
 
 class LineReader(Protocol):

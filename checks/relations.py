@@ -265,7 +265,7 @@ class Selected(Relation):
 
     def _unfollowed(self, connection: Connection) -> str | None:
         if self.select.combines_rows:
-            return "a row is made of several rows, and changes with one that comes later"
+            return catalog.MADE_OF_SEVERAL
         inner = (catalog.unfollowed(connection, each) for each in self.select.tables)
         return next(filter(None, inner), None)
 

@@ -18,6 +18,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from checks.lazy_import import Later
+from checks.sql import combined_rows
 from checks.types import split_name
 
 if TYPE_CHECKING:
@@ -123,10 +124,7 @@ class NamedSelect:
     @property
     def combines_rows(self) -> bool:
         """Whether a row of it depends on several rows of a table: of a group or a window."""
-        parts = ("group", "distinct", "having")
-        every = self._tree.find_all(exp.Select)
-        found = any(each.args.get(part) for each in every for part in parts)
-        return found or bool(self._tree.find(exp.AggFunc, exp.Window))
+        return combined_rows.combines_rows(self._tree)
 
     @property
     def groups(self) -> tuple[str, ...] | None:

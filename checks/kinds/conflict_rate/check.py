@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -45,7 +45,8 @@ from checks.kinds.conflict_rate.thresholds import (
     findings,
     still_known,
 )
-from checks.ports import Prometheus, Sources, SourceType
+from checks.ports import Block, LineReader, Prometheus, Sources, SourceType
+from checks.ports import Lines as LineFormat
 from checks.types import Duration, Ratio, Slug, duration_text
 
 
@@ -179,26 +180,31 @@ class ConflictRate(Check):
         left: Mapping[str, Any] = window.cursor or {}
         tally, routes = self.begin(left)
         place, behind, examined, notes = left.get("place"), 0, 0, list[str]()
-        read = log.format.reader(window.zone, left.get("reader"))
+        readers, missing = _Readers(log.format, window.zone, left.get("readers", {})), 0.0
         for block in log.blocks(place):
-            batch = read(block.text)
+            batch = readers.read(block)
             now = _now()
             tally.add(block, batch, routes, now)
-            place, behind = block.place, block.behind
+            place, behind, missing = block.place, block.behind, block.missing
             examined += batch.lines
             notes += [block.note] if block.note else []
         now = _now()
         at = tally.moment(now, behind)
         traffic, partly = self._traffic(tally, at, behind), list(tally.read.notes(at))
+        if missing:
+            traffic = replace(traffic, blind={**traffic.blind, MISSING: missing})
         tally.read.prove(at)
         cursor = {
             "place": place,
-            "reader": read.left(),
+            "readers": readers.left(place),
             "tally": tally.left(),
             "routes": list(routes.learnt),
             "codes": list(tally.codes.learnt),
         }
-        self._assure(tally, at, Kept(cursor, tuple(samples(self.source, traffic.of_no_verdict))))
+        kept = Kept(cursor, tuple(samples(self.source, traffic.of_no_verdict)))
+        if missing >= BLIND:
+            raise CheckError("; ".join(notes), kept=kept)
+        self._assure(tally, at, kept)
         if behind > LATE:
             notes.append(f"{behind} bytes of the log are not yet read")
         elif at < now:
@@ -344,6 +350,30 @@ class ConflictRate(Check):
         if not secret:
             raise CheckError(f"hash_secret_file {self.hash_secret_file} is empty")
         return secret
+
+
+class _Readers:
+    """What reads the lines of each file of a log."""
+
+    def __init__(self, of: LineFormat, zone: tzinfo, left: Mapping[str, Any]) -> None:
+        """`left` is what the run before left of each."""
+        self._of, self._zone, self._left = of, zone, left
+        self._readers: dict[str, LineReader] = {}
+
+    def read(self, block: Block) -> Any:
+        """What the lines of a block tell."""
+        if block.origin not in self._readers:
+            left = self._left.get(block.origin)
+            self._readers[block.origin] = self._of.reader(self._zone, left)
+        return self._readers[block.origin](block.text)
+
+    def left(self, place: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """For the next run, as JSON takes it, of the files that the place knows."""
+        read = {origin: reader.left() for origin, reader in self._readers.items()}
+        known = {"", *(place or {}).get("files", ())}
+        return {
+            name: left for name, left in {**self._left, **read}.items() if left and name in known
+        }
 
 
 @dataclass(frozen=True, slots=True)

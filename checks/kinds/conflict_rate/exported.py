@@ -121,7 +121,7 @@ BLIND = _family(
     "The part of what a source holds of requests that could not be read, by reason.",
     ("source", "reason"),
     "the part of the latest lines that should tell of a request and do not: `unreadable`,"
-    " `no_request`, or `without_time`; of the `targets` that are down: `missing`; from 0.1 on the"
+    " `no_request`, or `without_time`; of its files or `targets`: `missing`; from 0.1 on the"
     " check cannot tell",
 )
 UNKNOWN = _family(

@@ -160,10 +160,16 @@ class Pairing(DatabaseCheck):
         yield from super().complaints(connection)
 
     def suspicions(self, connection: Connection) -> Iterator[str]:
-        """That most of the last rows break the rule, or that it is about few of them."""
+        """That most of the last rows break the rule, it is about few, or no index serves it."""
         snapshot = Snapshot.of(connection, self.needs, relations=self.relations)
+        plan = self.plan
+        looked_up = {plan.far.table: plan.far.key}
+        if self.reverse and plan.near.table != plan.far.table:
+            looked_up[plan.near.table] = plan.near.key.columns
+        for table, names in looked_up.items():
+            yield from collations.unserved(connection, self.collation, table, names)
         if not any(self.doubts(snapshot)):
-            yield from suspicions(replace(self.plan, described=snapshot.columns), snapshot)
+            yield from suspicions(replace(plan, described=snapshot.columns), snapshot)
 
     def doubts(self, snapshot: Snapshot) -> Iterator[str]:
         """Times that are none, joins that meet several rows, columns that cannot be compared."""
