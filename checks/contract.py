@@ -66,7 +66,7 @@ class Result:
     """What a completed run saw."""
 
     examined: int
-    """Rows (or, for the schema kinds, tables, columns or indexes) that the verdict covers."""
+    """Rows (or, for the schema kinds, tables, columns or indexes) that were judged."""
     violations: int
     """Exact count: groups for `duplicates`, rows or schema objects elsewhere."""
     findings: tuple[Finding, ...] = ()
@@ -83,6 +83,11 @@ class Result:
     """Values of the metrics that the card of the kind declares."""
     details: tuple[Detail, ...] = ()
     """Rows of the table that the card of the kind declares for the check's page."""
+    excluded: Mapping[str, int | None] = field(default_factory=dict)
+    """Rows that were not judged, by the reason; None where they were not counted."""
+    estimated: bool = False
+    """Whether at most about so many were examined: the catalog's estimate, excluded rows and all,
+    or rows some of which wait for others of their group."""
 
     @property
     def sample_is_whole(self) -> bool:

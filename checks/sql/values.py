@@ -51,7 +51,7 @@ def scalar(value: object) -> Scalar:
     if value is None or isinstance(value, bool | int | Hexadecimal):
         return value
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else str(value)
+        return int(value) if value == value.to_integral_value() else f"{value:f}"
     if isinstance(value, datetime | date | timedelta):
         return _moment(value)
     return _hexadecimal(value) if isinstance(value, bytes) else _text(str(value))

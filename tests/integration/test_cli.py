@@ -39,7 +39,8 @@ FIELDS = {
         "error",
         "permanent",
     ),
-    *("examined", "violations", "measures", "notes", "findings"),
+    *("examined", "estimated", "excluded", "leaves_out"),
+    *("violations", "measures", "notes", "findings"),
 }
 
 

@@ -133,7 +133,7 @@ def test_every_alert_leads_on(alerts: list[Rule]) -> None:
         said, name = rule["annotations"], rule["name"]
         assert set(said) == {"summary", "description", "runbook_url", "page"}
         assert said["runbook_url"].endswith("{{ end }}/runbooks/" + name)
-        path = "/checks/{{ $labels.check }}" if kinds_of(rule) else "/"
+        path = "/checks/{{ $labels.check | urlquery }}" if kinds_of(rule) else "/"
         assert said["page"].endswith("{{ end }}" + path)
 
 

@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from checks.contract import CheckError, Result
+from checks.kinds.conflict_rate import exported
 from checks.registry import any_check
 from tests.support.applications import DRAW, Application
 from tests.support.exported import traffic_of
@@ -100,6 +101,63 @@ def test_many_conflicts_of_many_clients_are_told_by_their_codes(
     app.asked(100)
     app.asked(40, 409, code)
     assert app.problems() == [problem]
+
+
+OWN_CODES = {"key_reuse": ["KEY_USED_BEFORE", "KeyMismatch"], "plain_race": ["stock-gone"]}
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("KEY_USED_BEFORE", "key_reuse"),
+        ("KeyMismatch", "key_reuse"),
+        ("stock-gone", "plain_race"),
+        ("REPLAY_DETECTED", "replay"),
+        ("DUPLICATE_ENTRY", "conflicts"),
+        ("BUSY_HOUR", "conflicts"),
+    ],
+)
+def test_an_application_has_codes_of_its_own(app: Application, code: str, problem: str) -> None:
+    app.check = {"codes": OWN_CODES}
+    app.asked(100)
+    app.asked(40, 409, code)
+    result = app.run()
+    (found,) = result.findings
+    assert found.key["problem"] == problem
+    assert found.evidence[code] == 40
+    assert f"most with {code}" in found.message
+    assert traffic_of(result).totals[DRAW, "POST"].conflicts == {code: 40}
+    assert {row.fields["codes"][code] for row in result.details} == {40}
+    declared = {
+        each.labels[-1]
+        for each in result.samples
+        if each.family is exported.CONFLICTS and not each.number
+    }
+    assert {"KEY_USED_BEFORE", "KeyMismatch", "stock-gone"} - {code} <= declared
+    assert "IDEMPOTENCY_KEY_CONFLICT" not in declared
+
+
+def test_reused_keys_are_told_by_codes_of_ones_own(app: Application) -> None:
+    app.check = {"codes": OWN_CODES}
+    app.asked(1000)
+    app.asked(3, 422, "KEY_USED_BEFORE")
+    app.asked(3, 409, "KeyMismatch")
+    app.asked(9, 422, "IDEMPOTENCY_KEY_CONFLICT")
+    assert app.problems() == ["key_reuse"]
+
+
+def test_codes_that_nobody_declared_are_told_by_name_and_are_not_many(app: Application) -> None:
+    app.asked(2000)
+    for number in range(30):
+        app.asked(1, 409, f"REASON_{chr(65 + number % 26)}{number // 26}")
+    result = app.run()
+    codes = traffic_of(result).totals[DRAW, "POST"].conflicts
+    assert (len(codes), codes["REASON_A0"], codes["other"]) == (21, 1, 10)
+    assert result.notes == ("over 20 codes that nobody declared: the rest of them is `other`",)
+    app.asked(1, 409, "REASON_A0")
+    app.asked(1, 409, "REASON_Z9")
+    codes = traffic_of(app.run()).totals[DRAW, "POST"].conflicts
+    assert (len(codes), codes["REASON_A0"], codes["other"]) == (21, 2, 11)
 
 
 def test_reused_keys_are_told_by_422_too(app: Application) -> None:
@@ -256,6 +314,9 @@ def test_lines_that_come_late_are_judged_as_of_their_own_time_and_said_to_be_lat
         ({"limit": "0%"}, "a share is above 0"),
         ({"queries": {"requests": "up", "conflicts": "up"}}, "lacks {window}"),
         ({"table": "orders!"}, "table"),
+        ({"codes": {"replay": ["A"], "plain_race": ["A"]}}, "A stands for more than one problem"),
+        ({"codes": {"weather": ["A"]}}, "codes"),
+        ({"codes": {"replay": ["a b"]}}, "codes"),
         ({"source": None}, "source"),
     ],
 )

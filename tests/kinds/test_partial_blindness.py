@@ -16,7 +16,7 @@ SHARES = (0, 0.005, 0.02, 0.05, 0.08, 0.12, 0.3, 0.5, 0.8, 0.97, 1)
 
 BROKEN: dict[str, str] = {
     "cut off": '{"time":"2026-01-05T12:00:00Z","method":"POST","path":"/orders","sta',
-    "not escaped": r'{"method":"POST","path":"/orders","status":409,"agent":"K\q"}',
+    "not escaped": '{"method":"POST","path":"/orders","status":409,"agent":"a "b" c"}',
     "no braces": '"method":"POST","path":"/orders","status":409',
     "another format": '10.0.0.7 - - [05/Jan/2026:12:00:00 +0000] "POST /orders HTTP/1.1" 409 17',
     "words and signs": "\x01\x02\x03",

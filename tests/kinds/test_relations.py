@@ -1,5 +1,6 @@
 """Relations: what a name stands for, for every kind and on either side of a comparison."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -270,6 +271,83 @@ def test_relations_read_one_another(books: Ledger, tmp_path: Path) -> None:
         )
 
 
+def chained(number: int, select: str) -> str:
+    """Relations, each of which reads the next one, the last of them a table."""
+    table = '\n[relations.{}]\nselect = "{}"\nprimary_key = "id"'
+    names = [*(f"r{n}" for n in range(number)), "moves"]
+    pairs = itertools.pairwise(names)
+    return "".join(table.format(one, select.format(other)) for one, other in pairs)
+
+
+@pytest.mark.parametrize(
+    ("number", "select", "says"),
+    [
+        (21, "SELECT id FROM {}", "20 levels are the most"),
+        (3000, "SELECT id FROM {}", "20 levels are the most"),
+        (19, "SELECT a.id FROM {0} a JOIN {0} b ON a.id = b.id", "500000 are the most"),
+        (60, "SELECT a.id FROM {0} a, {0} b, {0} c WHERE a.id < b.id", "are the most"),
+    ],
+)
+def test_relations_that_read_too_many_others_are_mistakes(
+    tmp_path: Path, number: int, select: str, says: str
+) -> None:
+    """However many there are: neither the reader nor the server is brought to its limits."""
+    with pytest.raises(ConfigError) as caught:
+        configured(chained(number, select), tmp_path)
+    assert all(each.place.endswith(".select") for each in caught.value.problems)
+    assert all(says in each.message for each in caught.value.problems)
+    assert len(caught.value.problems) <= 2
+
+
+@on_servers
+def test_relations_may_read_others_as_deep_as_is_said(books: Ledger, tmp_path: Path) -> None:
+    """The one that reads all the others is read like any other."""
+    checks = configured(
+        f"""{chained(20, "SELECT id, amount FROM {}")}
+        [[checks]]
+        name = "deepest"
+        kind = "non_negative"
+        table = "r0"
+        primary_key = "id"
+        columns = ["amount"]
+        [[checks]]
+        name = "table"
+        kind = "non_negative"
+        table = "moves"
+        primary_key = "id"
+        columns = ["amount"]
+        """,
+        tmp_path,
+    )
+    found = [keys(checks[name].run(books.sources)) for name in ("deepest", "table")]
+    assert found[0] == found[1] != []
+
+
+def test_a_select_may_spell_columns_in_any_letter_case(books: Ledger, tmp_path: Path) -> None:
+    """To the database it is all one; what the result is named is what the SELECT says."""
+    checks = configured(
+        FACTS
+        + REFERENCE
+        + """
+        [relations.r]
+        select = "SELECT m.ID AS id, Amount AS amount, m.pErson AS who FROM moves m WHERE ID <> 0"
+        primary_key = "id"
+        cursor = "id"
+        non_negative = ["amount"]
+        [[checks]]
+        name = "r.who"
+        kind = "reference"
+        table = "r"
+        columns = ["who"]
+        parent = "people"
+        settle = "0s"
+        """,
+        tmp_path,
+    )
+    for name, same in {"r.non_negative": "moves.non_negative", "r.who": "who"}.items():
+        assert keys(checks[name].run(books.sources)) == keys(checks[same].run(books.sources))
+
+
 @on_servers
 def test_a_relation_is_read_along_an_index_of_its_table(books: Ledger, tmp_path: Path) -> None:
     """A cursor that is a column of a table is found by its index; one worked out is not."""
@@ -463,3 +541,29 @@ def test_rows_made_of_several_rows_are_not_followed(
     second = check.run(books.sources, window_after(first))
     assert {"id": 1} in keys(second)
     assert "several rows" in first.notes[0]
+
+
+@on_servers
+@pytest.mark.parametrize("name", ["moves", "some"])
+@pytest.mark.parametrize("kind", ["double", "varchar(20)", "decimal(20, 4)"])
+def test_a_filter_calculates_exactly_whatever_the_types(
+    ledger: Ledger, tmp_path: Path, kind: str, name: str
+) -> None:
+    """0.1 and 0.2 are 0.3 in a table's `when`, as in a condition, also within a relation."""
+    ledger.sql(f"CREATE TABLE moves (id int PRIMARY KEY, a {kind}, b {kind}, n int)")
+    ledger.insert("moves", "id, a, b, n", [(1, "0.1", "0.2", -1), (2, "0.1", "0.3", -1)])
+    facts = f"""
+[tables.moves]
+primary_key = "id"
+when = "a + b = 0.3"
+[relations.some]
+select = "SELECT id, n FROM moves"
+primary_key = "id"
+[[checks]]
+name = "t"
+kind = "non_negative"
+table = "{name}"
+columns = ["n"]
+"""
+    found = configured(facts, tmp_path)["t"].evaluate(ledger.sources)
+    assert (keys(found), found.violations) == ([{"id": 1}], 1)

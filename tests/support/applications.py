@@ -1,8 +1,8 @@
 """An application that logs its requests, and the check that reads them."""
 
 import json
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, Self
 import orjson
 import pytest
 
-from checks.contract import CheckError, Result, Scalar, Window
+from checks.contract import Check, CheckError, Result, Scalar, Window
 from checks.kinds.conflict_rate import check as conflict_rate
 from checks.ports import Cursor
 from checks.registry import any_check
@@ -29,6 +29,8 @@ class Application:
     at: datetime = datetime(2026, 1, 5, 12, tzinfo=UTC)
     settings: dict[str, Any] = field(default_factory=dict)
     check: dict[str, Any] = field(default_factory=dict)
+    path: str | list[str] | None = None
+    """What the log is called in the configuration."""
     cursor: Cursor | None = None
     known: tuple[Mapping[str, Scalar], ...] = ()
 
@@ -64,17 +66,27 @@ class Application:
 
     def run(self) -> Result:
         """A run in a process of its own, as far as state is concerned."""
+        with self.opened() as run:
+            return run()
+
+    @contextmanager
+    def opened(self) -> Iterator[Callable[[], Result]]:
+        """What runs the check, again and again in one process."""
         made = any_check.validate_python(
             {"kind": "conflict_rate", "name": "app.conflict_rate", "source": "app", **self.check}
         )
-        logs = {"app": AccessLogSettings(path=self.log, **self.settings)}
+        settings = {"path": self.path or self.log, **self.settings}
+        logs = {"app": AccessLogSettings.model_validate(settings)}
         with closing(Sources({}, logs)) as sources:
-            try:
-                result = made.run(sources, Window(cursor=self.cursor, known=self.known))
-            except CheckError as error:
-                if error.kept and error.kept.cursor:
-                    self.cursor = json.loads(json.dumps(error.kept.cursor))
-                raise
+            yield lambda: self._run(made, sources)
+
+    def _run(self, check: Check, sources: Sources) -> Result:
+        try:
+            result = check.run(sources, Window(cursor=self.cursor, known=self.known))
+        except CheckError as error:
+            if error.kept and error.kept.cursor:
+                self.cursor = json.loads(json.dumps(error.kept.cursor))
+            raise
         self.cursor = json.loads(json.dumps(result.cursor))
         self.known = tuple(each.key for each in result.findings)
         return result

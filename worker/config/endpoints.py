@@ -2,9 +2,10 @@
 
 import os
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 from sqlalchemy import URL
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import httpx
 else:
     httpx = Later("httpx")
+
+_WILDCARD = re.compile(r"[*?[]")
 
 LONGEST_SNAPSHOT = timedelta(seconds=60)
 """A snapshot that lives longer holds back purge and DDL on the audited server."""
@@ -135,9 +138,12 @@ class AccessLogSettings(Table):
     """`[access_logs.NAME]`: a log of HTTP requests, followed as it grows."""
 
     path: Path
+    """Where it is; with `*`, `?` or `[…]` all files of such names are one log."""
+    also: tuple[str, ...] = Field(default=(), repr=False)
+    """Further files, or names with wildcards, of the same log."""
     rotated: tuple[str, ...] = ()
-    """Names, with `*`, that the log has once it is rotated, in the same folder; compressed ones,
-    too. By default the log's own name followed by `.` or `-` and anything."""
+    """Names, with `*`, that the log has once it is rotated, in its folder or that of what a link
+    leads to; compressed ones, too. By default its own name followed by `.` or `-` and anything."""
     begin: Literal["start", "end"] = "start"
     """Where the log is read from when nothing of it was read before."""
     time_limit: Duration = timedelta(seconds=10)
@@ -145,6 +151,25 @@ class AccessLogSettings(Table):
     longest_line: int = Field(default=65536, ge=256, le=1 << 20)
     """Bytes. Longer lines are counted and not read."""
     line_format: LineFormat = LineFormat()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _several(cls, given: Any) -> Any:
+        """A list of paths is the first and further ones."""
+        if not isinstance(given, Mapping) or not isinstance(given.get("path"), list):
+            return given
+        first, *more = given["path"] or [None]
+        return {**given, "path": first, "also": [*more, *given.get("also", ())]}
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """All names of its files, which may have wildcards."""
+        return tuple(dict.fromkeys((str(self.path), *self.also)))
+
+    @property
+    def is_several(self) -> bool:
+        """Whether it may be several files."""
+        return bool(self.also) or bool(_WILDCARD.search(str(self.path)) and not self.path.exists())
 
 
 _API = re.compile(r"/api/v\d+(/.*)?$|/-/(healthy|ready)/?$")

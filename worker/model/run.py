@@ -128,3 +128,13 @@ def overall(runs: Iterable[Run]) -> Outcome:
     outcomes = {each.outcome for each in runs}
     order = (Outcome.FAIL, Outcome.ERROR, Outcome.SKIPPED)
     return next((each for each in order if each in outcomes), Outcome.PASS)
+
+
+def excluded_rows(result: Result) -> str:
+    """How many rows were not judged, by the reason; a question mark where they were not counted."""
+    found = (
+        f"{'?' if count is None else count} {reason}"
+        for reason, count in result.excluded.items()
+        if count != 0
+    )
+    return ", ".join(found)

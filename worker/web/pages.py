@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, Response
 
 from checks.types import duration_text
 from worker import status
+from worker.model.run import excluded_rows
 from worker.state import State
 from worker.status import Known, Standby, Status
 from worker.text.fields import fields
@@ -162,6 +163,7 @@ def _environment() -> Environment:
     }
     made.globals |= {
         "words": formatting,
+        "excluded_rows": excluded_rows,
         "duration_text": duration_text,
         "fields": fields,
         "Status": Status,

@@ -23,6 +23,9 @@ REQUESTS, DONE, TOO_LONG = "requests", "done", "too_long"
 REASONS = (Doubt.UNREADABLE.value, Doubt.NO_REQUEST.value, Doubt.WITHOUT_TIME.value)
 """Why lines do not tell what they should; as metrics name it."""
 
+MISSING = "missing"
+"""Why whole parts of a source do not tell anything: targets that are down."""
+
 
 @dataclass(slots=True)
 class Slots:
@@ -148,6 +151,7 @@ class Lines:
         """`widths` are those of the slots of each window, with their number."""
         self._spans = {name: Slots(*each) for name, each in widths.items()}
         self._hours = Slots(HOUR, HOURS + 1)
+        self._every = Counter[str]()
         self.trust = Trust(bool(left.get("proven")), bool(left.get("timed")))
         for name, slots in self._all():
             kept = left.get(name)
@@ -167,6 +171,7 @@ class Lines:
 
     def add(self, second: int, what: str, number: int, now: int) -> None:
         """Count lines of a moment."""
+        self._every[what] += number
         for _, slots in self._all():
             slots.add(second, what, number, now)
 
@@ -207,6 +212,11 @@ class Lines:
         yield from self.judged(at).notes()
         if not self.trust.has_times and self._hours.until(at)[Doubt.NO_TIME]:
             yield "no line tells its time: each counts as of when it is read"
+
+    @property
+    def of_all(self) -> Coverage:
+        """What all lines come to that were counted here, however old."""
+        return Coverage.of(self._every, self.trust)
 
     def prove(self, at: int) -> None:
         """Remember that the log is read well, if it is: other text is then no fault of reading."""

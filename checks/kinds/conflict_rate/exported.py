@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from checks.card import Alert, Detail, Details, Family, Heading, Sample
 from checks.http_log.counts import CODES, OTHER, Counts, Route, Seen
-from checks.http_log.formats import WRITES
+from checks.http_log.request import WRITES
+from checks.kinds.conflict_rate.codes import ordered
 from checks.types import duration_text
 
 _HIGHEST = (
@@ -96,8 +97,8 @@ LINES = _family(
     "counter",
     "Lines of a log by state: all that were read, and those with a fault.",
     ("source", "state"),
-    "lines `read`, and of them `unreadable`, telling of `no_request`, or `without_time`;"
-    " `too_long` ones are beside them",
+    "lines `read`, and of them `unreadable`, telling of `no_request`, `unanswered` requests and"
+    " those `without_status`, `without_time` or `without_method`; `too_long` ones are beside them",
 )
 RATIO = _family(
     "http_conflict_ratio",
@@ -120,7 +121,8 @@ BLIND = _family(
     "The part of what a source holds of requests that could not be read, by reason.",
     ("source", "reason"),
     "the part of the latest lines that should tell of a request and do not: `unreadable`,"
-    " `no_request`, or `without_time`; from 0.1 on the check cannot tell",
+    " `no_request`, or `without_time`; of its files or `targets`: `missing`; from 0.1 on the"
+    " check cannot tell",
 )
 UNKNOWN = _family(
     "http_conflict_ratio_unknown",
@@ -146,6 +148,8 @@ class Traffic:
     """How much of a log is written and not yet read."""
     blind: Mapping[str, float] = field(default_factory=dict)
     """The part of the latest lines that does not tell what it should, by reason."""
+    codes: tuple[str, ...] = CODES
+    """The codes that are declared: each is exported, also while it is at zero."""
     unknown: Mapping[str, str] = field(default_factory=dict)
     """The windows whose ratios are not known, and why."""
 
@@ -164,7 +168,7 @@ def samples(source: str, traffic: Traffic) -> Iterator[Sample]:
     Counters go on over restarts, because the counts are kept with the place in the log.
     """
     for route, seen in traffic.totals.items():
-        yield from _totals(source, route, seen)
+        yield from _totals(source, route, seen, traffic)
     for window, counts in traffic.windows.items():
         yield Sample(UNKNOWN, (source, window), float(window in traffic.unknown))
         for route, seen in counts.items():
@@ -178,10 +182,10 @@ def samples(source: str, traffic: Traffic) -> Iterator[Sample]:
         yield Sample(BEHIND, (source,), traffic.behind_bytes)
 
 
-def _totals(source: str, route: Route, seen: Seen) -> Iterator[Sample]:
+def _totals(source: str, route: Route, seen: Seen, traffic: Traffic) -> Iterator[Sample]:
     own = (source, *route)
     yield Sample(REQUESTS, own, seen.requests)
-    for code in (*CODES, OTHER):
+    for code in ordered({*traffic.codes, *seen.conflicts, OTHER}, traffic.codes):
         number = seen.conflicts.get(code, 0)
         if number or route[1] in WRITES:  # zero is said where there could be conflicts
             yield Sample(CONFLICTS, (*own, code), number)
@@ -203,7 +207,7 @@ def details(traffic: Traffic, lengths: Mapping[str, timedelta]) -> tuple[Detail,
         if seen.requests
     ]
     found.sort(key=_rank)
-    return tuple(_detail(*each, lengths, traffic.unknown) for each in found)
+    return tuple(_detail(*each, lengths, traffic) for each in found)
 
 
 def _rank(each: tuple[str, Route, Seen]) -> tuple[Any, ...]:
@@ -216,12 +220,13 @@ def _detail(
     of: Route,
     seen: Seen,
     lengths: Mapping[str, timedelta],
-    unknown: Mapping[str, str],
+    traffic: Traffic,
 ) -> Detail:
+    unknown = traffic.unknown
     route, method = of
     requests, conflicts = round(seen.requests), round(seen.all_conflicts)
     told = seen.conflicts
-    codes = {code: round(told[code]) for code in (*CODES, OTHER) if told.get(code)}
+    codes = {code: round(told[code]) for code in ordered(told, traffic.codes) if told[code]}
     return Detail(
         {
             "window": window,

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from checks.http_log.counts import CODES, CONFLICT, KEY_MISSING, KEY_REUSED, OTHER, Route, Seen
-from checks.http_log.formats import OTHER_METHOD, WRITES, Batch, Request, Told
+from checks.http_log.counts import CONFLICT, KEY_MISSING, KEY_REUSED, OTHER, Route, Seen
+from checks.http_log.request import OTHER_METHOD, WRITES, Batch, Request, Told
 from checks.http_log.routes import Routes
+from checks.kinds.conflict_rate.codes import Codes
 from checks.kinds.conflict_rate.coverage import DONE, REQUESTS, Lines
-from checks.kinds.conflict_rate.retry_storms import Repeats
+from checks.kinds.conflict_rate.retry_storms import Refusal, Repeats
 from checks.kinds.conflict_rate.sliding_window import Ring, listed, restored
 from checks.ports import Block
 
@@ -26,7 +27,6 @@ a last line that nobody ever ended."""
 MOST_REPEATED = 2000
 """Keys and clients of one slot of the short window."""
 
-_CODES = frozenset(CODES)
 FAILED = 400
 """The first status of a request that was not done."""
 _ANSWERED = frozenset((409, 422))
@@ -52,14 +52,22 @@ class Tally:
     """What was counted so far: in all, in spans of time, and of those who repeat themselves."""
 
     def __init__(
-        self, spans: Spans, left: Mapping[str, Any] | None, secret: str | None, *, plain: bool
+        self,
+        spans: Spans,
+        left: Mapping[str, Any] | None,
+        secret: str | None,
+        *,
+        plain: bool,
+        codes: Codes | None = None,
     ) -> None:
-        """`left` is what `Tally.left` gave to an earlier run.
+        """`left` is what `Tally.left` gave to an earlier run; `codes` are told by name.
 
         Keys and clients are hashed with `secret`, or with one of this tally's own; unless `plain`.
         """
         self._goes_on, self._short = bool(left), spans.short
         left = left or {}
+        self.codes = codes or Codes()
+        """What tells codes apart."""
         self.salt: str = left.get("salt") or secrets.token_hex(16)
         self.totals: dict[Route, Seen] = restored(left.get("totals", []))
         self.lines: Counter[str] = Counter(left.get("lines", {}))
@@ -193,8 +201,8 @@ class Tally:
         """What is told of a request beyond that it was there."""
         status, write = request.status, request.method in WRITES | {OTHER_METHOD}
         if status == CONFLICT:
-            code = request.code if request.code in _CODES else OTHER
-            seen.conflicts[code or OTHER] = seen.conflicts.get(code or OTHER, 0) + 1
+            code = self.codes.of(request.code)
+            seen.conflicts[code] = seen.conflicts.get(code, 0) + 1
         elif status in (int(KEY_MISSING), int(KEY_REUSED)):
             if not write:
                 return
@@ -203,11 +211,16 @@ class Tally:
             seen.without_key += 1
             return
         if status != int(KEY_MISSING):
-            who = self._named(request.key), self._named(request.client)
+            refusal = Refusal(
+                status == CONFLICT,
+                self.codes.seen(request.code),
+                request.code in self.codes.reuse,
+                self._named(request.key),
+                self._named(request.client),
+            )
             slot, (route, method, _, _) = cell
-            self.repeats.add(slot, (route, method), request, *who)
-            long_slot = self.long.slot(slot * self.short.width)
-            self.past.add(long_slot, (route, method), request, *who)
+            self.repeats.add(slot, (route, method), refusal)
+            self.past.add(self.long.slot(slot * self.short.width), (route, method), refusal)
 
 
 def _cut(value: str | None) -> str | None:

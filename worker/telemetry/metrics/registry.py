@@ -73,7 +73,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self.examined = counter("check_rows_examined", "Rows that completed runs covered.", "check")
+        self.examined = counter("check_rows_examined", "Rows that completed runs judged.", "check")
         self.last_completed = gauge(
             "check_last_completed_timestamp_seconds",
             "When a run last answered the check's question (Unix time).",
