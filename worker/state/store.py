@@ -22,7 +22,7 @@ from worker.model.alert import StoredAlert
 from worker.model.finding import Counts, Transition
 from worker.model.run import LastRun, Run
 from worker.model.steady_clock import STEADY
-from worker.state import merge, outbox, runs, schema
+from worker.state import merge, outbox, private_file, runs, schema
 from worker.state.lease import Claim, Lease, LeaseLostError
 from worker.state.outbox import Nobody, Policy
 from worker.state.schema import NoStateError, Rows, StateError
@@ -59,6 +59,8 @@ class State:
         """Why the database does not work at present; None while it does."""
         self.set_aside: Path | None = None
         """Where a corrupt state file was moved."""
+        self.narrowed: list[str] = []
+        """Which files of the state others could read."""
         self.is_known = False
         """Whether what earlier processes left was read; nobody may go on from it before."""
         self._turn = threading.Lock()
@@ -66,6 +68,8 @@ class State:
         self._shadow = threading.Lock()
         """Held by whoever uses the memory, and by nobody who waits for the database."""
         self._url = place if isinstance(place, URL) else place.parsed
+        if file := _file_of(self._url):
+            self.narrowed = private_file.narrow(file)
         self._engine = _engine(place, lease.seconds if lease else LONGEST_IDLE)
         self._retry_at = 0.0
         self._prepared = False
@@ -314,6 +318,11 @@ def _engine(place: URL | UrlTable, idle: float = LONGEST_IDLE) -> Engine:
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=limits)
     if engine.dialect.name == "sqlite":
 
+        @event.listens_for(engine, "do_connect")
+        def _private(*_given: object) -> None:
+            if file := _file_of(url):
+                private_file.make(file)
+
         @event.listens_for(engine, "connect")
         def _durable(raw: sqlite3.Connection, _record: object) -> None:
             try:
@@ -369,6 +378,13 @@ def _set_corrupt_file_aside(url: URL, engine: Engine) -> Path | None:
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     return aside
+
+
+def _file_of(url: URL) -> Path | None:
+    """Where a SQLite state lies; None of any other, and of one in memory."""
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return None
+    return Path(url.database)
 
 
 def _reason(error: Exception) -> str:
