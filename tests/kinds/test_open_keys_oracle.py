@@ -182,6 +182,16 @@ def test_ledger_rows_under_several_keys(ledger: Ledger) -> None:
     @given(
         keys=st.sampled_from(KEYS), rule=st.sampled_from(RULES), pairs=st.booleans(), steps=STEPS
     )
+    # A further entry of an order that was right.
+    @example(
+        keys=["a_{number}_{int}"],
+        rule={},
+        pairs=True,
+        steps=[
+            ([(1, "A", "0.10")] * 3, [("a_{n}_{x}", "1", "A", "1", "0.1", "in")]),
+            ([], [("a_{n}_{x}", "1", "A", "12", "0.1", "in")]),
+        ],
+    )
     # A space at the end of a column is one within the key.
     @example(
         keys=["a_{order_no}_{int}"],
