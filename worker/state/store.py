@@ -21,6 +21,7 @@ from worker.config import UrlTable
 from worker.model.alert import StoredAlert
 from worker.model.finding import Counts, Transition
 from worker.model.run import LastRun, Run
+from worker.model.steady_clock import STEADY
 from worker.state import merge, outbox, private_file, runs, schema
 from worker.state.lease import Claim, Lease, LeaseLostError
 from worker.state.outbox import Nobody, Policy
@@ -125,7 +126,7 @@ class State:
 
         def work(connection: Connection) -> tuple[Transition, ...]:
             transitions = runs.record(connection, run)
-            outbox.align(connection, self._policy, run.check, time.time())
+            outbox.align(connection, self._policy, run.check, STEADY.seconds())
             return transitions
 
         return self._write(work, [run.check.name], turn)
@@ -136,7 +137,7 @@ class State:
         configured, touched = tuple(checks), set[str]()
 
         def work(connection: Connection) -> None:
-            touched.update(outbox.align_all(connection, policy, configured, time.time()))
+            touched.update(outbox.align_all(connection, policy, configured, STEADY.seconds()))
 
         self._write(work, touched)  # which is known once that has worked
 
@@ -144,15 +145,15 @@ class State:
         """All that an Alertmanager is to know, what has waited longest first."""
         return self.read(lambda memory: outbox.waiting(memory, alertmanager))
 
-    def pending_alerts(self, alertmanager: str) -> tuple[int, float]:
-        """How many alerts it has not taken yet, and since when (Unix time) the oldest waits."""
+    def pending_alerts(self, alertmanager: str) -> Mapping[str, float]:
+        """The alerts that it has not taken yet, and since when each waits (Unix times)."""
         return self.read(lambda memory: outbox.pending(memory, alertmanager))
 
     def settle_alerts(self, taken: Collection[StoredAlert], over: Collection[StoredAlert]) -> None:
         """Note which alerts were taken, and forget which have been over for long enough."""
 
         def work(connection: Connection) -> None:
-            outbox.take(connection, taken, time.time())
+            outbox.take(connection, taken, STEADY.seconds())
             outbox.drop(connection, over)
 
         if taken or over:
@@ -175,7 +176,7 @@ class State:
         gone = self.read(lambda memory: runs.checks_except(memory, names))
         if not gone:
             return {}
-        now = time.time()
+        now = STEADY.seconds()
         return self._write(lambda connection: runs.forget(connection, gone, now), gone)
 
     def close(self) -> None:

@@ -151,7 +151,7 @@ class Metrics:
         )
         self.sent = counter(
             "alerts_sent",
-            "Alerts sent to an Alertmanager: accepted, refused, or failed on the way.",
+            "Alerts sent to an Alertmanager: accepted, refused, failed on the way, or given up.",
             "alertmanager",
             "outcome",
         )
@@ -228,7 +228,7 @@ class Metrics:
         for severity in Severity:
             self.pushed.labels(severity).set(severity in pushed)
         for name in alertmanagers:
-            for outcome in ("accepted", "refused", "failed"):
+            for outcome in ("accepted", "refused", "failed", "given_up"):
                 self.sent.labels(name, outcome)
 
     def tell_origins(self, origins: Iterable[Origin]) -> None:
