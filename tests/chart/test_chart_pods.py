@@ -134,7 +134,7 @@ def test_the_worker_answers_what_is_asked() -> None:
     paths |= {each["path"] for each in release.only("ServiceMonitor")["spec"]["endpoints"]}
     assert paths == {"/livez", "/readyz", "/metrics"}
     well = (True, "well")
-    web = Web(HttpSettings(port=0), lambda _: (b"", "text/plain"), lambda: well, lambda: well)
+    web = Web(HttpSettings(port=0), lambda *_: (b"", "text/plain"), lambda: well, lambda: well)
     web.start()
     try:
         for path in paths:

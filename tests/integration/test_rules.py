@@ -195,6 +195,19 @@ def test_every_alert_is_explained(names: set[str]) -> None:
         assert len(section(alerting, name).strip()) > 40, name
 
 
+def test_every_alert_says_which_system_it_is_about(alerts: list[Rule]) -> None:
+    """But for the watchdog each has environment, database and instance, and begins with the first.
+
+    Those on data and checks have them by their series, those on the worker by its origin.
+    """
+    for rule in alerts:
+        if rule["name"] != "ReconcilerWatchdog":
+            by_series = "environment, database, instance" in rule["query"]
+            assert by_series or "group_left (environment, instance)" in rule["query"], rule["name"]
+            start = "{{ with $labels.environment }}{{ . }}: {{ end }}"
+            assert rule["annotations"]["summary"].startswith(start), rule["name"]
+
+
 def test_groups_fit_into_every_ruler() -> None:
     """No group has more rules than hosted rulers take, and what a rule needs stands before it.
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import literal_column, select
 
 from checks.contract import CheckError
+from checks.kinds.pairing.open_keys import begins
 from tests.support.ledgers import Ledger, check, on_servers
 from tests.support.runs import Counting, seen, window_after
 
@@ -367,3 +369,28 @@ def test_new_orders_are_looked_up_along_the_index_of_keys(ledger: Ledger) -> Non
     whole, part = counting.reads
     assert whole < 30 * size, counting.reads
     assert part < size, counting.reads
+
+
+@on_servers
+def test_a_key_is_in_the_range_of_its_beginning_under_every_collation(ledger: Ledger) -> None:
+    """Whatever characters of its class a placeholder stands for."""
+    known = "SELECT collation_name FROM information_schema.collations"
+    some = "character_set_name IS NULL OR character_set_name IN ('utf8mb4', 'latin1', 'ascii')"
+    # MariaDB lists newer ones without the character set.
+    names = [
+        name if re.match("utf8mb4_|latin1_|ascii_", name) else f"utf8mb4_{name}"
+        for (name,) in ledger.sql(f"{known} WHERE {some}")
+    ]
+    ends = ["0", "9", "zz", "ZZ", "aa", "zs", "y", "t", "ch", "-", "_", ":", ".", "Aa", "99"]
+    wrong = []
+    with ledger.sources.snapshot("ledger") as connection:
+        for name in names:
+            charset = name.partition("_")[0]
+            keys: list[Any] = [
+                literal_column(f"CONVERT('c_17_{end}' USING {charset}) COLLATE {name}")
+                for end in ends
+            ]
+            row = connection.execute(select(*(begins(key, ["c_17_"]) for key in keys))).one()
+            wrong += [(name, end) for end, is_in in zip(ends, row, strict=True) if not is_in]
+    assert len(names) > 90
+    assert wrong == []

@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 
 from checks.contract import Check, CheckError
 from checks.ports import Sources
-from checks.snapshot import Snapshot
+from checks.snapshot import DatabaseCheck, Snapshot
 from checks.sql import catalog
+from checks.sql.exact import size_of
 from tests.support.ledgers import Ledger, configured, keys, on_servers
 from tests.support.runs import Counting, DatabaseOnly, window_after
 from worker.config import ConfigError
@@ -299,6 +300,39 @@ def test_relations_that_read_too_many_others_are_mistakes(
     assert len(caught.value.problems) <= 2
 
 
+AMOUNTS = [
+    *("d", "d * d", "SUM(d)", "AVG(d)", "-d", "d + u", "u - 1.5", "COALESCE(d, 12345678901234)"),
+    *("w + 1", "SUM(w)", "SUM(u)", "i / 3", "0.00001", "CASE WHEN i THEN d ELSE s END", "un - un"),
+    *("ROUND(d, 2)", "GREATEST(d, i)", "(SELECT MAX(d) FROM t)", "SUM(d) OVER ()"),
+]
+
+
+@on_servers
+def test_amounts_that_a_select_works_out_are_as_wide_as_the_server_makes_them(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """As a table made of it has them: no amount is refused for digits that it cannot have."""
+    ledger.sql(
+        "CREATE TABLE t (id int PRIMARY KEY, d decimal(20,8), i int, u bigint unsigned,"
+        " w decimal(65,30), un decimal(12,3) unsigned, s decimal(5,5))"
+    )
+    for source in AMOUNTS:
+        text = f"SELECT {source} AS x FROM t"
+        ledger.sql("DROP TABLE IF EXISTS made", f"CREATE TABLE made AS {text}")
+        (check,) = configured(
+            f'[relations.r]\nselect = "{text}"\nprimary_key = "x"\nrows = {{ at_least = 1 }}',
+            tmp_path,
+        ).values()
+        assert isinstance(check, DatabaseCheck)
+        with ledger.sources.snapshot("ledger") as connection:
+            Snapshot.of(connection, {"r": ("x",), "made": ("x",)}, relations=check.relations)
+            made, read = (size_of(catalog.columns(connection, n)["x"]) for n in ("made", "r"))
+        assert made
+        assert read
+        assert made.places == read.places
+        assert 0 <= read.whole - made.whole <= (source == "-d"), source  # a sign, on MariaDB
+
+
 @on_servers
 def test_relations_may_read_others_as_deep_as_is_said(books: Ledger, tmp_path: Path) -> None:
     """The one that reads all the others is read like any other."""
@@ -567,3 +601,22 @@ columns = ["n"]
 """
     found = configured(facts, tmp_path)["t"].evaluate(ledger.sources)
     assert (keys(found), found.violations) == ([{"id": 1}], 1)
+
+
+def test_an_inspection_query_of_a_relation_shows_as_many_findings(tmp_path: Path) -> None:
+    """However long its SELECT is: that takes no room from the keys."""
+    wide = " OR ".join(f"person = {n}" for n in range(300))
+    facts = f"""
+[tables.moves]
+primary_key = "id"
+non_negative = ["amount"]
+[relations.some]
+select = "SELECT id, amount FROM moves WHERE {wide}"
+primary_key = "id"
+non_negative = ["amount"]
+"""
+    checks = configured(facts, tmp_path)
+    rows = [{"id": 10**17 + n} for n in range(20)]
+    plain, through = (checks[f"{name}.non_negative"].look(rows) for name in ("moves", "some"))
+    shown = [sum(str(row["id"]) in str(query) for row in rows) for query in (plain, through)]
+    assert shown == [20, 20]

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 from sqlalchemy import URL
 
 from checks.http_log.formats import LineFormat
@@ -16,6 +16,7 @@ from checks.types import Duration
 from worker.config.backoff import BackOff
 from worker.config.tls import TlsMode, TlsTable, is_loopback
 from worker.config.types import Table, WebAddress, parse_url
+from worker.text.printable import visible
 
 if TYPE_CHECKING:
     import httpx
@@ -171,6 +172,10 @@ class AccessLogSettings(Table):
         return bool(self.also) or bool(_WILDCARD.search(str(self.path)) and not self.path.exists())
 
 
+_API = re.compile(r"/api/v\d+(/.*)?$|/-/(healthy|ready)/?$")
+"""How the path of a URL ends that was copied from a command or a page of the server."""
+
+
 class ServerSettings(Table):
     """A web server that is asked something, and how it knows us.
 
@@ -188,6 +193,13 @@ class ServerSettings(Table):
     """The authorities to trust instead of the system's."""
     certificate_file: Path | None = None
     key_file: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _ends_before_the_api(cls, url: str) -> str:
+        if found := _API.search(httpx.URL(url).path):
+            raise ValueError(f'the URL ends before /api/: leave out "{visible(found[0])[:40]}"')
+        return url
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -46,6 +46,8 @@ class Run:
     """Whether running it again cannot help until somebody changes something."""
     scope: Scope = Scope.COMPLETE
     """How much it read; of a run that did not complete, how much it was to read."""
+    correction: timedelta = timedelta()
+    """What is to be added to its times where a step of the clock must decide nothing."""
 
     @property
     def completed(self) -> bool:
@@ -56,6 +58,12 @@ class Run:
     def ended_at(self) -> datetime:
         """UTC."""
         return self.started_at + timedelta(seconds=self.seconds)
+
+    @property
+    def steadily(self) -> tuple[float, float]:
+        """When it began and ended by a clock that makes no steps, as Unix times."""
+        began, ended = self.started_at + self.correction, self.ended_at + self.correction
+        return began.timestamp(), ended.timestamp()
 
 
 @dataclass(frozen=True, slots=True)

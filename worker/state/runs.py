@@ -190,7 +190,8 @@ def _thin_out(connection: Connection, run: Run) -> None:
         .limit(2)
     ).all()
     alike = [row for row in latest if (row.outcome, row.scope) == (Outcome.PASS, run.scope)]
-    if len(alike) == 2 and run.started_at.timestamp() - alike[1].started_at < PASSES_APART:  # noqa: PLR2004
+    since = run.started_at.timestamp() - alike[-1].started_at if alike else 0.0
+    if len(alike) == 2 and 0 <= since < PASSES_APART:  # noqa: PLR2004 - the clock may have been set
         connection.execute(delete(runs).where(runs.c.id == alike[0].id))
 
 
@@ -234,9 +235,10 @@ def _unlisted(
     )
     more = max(0, result.violations - (listed or 0))
     span = run.check.confirmation_time.total_seconds()
-    latest = Unlisted(more, run.ended_at.timestamp() if span else 0)
+    began, ended = run.steadily
+    latest = Unlisted(more, ended if span else 0)
     every = (*[Unlisted(0, 0)] * max(needed, 2), *before, latest)
-    begin = run.started_at.timestamp() - span
+    begin = began - span
     # From the latest of those that are old enough on: whatever all have seen is confirmed.
     old = [n for n, each in enumerate(every[:-1]) if span and each.at <= begin]
     return every[min(len(every) - needed, *old[-1:]) :] if old else every[-needed:]

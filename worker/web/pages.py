@@ -93,7 +93,7 @@ class Pages:
         )
 
     def _runbooks(self, request: Request) -> Response:
-        root = "../" if request.url.path.endswith("/") else ""
+        root = "../" if request.scope["path"].endswith("/") else ""
         return _page("runbooks.html.j2", root=root, names=runbooks.titles())
 
     def _runbook(self, request: Request) -> Response:

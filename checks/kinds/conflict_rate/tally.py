@@ -223,6 +223,10 @@ class Tally:
             self.past.add(self.long.slot(slot * self.short.width), (route, method), refusal)
 
 
+_WORTH_REMEMBERING = 256
+"""Characters; clients choose how long their keys are."""
+
+
 def _cut(value: str | None) -> str | None:
     return value[:64] if value else None
 
@@ -230,10 +234,14 @@ def _cut(value: str | None) -> str | None:
 def _hasher(secret: str) -> Callable[[str | None], str | None]:
     """What stands for a key or a client: the first 12 digits of HMAC-SHA-256 (RFC 2104)."""
 
-    @lru_cache(maxsize=4096)  # who storms comes again and again
+    def digits(value: str) -> str:
+        return hmac.digest(secret.encode(), value.encode(), hashlib.sha256).hex()[:12]
+
+    remembered = lru_cache(maxsize=4096)(digits)  # who storms comes again and again
+
     def hashed(value: str | None) -> str | None:
         if not value:
             return None
-        return hmac.digest(secret.encode(), value.encode(), hashlib.sha256).hex()[:12]
+        return remembered(value) if len(value) <= _WORTH_REMEMBERING else digits(value)
 
     return hashed

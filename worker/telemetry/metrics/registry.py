@@ -2,7 +2,7 @@
 
 import platform
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from importlib.metadata import version
 
@@ -14,6 +14,8 @@ from prometheus_client import (
     disable_created_metrics,
 )
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from checks.contract import Check
 from checks.registry import KINDS
@@ -34,6 +36,7 @@ _OF_A_STANDBY = (
     "reconciler_origin_info",
     *("reconciler_up", "reconciler_leader", "reconciler_state_lease_token", "reconciler_state_up"),
     *("reconciler_build_info", "reconciler_config_last_reload_successful"),
+    "reconciler_http_connections_closed_total",
 )
 _SECONDS = (0.005, 0.02, 0.1, 0.5, 2, 5, 15, 30, 60)
 
@@ -129,6 +132,10 @@ class Metrics:
             "Whether the latest web configuration file and its certificates were accepted.",
         )
         self.web_config_loaded.set(1)
+        self.crowded = counter(
+            "http_connections_closed",
+            "Connections that were closed because there were too many, or no descriptor was left.",
+        )
         self.origin = gauge(
             "origin_info",
             "Every audited database as configured: 1 for the first, 0 for the others.",
@@ -144,7 +151,7 @@ class Metrics:
         )
         self.sent = counter(
             "alerts_sent",
-            "Alerts sent to an Alertmanager: accepted, refused, or failed on the way.",
+            "Alerts sent to an Alertmanager: accepted, refused, failed on the way, or given up.",
             "alertmanager",
             "outcome",
         )
@@ -163,16 +170,19 @@ class Metrics:
         self._planned: set[str] = set()
         self._origins: dict[str, Origin] = {}
 
-    def render(self, accept: str, *, leads: bool = True) -> tuple[bytes, str]:
+    def render(
+        self, accept: str, names: Collection[str] = (), *, leads: bool = True
+    ) -> tuple[bytes, str]:
         """The exposition and its content type, in the format that the client accepts.
 
-        A standby says nothing of checks, findings, databases and alerts.
+        Of those metrics alone that `names` has, or the name of a series of theirs, if there are
+        any. A standby says nothing of checks, findings, databases and alerts.
         """
         encode, content_type = choose_encoder(accept)
         with self.changing:
             self.leader.set(leads)
             said = self.registry if leads else self.registry.restricted_registry(_OF_A_STANDBY)
-            return encode(said), content_type
+            return encode(_Only(said, frozenset(names)) if names else said), content_type
 
     def plan(
         self,
@@ -218,7 +228,7 @@ class Metrics:
         for severity in Severity:
             self.pushed.labels(severity).set(severity in pushed)
         for name in alertmanagers:
-            for outcome in ("accepted", "refused", "failed"):
+            for outcome in ("accepted", "refused", "failed", "given_up"):
                 self.sent.labels(name, outcome)
 
     def tell_origins(self, origins: Iterable[Origin]) -> None:
@@ -280,6 +290,22 @@ class Metrics:
 
     def _completed(self, check: Check, scope: Scope, when: datetime) -> None:
         self.last_completed.labels(check.name, scope).set(when.timestamp())
+
+
+class _Only:
+    """What a collector says of some names.
+
+    The library's own way misses what is made only as it is asked.
+    """
+
+    def __init__(self, of: Collector, names: frozenset[str]) -> None:
+        self._of, self._names = of, names
+
+    def collect(self) -> Iterator[Metric]:
+        """Whole metrics: those that have one of these names, or a series of such a name."""
+        for family in self._of.collect():
+            if not self._names.isdisjoint({family.name, *(each.name for each in family.samples)}):
+                yield family
 
 
 def _of_origin(origin: Origin) -> tuple[str, str, str]:
