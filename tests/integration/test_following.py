@@ -392,6 +392,10 @@ severity = "info"
             f'{CHECK}source = "app"\n{CHECK.replace("app.", "again.")}source = "app"\n',
             "checks[1]: app.conflict_rate samples app already",
         ),
+        (
+            CHECK + f'source = "app"\nprometheus = "metric"\n{QUERIES}',
+            "checks[0]: no prometheus is named metric; the nearest existing name is metrics",
+        ),
         (CHECK + 'source = "ledger"\n', "checks[0]: no source is named ledger"),
         (CHECK, "checks[0].source: is missing"),
         (

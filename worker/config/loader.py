@@ -256,6 +256,10 @@ def _plan(
             waiting.append(check.name)
         elif check.source_name not in sources[check.source_type]:
             problems.append(Problem(str(origin), _no_source(check, sources)))
+        elif lacking := [(of, x) for of, x in check.added_sources.items() if x not in sources[of]]:
+            (sort, name), *_ = lacking
+            message = f"no {sort} is named {name}{nearest(name, sources[sort])}"
+            problems.append(Problem(str(origin), message))
         elif check.follows and check.source_name in followed:
             message = f"{followed[check.source_name]} samples {check.source_name} already"
             problems.append(Problem(str(origin), message))
