@@ -365,7 +365,9 @@ severity = "info"
     given = {"RECONCILER_ACCESS_LOGS__APP__PATH": "access.log"}
     assert config.load(path, given).checks[-1].kind == "conflict_rate"
     path.write_text(text.replace("databases.ledger", "databases.app"))
-    with pytest.raises(ConfigError, match=r"checks\[0\]: no source is named app"):
+    with pytest.raises(
+        ConfigError, match=r'checks\[0\] of "app.conflict_rate": no source is named app'
+    ):
         config.load(path, {})
 
 
