@@ -421,7 +421,8 @@ severity = "info"
             "log with queries",
             "a second check",
         ),
-        *("database", "no source", "database and log", "log and server", "database and server"),
+        *("misspelt server beside a log", "database", "no source"),
+        *("database and log", "log and server", "database and server"),
     ],
 )
 def test_a_source_that_cannot_be_is_told_with_its_place(
