@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, text
 
 from checks.contract import CheckError
+from checks.sql.names import Names, folded, same
 from checks.types import split_name
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ _MYSQL_OBJECTS = """
 _MYSQL_TYPE = """
     SELECT table_type FROM information_schema.tables
     WHERE table_schema = DATABASE() AND table_name = :table"""
-_SQLITE_TYPE = "SELECT UPPER(type) FROM sqlite_schema WHERE name = :table"
+_SQLITE_TYPE = "SELECT UPPER(type) FROM sqlite_schema WHERE name = :table COLLATE NOCASE"
 _MYSQL_STORAGE = """
     SELECT table_rows AS estimate, engine AS engine FROM information_schema.tables
     WHERE table_schema = DATABASE() AND table_name = :table"""
@@ -204,12 +205,13 @@ class Index:
 
     def proves_unique(self, columns: Iterable[str]) -> bool:
         """Whether it forbids two rows to share exactly these columns, in any order."""
-        return self.unique and not self.partial and set(self.columns) == set(columns)
+        return self.unique and not self.partial and folded(self.columns) == folded(columns)
 
     def beyond(self, columns: Iterable[str]) -> set[str]:
         """The further columns within which no two rows may share these; none if they may."""
-        widens = self.unique and not self.partial and set(columns) < set(self.columns)
-        return set(self.columns) - set(columns) if widens else set()
+        asked = folded(columns)
+        widens = self.unique and not self.partial and asked < folded(self.columns)
+        return {each for each in self.columns if each.lower() not in asked} if widens else set()
 
     def proves_unique_among(
         self, columns: Iterable[str], when: Iterable[str], described: Mapping[str, Column]
@@ -225,20 +227,20 @@ class Index:
         return (
             self.unique
             and bool(texts)
-            and plain <= set(columns)
-            and all(name in plain or mentions(texts, name) for name in named)
+            and plain <= folded(columns)
+            and all(name.lower() in plain or mentions(texts, name) for name in named)
         )
 
     def is_near(self, columns: Iterable[str], described: Mapping[str, Column]) -> bool:
         """Whether it covers one of these columns, as it is or in an expression."""
         plain, texts = self._parts(described)
-        return any(name in plain or mentions(texts, name) for name in columns)
+        return any(name.lower() in plain or mentions(texts, name) for name in columns)
 
     def _parts(self, described: Mapping[str, Column]) -> tuple[set[str], list[str]]:
-        """The columns that are no generated ones, and all expressions."""
+        """The columns that are no generated ones, as they are compared, and all expressions."""
         found = {name: described[name].generated for name in self.columns if name in described}
         texts = [*self.expressions, *filter(None, found.values())]
-        return {name for name, generated in found.items() if not generated}, texts
+        return folded(name for name, generated in found.items() if not generated), texts
 
 
 def mentions(expressions: Iterable[str], column: str) -> bool:
@@ -318,11 +320,19 @@ def _plain(piece: str) -> str:
 def objects(connection: Connection, beside: str = "") -> dict[str, str]:
     """Every table and view of the database, by name, with its type: `BASE TABLE`, `VIEW`, ….
 
-    Those of the schema in which a table is, `beside`, are called as that is: `schema.table`.
+    Those of the schema in which a table is, `beside`, are called as that is: `schema.table`. They
+    are found by each spelling that the database takes for theirs.
     """
     schema, _ = split_name(beside)
     found = _ask(connection, _SQLITE_OBJECTS, _MYSQL_OBJECTS, beside)
-    return {f"{schema}.{row.name}" if schema else row.name: row.type for row in found}
+    known = {f"{schema}.{row.name}" if schema else row.name: row.type for row in found}
+    return Names(known) if folds_tables(connection) else known
+
+
+def folds_tables(connection: Connection) -> bool:
+    """Whether names of tables that differ in letter case only are one (lower_case_table_names)."""
+    # SQLAlchemy asks a server for it as it first connects: it cannot change while that runs.
+    return _is_sqlite(connection) or bool(getattr(connection.dialect, "_casing", 0))
 
 
 def _ask(connection: Connection, of_sqlite: str, of_mysql: str, table: str) -> Sequence[Row[Any]]:
@@ -414,7 +424,7 @@ def note(
     """
     memory = connection.info.setdefault(_MEMORY, {})
     known = {
-        "columns": columns,
+        "columns": Names(columns),
         "indexes": indexes,
         "estimate": estimate,
         "unfollowed": unfollowed,
@@ -428,8 +438,11 @@ def unfollowed(connection: Connection, name: str) -> str | None:
 
 
 def columns(connection: Connection, table: str) -> dict[str, Column]:
-    """The columns of a table in order; empty when it does not exist or may not be seen."""
-    return {**once(connection, "columns", table, lambda: _columns(connection, table))}
+    """The columns of a table in order; empty when it does not exist or may not be seen.
+
+    They are found by each spelling, as the databases find them.
+    """
+    return Names(once(connection, "columns", table, lambda: _columns(connection, table)))
 
 
 def _columns(connection: Connection, table: str) -> dict[str, Column]:
@@ -534,9 +547,11 @@ def require(connection: Connection, table: str, names: Iterable[str]) -> dict[st
 def nearest(name: str, existing: Iterable[str]) -> str:
     """A suggestion to append to an error: `; the nearest existing name is X`, or nothing."""
     names = [each for each in existing if each != name]
-    best = difflib.get_close_matches(name, names, n=1, cutoff=0.6) or [
-        each for each in names if name in each or each in name
-    ]
+    best = (
+        [each for each in names if same(each, name)]
+        or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+        or [each for each in names if name in each or each in name]
+    )
     return f"; the nearest existing name is {best[0]}" if best else ""
 
 
