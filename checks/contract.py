@@ -66,7 +66,7 @@ class Result:
     """What a completed run saw."""
 
     examined: int
-    """Rows (or, for the schema kinds, tables, columns or indexes) that the verdict covers."""
+    """Rows (or, for the schema kinds, tables, columns or indexes) that were judged."""
     violations: int
     """Exact count: groups for `duplicates`, rows or schema objects elsewhere."""
     findings: tuple[Finding, ...] = ()
@@ -83,6 +83,11 @@ class Result:
     """Values of the metrics that the card of the kind declares."""
     details: tuple[Detail, ...] = ()
     """Rows of the table that the card of the kind declares for the check's page."""
+    excluded: Mapping[str, int | None] = field(default_factory=dict)
+    """Rows that were not judged, by the reason; None where they were not counted."""
+    estimated: bool = False
+    """Whether at most about so many were examined: the catalog's estimate, excluded rows and all,
+    or rows some of which wait for others of their group."""
 
     @property
     def sample_is_whole(self) -> bool:
@@ -90,18 +95,36 @@ class Result:
         return len(self.findings) == self.violations
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of a run that could not tell."""
+
+    cursor: Cursor | None = None
+    """From where the next run goes on; None leaves it where this one began."""
+    samples: tuple[Sample, ...] = ()
+    """Values of the metrics that the card of the kind declares."""
+
+
 class CheckError(Exception):
     """The check could not answer. Says nothing about the data.
 
     `permanent` tells that asking again will not help until somebody changes the database, the
     account or the configuration; `retry` that asking once more, at once, may well help; `overrun`
-    that the time limit ended it.
+    that the time limit ended it. `kept` holds what outlives the run all the same: a cursor, where
+    the next one goes on, and samples of metrics.
     """
 
     def __init__(
-        self, message: str, *, permanent: bool = False, retry: bool = False, overrun: bool = False
+        self,
+        message: str,
+        *,
+        permanent: bool = False,
+        retry: bool = False,
+        overrun: bool = False,
+        kept: Kept | None = None,
     ) -> None:
         super().__init__(message)
+        self.kept = kept
         self.permanent = permanent
         self.retry = retry
         self.overrun = overrun

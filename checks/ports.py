@@ -1,6 +1,6 @@
 """Where checks read: what the worker gives them of databases, access logs and Prometheus."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
@@ -27,13 +27,31 @@ class Block:
     """Lines left out before the end of this block, by reason: `too_long`."""
     note: str | None = None
     """What a person should know: that some part of the log could not be had any more."""
+    origin: str = ""
+    """Which of the files of a log these lines are of, where it has several: what a line goes on
+    with is in the same one."""
+    missing: float = 0.0
+    """The part of these files that cannot be read, in the last block of a run."""
+
+
+class LineReader(Protocol):
+    """What reads the lines of a log, block after block."""
+
+    def __call__(self, text: bytes) -> Any:
+        """What some whole lines tell."""
+
+    def left(self) -> Mapping[str, Any]:
+        """What the next run has to know to go on, as JSON takes it."""
 
 
 class Lines(Protocol):
     """How the lines of a log tell of what it is about."""
 
-    def reader(self, zone: tzinfo) -> Callable[[bytes], Any]:
-        """What reads whole lines; times without an offset are in this zone."""
+    def reader(self, zone: tzinfo, left: Mapping[str, Any] | None = None) -> LineReader:
+        """What reads whole lines; times without an offset are in this zone.
+
+        `left` is what `LineReader.left` of the run before gave.
+        """
 
 
 class AccessLog(Protocol):

@@ -11,7 +11,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pymysql.constants import ER
-from sqlalchemy import Connection, FromClause, TextClause, column, literal_column, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    TextClause,
+    column,
+    literal_column,
+    select,
+    text,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -28,14 +38,24 @@ from checks.sql.result_columns import result_columns
 _MEANINGLESS = frozenset(
     {
         *(ER.BAD_FIELD_ERROR, ER.PARSE_ERROR, ER.NON_UNIQ_ERROR, ER.SP_DOES_NOT_EXIST),
-        *(ER.WRONG_PARAMCOUNT_TO_PROCEDURE, ER.UNKNOWN_TABLE, ER.NONUNIQ_TABLE),
+        *(ER.WRONG_PARAMCOUNT_TO_PROCEDURE, ER.UNKNOWN_TABLE, ER.NO_SUCH_TABLE, ER.NONUNIQ_TABLE),
         *(ER.CANT_AGGREGATE_2COLLATIONS, ER.CANT_AGGREGATE_3COLLATIONS, ER.DUP_FIELDNAME),
         *(ER.INVALID_GROUP_FUNC_USE, ER.WRONG_FIELD_WITH_GROUP, ER.OPERAND_COLUMNS),
-        *(ER.WRONG_NUMBER_OF_COLUMNS_IN_SELECT, ER.CANT_AGGREGATE_NCOLLATIONS, 1582),
+        *(ER.WRONG_NUMBER_OF_COLUMNS_IN_SELECT, ER.CANT_AGGREGATE_NCOLLATIONS),
+        *(ER.WRONG_GROUP_FIELD, ER.MIX_OF_GROUP_FUNC_AND_FIELDS, ER.TOO_LONG_IDENT),
+        *(ER.WRONG_TABLE_NAME, ER.WRONG_COLUMN_NAME, ER.DERIVED_MUST_HAVE_ALIAS),
+        *(ER.UNKNOWN_COLLATION, ER.COLLATION_CHARSET_MISMATCH, ER.UNKNOWN_CHARACTER_SET),
+        *(ER.REGEXP_ERROR, ER.WRONG_ARGUMENTS, ER.NOT_SUPPORTED_YET, ER.ILLEGAL_REFERENCE),
+        *(ER.TABLENAME_NOT_ALLOWED_HERE, ER.WRONG_USAGE, ER.NON_GROUPING_FIELD_USED),
+        *(ER.TOO_MANY_TABLES, 1473, 1582, 1583, 1630),
+        # Of ORDER BY; of windows (MySQL, MariaDB); of JSON paths, of regular expressions and of
+        # operands of unlike sorts.
+        *(3065, 3066, *range(3577, 3601), *range(4013, 4036)),
+        *(3141, 3143, 3144, 3146, *range(4036, 4048), *range(3684, 3700), 4078, 4079),
     }
 )
-"""Numbers of errors that say that a SELECT has no meaning to the server; 1582 is that of a wrong
-number of arguments."""
+"""Numbers of errors that say that a SELECT has no meaning to the server; 1473 is that of too many
+levels, 1582 and 1583 are those of a function's arguments, 1630 that of one that is not there."""
 
 
 class Relation(ABC):
@@ -80,6 +100,13 @@ class Relation(ABC):
         Raises a permanent CheckError where a table or a column is missing.
         """
 
+    def verify(self, connection: Connection) -> None:
+        """Have the server read the rows' SELECT, and describe them.
+
+        Raises a permanent CheckError where a name is missing, or where the server refuses it.
+        """
+        self.describe(connection)
+
 
 Relations = Mapping[str, Relation]
 """By name. A name that is not among them is that of a table, all of whose rows count."""
@@ -103,6 +130,11 @@ class Counted(Relation):
 
     table: str
     when: Expression
+    _described: dict[str, Column] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """What a server's catalog says of the table's columns, once it was asked: arithmetic in the
+    condition is exact by it, whatever the types."""
 
     def rows(self, columns: Iterable[str]) -> FromClause:
         """Those for which the condition is true."""
@@ -110,7 +142,12 @@ class Counted(Relation):
         table = statements.rows_of(self.table, (*names, *self.when.columns))
         shown: list[Any] = [table.c[name] for name in names]
         shown = shown or [literal_column("1").label("counted")]
-        return select(*shown).where(self.when.on(table)).subquery(self.table)
+        return select(*shown).where(self.holds_for(table)).subquery(self.table)
+
+    def holds_for(self, table: FromClause) -> ColumnElement[bool]:
+        """Whether a row of the table counts."""
+        known = all(name in self._described for name in self.when.columns)
+        return self.when.on(table, self._described.__getitem__ if known else None)
 
     def followed(self, columns: Sequence[str]) -> list[FromClause]:
         """All rows of the table."""
@@ -120,7 +157,8 @@ class Counted(Relation):
     def text(self) -> str:
         """The rows with all columns of the table."""
         table = statements.rows_of(self.table, self.when.columns)
-        return render(select(literal_column("*")).select_from(table).where(self.when.on(table)))
+        shown: Select[Any] = select(literal_column("*")).select_from(table)
+        return render(shown.where(self.holds_for(table)))
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -134,7 +172,9 @@ class Counted(Relation):
 
     def describe(self, connection: Connection) -> None:
         """Columns and indexes are those of the table; so are the columns of the condition."""
-        catalog.require(connection, self.table, self.when.columns)
+        found = catalog.require(connection, self.table, self.when.columns)
+        if connection.dialect.name != "sqlite":  # where a value has a type, and no column
+            self._described.update(found)
 
 
 @dataclass(frozen=True)
@@ -206,6 +246,14 @@ class Selected(Relation):
                 catalog.require(connection, name, ())
         self._require_columns(connection)
         columns = catalog.once(connection, "relation", self.name, lambda: self._columns(connection))
+        self._note(connection, columns)
+
+    def verify(self, connection: Connection) -> None:
+        """By its whole text: what it is made of is asked for by few runs."""
+        self.describe(connection)
+        self._said(connection, self.select.columns)
+
+    def _note(self, connection: Connection, columns: dict[str, Column]) -> None:
         estimates = [catalog.estimated_rows(connection, each) or 0 for each in self.tables]
         catalog.note(
             connection,
@@ -218,12 +266,12 @@ class Selected(Relation):
 
     def _unfollowed(self, connection: Connection) -> str | None:
         if self.select.combines_rows:
-            return "a row is made of several rows, and changes with one that comes later"
+            return catalog.MADE_OF_SEVERAL
         inner = (catalog.unfollowed(connection, each) for each in self.select.tables)
         return next(filter(None, inner), None)
 
     def _columns(self, connection: Connection) -> dict[str, Column]:
-        traced = {name: self.select.sources(name) for name in self.select.columns}
+        traced = {name: self._sources(connection, name) for name in self.select.columns}
         worked_out = [name for name, sources in traced.items() if len(sources) != 1]
         said = self._said(connection, worked_out) if worked_out else {}
         return {
@@ -231,11 +279,20 @@ class Selected(Relation):
             for name, sources in traced.items()
         }
 
+    def _sources(self, connection: Connection, name: str) -> tuple[Source, ...]:
+        """Where a column comes from, as the catalog spells it; nothing of what no table has."""
+        found = self.select.sources(name)
+        spelled = (catalog.spelled(connection, each.table, each.column) for each in found)
+        pairs = zip(found, spelled, strict=True)
+        known = tuple(replace(each, column=as_) for each, as_ in pairs if as_)
+        return known if len(known) == len(found) else ()
+
     def _require_columns(self, connection: Connection) -> None:
         """Raise CheckError, with the nearest name, for a column that no table of it has."""
         for table, names in self.select.named_columns.items():
             if table:
-                catalog.require(connection, table, names)
+                spelled = (catalog.spelled(connection, table, name) or name for name in names)
+                catalog.require(connection, table, spelled)
                 continue
             known = [n for each in self.select.tables for n in catalog.columns(connection, each)]
             known += self.select.own_names
@@ -268,7 +325,7 @@ class Selected(Relation):
         found = [
             Index(f"{name}: of its table", (name,), unique=False, partial=False)
             for name in self.select.columns
-            if self._is_led(connection, self.select.sources(name))
+            if self._is_led(connection, self._sources(connection, name))
         ]
         if self.select.groups:
             found.append(Index("GROUP BY", self.select.groups, unique=True, partial=False))
@@ -292,7 +349,7 @@ class Selected(Relation):
 
     def _of_the_table(self, connection: Connection) -> Iterator[Index]:
         """The indexes of the one table that is read, where the result has all of their columns."""
-        traced = {name: self.select.sources(name) for name in self.select.columns}
+        traced = {name: self._sources(connection, name) for name in self.select.columns}
         called = Names({found[0].column: name for name, found in traced.items() if found})
         for index in catalog.indexes(connection, self.select.tables[0]):
             if all(name in called for name in index.columns):

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Result, Scalar, Window
 from checks.ports import Sources
-from checks.relations import Relations, followed, rows_of
+from checks.relations import Relation, Relations, followed, rows_of
 from checks.sql import catalog, found_facts, statements, timestamps
 from checks.sql.timestamps import TimeColumn
 from checks.sql.values import Hexadecimal, is_abridged
@@ -181,8 +181,8 @@ class Snapshot(Context):
         Raises a permanent CheckError that says which of them is missing.
         """
         relations = relations or {}
-        for relation in relations.values():
-            relation.describe(connection)
+        for name, relation in relations.items():
+            _describe(relation, name, connection)
         return cls(
             connection=connection,
             columns={t: catalog.require(connection, t, names) for t, names in needs.items()},
@@ -270,6 +270,14 @@ class Snapshot(Context):
         return bool(same_name) and all(each.is_binary for each in same_name)
 
 
+def _describe(relation: Relation, name: str, connection: Connection) -> None:
+    """See `Relation.describe`; an error says of what it is."""
+    try:
+        relation.describe(connection)
+    except CheckError as error:
+        raise CheckError(f"{name}: {error}", permanent=error.permanent) from None
+
+
 _TAKEN = "taken"
 """In a cursor, the fields that were taken from the catalog: with others it is of no use."""
 
@@ -337,7 +345,7 @@ class DatabaseCheck(Check, ABC):
         found: dict[str, Any] = {}
         for prefix, table in self._unstated.items():
             if table in self.relations:
-                self.relations[table].describe(connection)
+                _describe(self.relations[table], table, connection)
             catalog.require(connection, table, ())
             facts = found_facts.facts_of(connection, table)
             if "primary_key" not in facts and self.names_by_all_columns:

@@ -42,7 +42,7 @@ class Worker:
         self._election = LeaderElection(self._state, lease, self._follow_lease)
         self.web = Web(
             config.settings.http,
-            lambda accept: self.metrics.render(accept, leads=self._session.leads),
+            lambda accept, names: self.metrics.render(accept, names, leads=self._session.leads),
             lambda: health.live(self._session),
             self._ready,
             pages(
@@ -51,6 +51,7 @@ class Worker:
                 lambda: health.standby(self._session),
             ),
             on_web_config=self.metrics.web_config_loaded.set,
+            on_crowded=self.metrics.crowded.inc,
         )
         self._services = Services(
             state=self._state,
@@ -63,6 +64,8 @@ class Worker:
         self._services.edges.state(self._state.failure)
         if self._state.set_aside:
             _log.error("state_file_corrupt", moved_to=str(self._state.set_aside))
+        if self._state.narrowed:
+            _log.warning("state_file_narrowed", files=self._state.narrowed)
         self._session = Session.of(config, self._announce(), self._services)
         self._session.adopt()
 

@@ -58,12 +58,26 @@ def _at_odds(number: int, one: Interface, place: int, other: Interface) -> Itera
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A database in which the facts of a table hold."""
+
+    database: str
+    name: str
+    """What the table is called there."""
+    prefix: str | None
+    """What the names of its checks begin with."""
+
+
 def key_checks(
-    interfaces: Iterable[Interface], tables: Mapping[str, TableFacts], main_database: str
+    interfaces: Iterable[Interface],
+    tables: Mapping[str, TableFacts],
+    places: Mapping[str, Sequence[Place]],
 ) -> Iterator[tuple[int, Check]]:
     """The checks that follow, each with the first interface of which it does.
 
-    One for each key column into which only interfaces with a `format` write.
+    One for each key column into which only interfaces with a `format` write, in each of the
+    databases for which facts of the table are stated.
     """
     writers: dict[tuple[str, str], list[tuple[int, Interface]]] = {}
     for number, each in enumerate(interfaces):
@@ -75,10 +89,7 @@ def key_checks(
             continue
         number, one = found[0]
         fields: dict[str, Any] = {
-            "name": check_name(*table.split("."), "key_format", column),
             "kind": "key_format",
-            "database": facts.database or main_database,
-            "table": table,
             "primary_key": facts.primary_key,
             "column": column,
             "patterns": _each_once(rules),
@@ -87,7 +98,14 @@ def key_checks(
             "written_at": facts.written_at,
             "since": one.since or facts.since,
         }
-        yield number, any_check.validate_python(fields)
+        for place in places.get(table, ()):
+            called = ".".join(filter(None, (place.prefix, place.name)))
+            own = {
+                "name": check_name(*called.split("."), "key_format", column),
+                "database": place.database,
+                "table": place.name,
+            }
+            yield number, any_check.validate_python(fields | own)
 
 
 def _each_once(rules: Iterable[Sequence[KeyPattern]]) -> tuple[KeyPattern, ...]:

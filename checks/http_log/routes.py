@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from checks.http_log.counts import OTHER
-from checks.http_log.formats import WRITES
+from checks.http_log.request import WRITES
 
 ID = "{id}"
 

@@ -44,7 +44,7 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class Placeholder:
     """Characters of one class, from so many to so many; text has itself as class."""
 
     shown: str
@@ -61,6 +61,15 @@ class _Part:
         """Whether it takes keys of several lengths."""
         return self.least != self.most
 
+    @property
+    def kind(self) -> str:
+        """Its name, without a length."""
+        return self.shown.strip("{}").partition(":")[0]
+
+    def may_hold(self, character: str) -> bool:
+        """Whether a character is one of its class."""
+        return re.fullmatch(f"[{self.characters}]", character) is not None
+
 
 class KeyPattern:
     """Fixed text and placeholders that a whole key is made of, letter case and spaces included.
@@ -75,7 +84,7 @@ class KeyPattern:
         if not source or len(source) > LONGEST_SOURCE:
             raise ValueError(f"a key rule has 1 to {LONGEST_SOURCE} characters")
         pieces = _PLACEHOLDER.split(source)
-        parts = [_placeholder(p) if number % 2 else _text(p) for number, p in enumerate(pieces)]
+        parts = [placeholder(p) if number % 2 else _text(p) for number, p in enumerate(pieces)]
         self._parts = tuple(part for part in parts if part.most != 0)
         _refuse_two_readings(self._parts)
         self.regex = "".join(part.regex for part in self._parts)
@@ -128,21 +137,22 @@ class KeyPattern:
         return cls(value)
 
 
-def _text(text: str) -> _Part:
+def _text(text: str) -> Placeholder:
     if "{" in text or "}" in text:
         kinds = ", ".join(f"{{{kind}}}" for kind in (*_KINDS, "uuid"))
         raise ValueError(f"a brace encloses a placeholder: {kinds}")
     if wrong := next((each for each in text if not "!" <= each <= "~"), None):
         raise ValueError(f"{wrong!r} in a key: fixed text is printable ASCII without spaces")
-    return _Part(text, text, len(text), len(text), _SPECIAL.sub(r"\\\1", text))
+    return Placeholder(text, text, len(text), len(text), _SPECIAL.sub(r"\\\1", text))
 
 
-def _placeholder(inside: str) -> _Part:
+def placeholder(inside: str) -> Placeholder:
+    """The placeholder that is so written in braces; raises ValueError where none is."""
     kind, colon, lengths = inside.partition(":")
     if kind == "uuid" and not colon:
         groups = "-".join(f"[0-9A-Fa-f]{{{length}}}" for length in _UUID)
         example = "50f654f6-152f-4411-8bbd-59d68331fcd6"
-        return _Part("{uuid}", example, 36, 36, groups, says="a UUID with its hyphens")
+        return Placeholder("{uuid}", example, 36, 36, groups, says="a UUID with its hyphens")
     if kind not in _KINDS:
         known = ", ".join((*_KINDS, "uuid"))
         raise ValueError(f"{{{inside}}} is no placeholder: {known} are, some with a length")
@@ -152,14 +162,14 @@ def _placeholder(inside: str) -> _Part:
     return _counted(inside, kind, least, most)
 
 
-def _counted(inside: str, kind: str, least: int, most: int | None) -> _Part:
+def _counted(inside: str, kind: str, least: int, most: int | None) -> Placeholder:
     characters, example, name = _KINDS[kind]
     count = f"{{{least}}}" if least == most else f"{{{least},{most}}}"
     if most is None:
         count = "+"
     shown = (example * (least // len(example) + 1))[: max(least, len(example))]
     number = "1 or more" if most is None else str(most) if least == most else f"{least} to {most}"
-    return _Part(
+    return Placeholder(
         f"{{{inside}}}",
         shown[: most or None],
         least,
@@ -180,14 +190,14 @@ def _lengths(inside: str, text: str) -> tuple[int, int]:
     return least, most
 
 
-def _refuse_two_readings(parts: Sequence[_Part]) -> None:
+def _refuse_two_readings(parts: Sequence[Placeholder]) -> None:
     """Refuse what could be read in two ways: servers would try them all on each wrong key."""
     for number, part in enumerate(parts):
         after = parts[number + 1 :]
         if not part.varies or not any(each.varies for each in after):
             continue
         following = after[0].shown if not (after[0].says) else ""
-        if not following or re.fullmatch(f"[{part.characters}]", following[0]):
+        if not following or part.may_hold(following[0]):
             raise ValueError(
                 f"{part.shown} may end anywhere in what follows: put text after it that begins"
                 " with a character it cannot hold, or give it one length"
@@ -225,6 +235,11 @@ def longest(patterns: Sequence[KeyPattern]) -> int | None:
 def obeys(column: Built, patterns: Sequence[KeyPattern]) -> ColumnElement[bool]:
     """Whether a value obeys one of these rules; false for NULL, whatever the column's collation."""
     return _matched(column, regex_of(patterns))
+
+
+def is_made_of(text: Built, each: Placeholder) -> ColumnElement[bool]:
+    """Whether a text is one that a placeholder stands for; false for NULL."""
+    return _matched(text, _whole(each.regex))
 
 
 def is_blank(column: Built) -> ColumnElement[bool]:

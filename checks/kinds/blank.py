@@ -7,11 +7,11 @@ from sqlalchemy import ColumnElement, FromClause, and_, false, func, literal_col
 
 from checks.card import Card, Phrase, Section, Words
 from checks.contract import Result, Scalar
+from checks.coverage import Coverage
 from checks.kinds.row_check import EQUAL_ROWS, RowCheckOfSome
 from checks.snapshot import Context, Snapshot
 from checks.sql.catalog import Column
 from checks.sql.functions import WHITE_SPACE, as_unicode, only_white_space
-from checks.sql.statements import COUNTED_ROWS
 from checks.sql.values import Hexadecimal
 from checks.types import Identifier
 
@@ -113,10 +113,9 @@ class Blank(RowCheckOfSome):
         ranges = (value.between(f"{c}\0", f"{c}{ABOVE_WHITE_SPACE}") for c in WHITE_SPACE)
         return (or_(value.is_(None), value == "", *starts, *ranges),)
 
-    def examined(self, snapshot: Snapshot) -> int:
-        """The rows, roughly where they are many."""
-        number = snapshot.estimate(self.table)
-        return super().examined(snapshot) if self.when and number <= COUNTED_ROWS else number
+    def covered(self, snapshot: Snapshot) -> Coverage:
+        """The rows, roughly where they are many: an index answers, and shows few of them."""
+        return self._coverage(snapshot, exact=False)
 
     def describe(self, seen: dict[str, Scalar], snapshot: Snapshot) -> str:
         """Which of the three it is."""

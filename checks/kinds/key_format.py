@@ -1,6 +1,6 @@
 """`key_format`: every key is written as the standard says."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar, Literal, Self
@@ -21,6 +21,7 @@ from sqlalchemy import (
 
 from checks.card import Card, Words
 from checks.contract import EVERYTHING, SAMPLE, Finding, Result, Scalar, Window
+from checks.coverage import Coverage, coverage
 from checks.keys.pattern import Patterns, is_blank, longest, obeys
 from checks.kinds.row_check import RowCheck
 from checks.ports import Sources
@@ -112,23 +113,25 @@ class KeyFormat(RowCheck):
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Count and sample the rows that break the rules, of the new and of those known to."""
-        rows = self.rows()
         with self.snapshot(sources, window) as snapshot:
+            rows = self.rows()
             followed = Followed(self.table, self.cursor, self.written_at, key=self.key_columns)
             reading = followed.read(snapshot, "near")
             read = self._read(rows, reading, snapshot)
             violations = snapshot.number(self._number(rows, snapshot, *read))
             findings = self.findings(rows, snapshot, violations, *read)
-            examined = self._examined(rows, reading, snapshot)
+            seen = self._covered(reading, snapshot)
         goes_on = reading.left is not None and violations <= SAMPLE
         too_long = self._too_long(snapshot.described(self.table, self.column))
         return Result(
-            examined,
+            seen.judged,
             violations,
             tuple(map(self._with_key_only, findings)),
             notes=(*filter(None, (reading.note,)), *too_long),
             complete=reading.begin is None,
             cursor={"near": reading.left} if goes_on else None,
+            excluded=seen.excluded,
+            estimated=seen.estimated,
         )
 
     def counts(self, rows: FromClause, context: Context) -> Select[Any]:
@@ -167,10 +170,21 @@ class KeyFormat(RowCheck):
             rows, self.table, self.written_at, settle=timedelta(), since=self.since
         )
 
-    def _examined(self, rows: FromClause, reading: Reading, snapshot: Snapshot) -> int:
-        if reading.begin is None or self.cursor is None:
-            return snapshot.estimate(self.table)
-        return snapshot.number(select(func.count()).where(reading.covers(rows.c[self.cursor])))
+    def _covered(self, reading: Reading, snapshot: Snapshot) -> Coverage:
+        cursor, types = self.cursor, snapshot.types(self.table)
+
+        def kept(rows: FromClause) -> Mapping[str, ColumnElement[bool]]:
+            found = {"when": self.when.on(rows, types)} if self.when else {}
+            if self.since:
+                found["since"] = self._in_scope(rows, snapshot)
+            key: Built = rows.c[self.column]
+            return found | {"no_key": and_(key.is_not(None), not_(is_blank(key)))}
+
+        def read(rows: FromClause) -> ColumnElement[bool]:
+            return reading.covers(rows.c[cursor] if cursor else None)
+
+        part = read if cursor and reading.begin is not None else None
+        return coverage(snapshot, self.table, self.needs[self.table], kept, part)
 
     def _with_key_only(self, finding: Finding) -> Finding:
         shown = {self.column: finding.evidence.get(self.column)}

@@ -91,7 +91,11 @@ class Query(DatabaseCheck):
 
     def complaints(self, connection: Connection) -> Iterator[str]:
         """What the server says of the SELECT."""
-        _described(self._rows, connection)
+        try:
+            self._rows.verify(connection)
+        except CheckError as error:
+            yield f"select: {error}"
+            return
         yield from super().complaints(connection)
 
     def look(self, keys: Keys = ()) -> str | None:

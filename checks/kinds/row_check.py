@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from checks.contract import EVERYTHING, SAMPLE, Check, Finding, Result, Scalar, Window
+from checks.coverage import Coverage, coverage
 from checks.ports import Sources
 from checks.snapshot import Context, DatabaseCheck, Snapshot
 from checks.sql.expression import Expression
@@ -100,9 +101,20 @@ class RowCheck(DatabaseCheck):
         _ = rows, snapshot
         return {}
 
-    def examined(self, snapshot: Snapshot) -> int:
+    def excluding(self, rows: FromClause, context: Context) -> Mapping[str, ColumnElement[bool]]:
+        """What is true of the rows that are judged, by the reason why others are not."""
+        _ = rows, context
+        return {}
+
+    def covered(self, snapshot: Snapshot) -> Coverage:
         """The rows that the answer covers."""
-        return snapshot.total(self.table)
+        return self._coverage(snapshot, exact=True)
+
+    def _coverage(self, snapshot: Snapshot, *, exact: bool) -> Coverage:
+        def kept(rows: FromClause) -> Mapping[str, ColumnElement[bool]]:
+            return self.excluding(rows, snapshot)
+
+        return coverage(snapshot, self.table, self.needs[self.table], kept, exact=exact)
 
     @property
     def first_shown(self) -> str | None:
@@ -120,8 +132,8 @@ class RowCheck(DatabaseCheck):
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Count the violations, and sample them in the order of the primary key."""
-        rows = self.rows()
         with self.snapshot(sources, window) as snapshot:
+            rows = self.rows()
             numbers = self._numbers(rows, snapshot)
             violations = sum(numbers) if self.adds_up else numbers.pop(0)
             if violations and self._repeats:
@@ -130,8 +142,15 @@ class RowCheck(DatabaseCheck):
             findings = self.findings(rows, snapshot, violations)
             measures = dict(zip(self.counted_apart(rows, snapshot), numbers, strict=True))
             measures |= self.measures(rows, snapshot)
-            examined = self.examined(snapshot)
-        return Result(examined, violations, findings, measures)
+            seen = self.covered(snapshot)
+        return Result(
+            seen.judged,
+            violations,
+            findings,
+            measures,
+            excluded=seen.excluded,
+            estimated=seen.estimated,
+        )
 
     def _numbers(self, rows: FromClause, snapshot: Snapshot) -> list[int]:
         found = snapshot.connection.execute(self.counts(rows, snapshot)).one()
@@ -242,10 +261,7 @@ class RowCheckOfSome(RowCheck):
         """Those for which the condition is true: unknown (NULL) is not."""
         return (self.when.holds_for(rows, context.types(self.table)),) if self.when else ()
 
-    def examined(self, snapshot: Snapshot) -> int:
-        """The rows that the rule is about."""
-        if self.when is None:
-            return super().examined(snapshot)
-        rows = self.rows()
-        number = select(func.count()).select_from(rows)
-        return snapshot.number(number.where(*self.concerned(rows, snapshot)))
+    def excluding(self, rows: FromClause, context: Context) -> Mapping[str, ColumnElement[bool]]:
+        """The rule is about the row."""
+        concerned = self.concerned(rows, context)
+        return {"when": and_(*concerned)} if concerned else {}

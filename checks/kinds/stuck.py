@@ -103,8 +103,8 @@ class Stuck(RowCheck):
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Look at every row in the state, whatever was read before: the old ones count."""
-        rows = self.rows()
         with self.snapshot(sources, window) as snapshot:
+            rows = self.rows()
             counts = self.counts(rows, snapshot)
             examined, violations, oldest = snapshot.connection.execute(counts).one()
             findings = self.findings(rows, snapshot, int(violations))

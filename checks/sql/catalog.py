@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, text
 
 from checks.contract import CheckError
+from checks.sql import combined_rows
 from checks.sql.names import Names, folded, same
 from checks.types import split_name
 
@@ -40,6 +41,11 @@ _MYSQL_OBJECTS = """
 _MYSQL_TYPE = """
     SELECT table_type FROM information_schema.tables
     WHERE table_schema = DATABASE() AND table_name = :table"""
+_MYSQL_VIEW = """
+    SELECT view_definition FROM information_schema.views
+    WHERE table_schema = DATABASE() AND table_name = :table"""
+_SQLITE_VIEW = """
+    SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = :table COLLATE NOCASE"""
 _SQLITE_TYPE = "SELECT UPPER(type) FROM sqlite_schema WHERE name = :table COLLATE NOCASE"
 _MYSQL_STORAGE = """
     SELECT table_rows AS estimate, engine AS engine FROM information_schema.tables
@@ -434,7 +440,28 @@ def note(
 
 def unfollowed(connection: Connection, name: str) -> str | None:
     """Why new rows under a name cannot be read along any column; None where they may be."""
-    return once(connection, "unfollowed", name, lambda: None)
+    return once(connection, "unfollowed", name, lambda: _unfollowed(connection, name, ()))
+
+
+def _unfollowed(connection: Connection, name: str, within: tuple[str, ...]) -> str | None:
+    """The same of a view, and of the views that it reads.
+
+    None where the account may not see how it is defined: that takes the privilege SHOW VIEW.
+    """
+    if name in within or not is_view(connection, name):
+        return None
+    found = _ask(connection, _SQLITE_VIEW, _MYSQL_VIEW, name)
+    text = next((_as_text(each) for (each,) in found if each), "")
+    dialect = "sqlite" if _is_sqlite(connection) else "mysql"
+    combines, tables = combined_rows.of_view(text, dialect) if text else (False, ())
+    if combines:
+        return MADE_OF_SEVERAL
+    inner = (_unfollowed(connection, each, (*within, name)) for each in tables)
+    return next(filter(None, inner), None)
+
+
+MADE_OF_SEVERAL = "a row is made of several rows, and changes with one that comes later"
+"""Why rows of groups and windows are not followed."""
 
 
 def columns(connection: Connection, table: str) -> dict[str, Column]:
@@ -542,6 +569,11 @@ def require(connection: Connection, table: str, names: Iterable[str]) -> dict[st
                 f"table {table} has no column {name}{nearest(name, found)}", permanent=True
             )
     return found
+
+
+def spelled(connection: Connection, table: str, name: str) -> str | None:
+    """A column as the catalog spells it: to a server letter case is all one; None if none is."""
+    return next((each for each in columns(connection, table) if same(each, name)), None)
 
 
 def nearest(name: str, existing: Iterable[str]) -> str:

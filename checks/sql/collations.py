@@ -1,7 +1,7 @@
 """By what rules texts of two columns are compared: those of both, or those that are stated."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -10,7 +10,9 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from checks.sql import catalog
 from checks.sql.catalog import BYTES, Column, agreed, nearest
+from checks.sql.derived import FEW_ROWS
 
 Built = ColumnElement[Any]
 
@@ -109,6 +111,28 @@ def complaints(connection: Connection, how: str | None) -> Iterator[str]:
     known = [name if name.startswith("utf8mb4_") else f"utf8mb4_{name}" for name in names]
     if how not in known:
         yield f"the server has no collation {how}{nearest(str(how), known)}"
+
+
+def unserved(
+    connection: Connection, how: str | None, table: str, names: Iterable[str]
+) -> Iterator[str]:
+    """That no index serves a look-up of rows of a large table, as the column is converted."""
+    rows = catalog.estimated_rows(connection, table) or 0
+    if how is None or connection.dialect.name == "sqlite" or rows <= FEW_ROWS:
+        return
+    known = catalog.columns(connection, table)
+    for name in names:
+        own = known.get(name)
+        if own is None or not own.is_text or own.collation == how:
+            continue
+        for index in catalog.indexes(connection, table):
+            if index.columns[0] == name and not index.partial:
+                yield (
+                    f"collation {how}: {table}.{name} has {own.collation}, so index {index.name} is"
+                    f" not used and each run reads all of {table} (about {rows} rows); it is used"
+                    f" under {own.collation}"
+                )
+                break
 
 
 _KNOWN = "SELECT collation_name FROM information_schema.collations"

@@ -130,14 +130,14 @@ class absolute(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
 
 
 class least(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
-    """The least of some numbers; NULL if one of them is."""
+    """The least of some numbers, or of some texts; NULL if one of them is."""
 
     inherit_cache = True
     name = "least"
 
 
 class greatest(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
-    """The greatest of some numbers; NULL if one of them is."""
+    """The greatest of some numbers, or of some texts; NULL if one of them is."""
 
     inherit_cache = True
     name = "greatest"
@@ -352,8 +352,15 @@ def _absolute(value: Number) -> Number:
     return None if value is None else _kept(_read(value).copy_abs())
 
 
-def _extreme(choose: Callable[..., Decimal]) -> Callable[..., Number]:
-    return lambda *values: None if None in values else _kept(choose(map(_read, values)))
+def _extreme(choose: Callable[..., Any]) -> Callable[..., Number]:
+    def chosen(*values: Number) -> Number:
+        if None in values:
+            return None
+        if all(isinstance(each, str) and not _NUMBER.fullmatch(each) for each in values):
+            return str(choose(values))
+        return _kept(choose(map(_read, values)))
+
+    return chosen
 
 
 class _Sum:

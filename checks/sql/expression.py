@@ -9,7 +9,7 @@ write, wait or read elsewhere.
 import re
 from collections.abc import Callable, Iterator
 from copy import copy
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, GetCoreSchemaHandler
@@ -126,7 +126,7 @@ def is_column(source: str) -> bool:
     return _NAME.fullmatch(source) is not None
 
 
-@cache
+@lru_cache(maxsize=1024)  # a configuration is read again and again
 def amount(source: str) -> Expression:
     """An amount as an expression. Raises ValueError, see `Expression`."""
     return Expression(f"`{source}`" if is_column(source) else source)

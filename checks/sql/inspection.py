@@ -30,7 +30,10 @@ MOST_KEYS = 20
 """Findings that one statement asks for."""
 
 LONGEST = 4000
-"""Characters of a statement, beyond which it asks for fewer findings."""
+"""Characters of a statement, beyond which it asks for fewer findings.
+
+Half of them are the keys' in any case: the SELECT of a relation in it may be of any length.
+"""
 
 LONGEST_NAME = 64
 """Characters of a name that a server takes."""
@@ -45,7 +48,8 @@ def having(keys: Keys, names: Iterable[str]) -> Keys:
 
 def fitting(keys: Keys, build: Callable[[Keys], str]) -> str:
     """The statement for as many of the keys as make no overlong one; for one at least."""
-    while len(keys) > 1 and len(build(keys)) > LONGEST:
+    most = max(LONGEST, len(build(keys[:1])) + LONGEST // 2) if len(keys) > 1 else 0
+    while len(keys) > 1 and len(build(keys)) > most:
         keys = keys[:-1]
     return build(keys)
 

@@ -9,6 +9,7 @@ The text is not rewritten: a server gets it as it stands, but for the names of t
 for other rows (`reading`).
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from checks.lazy_import import Later
+from checks.sql import combined_rows
+from checks.types import split_name
 
 if TYPE_CHECKING:
     import sqlglot
@@ -61,26 +64,47 @@ class NamedSelect:
     """
 
     def __init__(self, source: str) -> None:
-        self.source = source.strip().removesuffix(";").rstrip()
+        self.source = source.rstrip("; \t\r\n").lstrip()
         self._tree = _parsed(self.source)
         self.columns = tuple(_outputs(self._tree))
         """The columns of the result."""
         self._names = tuple(_table_names(self._tree))
-        self.tables = tuple(dict.fromkeys(each.table for each in self._names))
-        """The tables that it names, `schema.table` where it says so."""
+        self.table_names = tuple(each.table for each in self._names)
+        """The tables that it names, as often as it names them, `schema.table` where it says so."""
+        self.tables = tuple(dict.fromkeys(self.table_names))
+        """The same, each once."""
 
     def __repr__(self) -> str:
         return f"NamedSelect({self.source!r})"
 
     def reading(self, rows_of: Callable[[str], str | None]) -> str:
         """The text, with another SELECT in place of each table for which there is one."""
-        text = self.source
-        for name in sorted(self._names, key=lambda each: -each.start):
+        edits: list[tuple[int, int, str]] = []
+        for name in self._names:
             other = rows_of(name.table)
             if other is not None:
-                alias = "" if name.has_alias else f" AS `{name.table}`"
-                text = f"{text[: name.start]}({other}){alias}{text[name.end :]}"
+                alias = "" if name.has_alias else f" AS {_quoted(name.table)}"
+                edits.append((name.start, name.end, f"({other}){alias}"))
+                edits += [] if name.has_alias else self._called(name.table)
+        text = self.source
+        for start, end, new in sorted(set(edits), reverse=True):
+            text = f"{text[:start]}{new}{text[end:]}"
         return text
+
+    def _called(self, table: str) -> Iterator[tuple[int, int, str]]:
+        """Where columns name a table of another schema, that from now on has a name of one part."""
+        schema, own = split_name(table)
+        if schema is None:
+            return
+        others = {
+            each.alias_or_name for each in self._tree.find_all(exp.Table) if each.db != schema
+        }
+        for column in self._tree.find_all(exp.Column):
+            first = column.args.get("db") or column.args.get("table")
+            named = column.db == schema or (not column.db and own not in others)
+            if first is not None and column.table == own and named:
+                place = first.meta["start"], column.args["table"].meta["end"] + 1
+                yield *place, _quoted(table)
 
     @property
     def branches(self) -> int:
@@ -100,10 +124,7 @@ class NamedSelect:
     @property
     def combines_rows(self) -> bool:
         """Whether a row of it depends on several rows of a table: of a group or a window."""
-        parts = ("group", "distinct", "having")
-        every = self._tree.find_all(exp.Select)
-        found = any(each.args.get(part) for each in every for part in parts)
-        return found or bool(self._tree.find(exp.AggFunc, exp.Window))
+        return combined_rows.combines_rows(self._tree)
 
     @property
     def groups(self) -> tuple[str, ...] | None:
@@ -127,7 +148,7 @@ class NamedSelect:
             tables |= _tables(part)
         found: dict[str, dict[str, None]] = {}
         for each in self._tree.find_all(exp.Column):
-            table = tables.get(each.table)
+            table = tables.get(_qualifier(each))
             if table is not None and not each.is_star:
                 found.setdefault(table, {})[each.name] = None
         return {table: tuple(names) for table, names in found.items()}
@@ -160,6 +181,14 @@ class NamedSelect:
         return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
 
 
+def _quoted(name: str) -> str:
+    return f"`{name.replace('`', '``')}`"
+
+
+_MISSING = re.compile(r"Required keyword: '\w+' missing")
+_INTERNAL = re.compile(r" for <class '[^']*'>| but got <Token .*", re.DOTALL)
+
+
 def _parsed(text: str) -> "exp.Query":
     if len(text) > LONGEST:
         raise ValueError(f"has {len(text)} characters, at most {LONGEST} are read")
@@ -168,7 +197,9 @@ def _parsed(text: str) -> "exp.Query":
         found = [each for each in sqlglot.parse(text, read="mysql") if each is not None]
     except sqlglot.errors.ParseError as error:
         details = error.errors[0] if error.errors else {}
-        what, line = details.get("description", "cannot be read"), details.get("line", 1)
+        what = _INTERNAL.sub("", details.get("description", "cannot be read"))
+        what = _MISSING.sub(r"something is missing", what)
+        line = details.get("line", 1)
         near = details.get("highlight", "")
         raise ValueError(f"not a SELECT: {what} (line {line}, at {near!r})") from None
     except RecursionError:
@@ -233,14 +264,13 @@ def _source(select: "exp.Select", place: int) -> Source | None:
     tables = _tables(select)
     if not isinstance(column, exp.Column):
         return None
-    if column.table:
-        table = tables.get(column.table)
-    else:
-        table = next(iter(tables.values())) if len(tables) == 1 else None
+    name = _qualifier(column)
+    if not name and tables and not select.args.get("joins"):  # the only one that is read
+        name = next(iter(tables))
+    table = tables.get(name)
     if not table:
         return None
-    name = column.table or next(iter(tables))
-    return Source(table, column.name, may_be_absent=_may_be_absent(select, name))
+    return Source(table, column.name, may_be_absent=_may_be_absent(select, column.table or name))
 
 
 def _may_be_absent(select: "exp.Select", name: str) -> bool:
@@ -253,11 +283,22 @@ def _may_be_absent(select: "exp.Select", name: str) -> bool:
 
 
 def _tables(select: "exp.Select") -> Mapping[str, str | None]:
-    """What FROM and JOIN read, by the name that columns have before them; None for a sub-query."""
+    """What FROM and JOIN read, by the names that columns have before them.
+
+    None for a sub-query, and for what is not to be told apart.
+    """
     parts = [select.args.get("from_"), *(select.args.get("joins") or ())]
     found: dict[str, str | None] = {}
     for each in (part.this for part in parts if part is not None):
         is_table = isinstance(each, exp.Table) and isinstance(each.this, exp.Identifier)
         full = f"{each.db}.{each.name}" if is_table and each.db else each.name
-        found[each.alias_or_name] = full if is_table else None
+        name = each.alias_or_name
+        found[name] = full if is_table and name not in found else None
+        if is_table and each.db and not each.alias:
+            found[full] = full
     return found
+
+
+def _qualifier(column: "exp.Column") -> str:
+    """What stands before a column's name."""
+    return f"{column.db}.{column.table}" if column.db else column.table

@@ -7,6 +7,7 @@ from pymysql.constants import FIELD_TYPE, FLAG
 from sqlalchemy import Connection, FromClause, func, null, select
 
 from checks.sql.catalog import Column
+from checks.sql.exact import MOST_DIGITS
 
 _BYTES = 63
 """The number of the character set of what is no text."""
@@ -69,13 +70,19 @@ def _type(field: Any) -> str:
     if code in known:
         return known[code] + (unsigned if code in _WHOLE else "")
     if code in (FIELD_TYPE.DECIMAL, FIELD_TYPE.NEWDECIMAL):
-        return f"decimal(65,{field.scale}){unsigned}"
+        return f"decimal({_digits(field)},{field.scale}){unsigned}"
     if code == FIELD_TYPE.BIT:
         return f"bit({field.length})"
     is_short = code in _SHORT and field.length <= _LONGEST_SHORT
     if field.charsetnr == _BYTES:
         return f"varbinary({field.length})" if is_short else "longblob"
     return f"varchar({field.length // _WIDEST})" if is_short else "longtext"
+
+
+def _digits(field: Any) -> int:
+    """How many digits a DECIMAL has: its width without the point and the sign."""
+    others = bool(field.scale) + (not field.flags & FLAG.UNSIGNED)
+    return int(min(max(field.length - others, field.scale, 1), MOST_DIGITS))
 
 
 def _collations(

@@ -146,6 +146,8 @@ class _Value:
     """Whether it is a number that was calculated, or that not every database can write."""
     numeric: bool = True
     """Whether it may be calculated with as it is: it is a number, or its type is not known."""
+    worded: bool = False
+    """Whether it is a text or a time for certain, which are ordered as such."""
 
 
 def build(node: exp.Expr, column: Lookup, types: Types | None = None) -> Built:
@@ -221,8 +223,10 @@ class _Builder:
         built = self.column(name(node))
         if self.types is None:
             return _Value(built)
-        size = exact.size_of(self.types(name(node)))
-        return _Value(built, size, numeric=size is not None)
+        described = self.types(name(node))
+        size = exact.size_of(described)
+        worded = size is None and not described.is_number
+        return _Value(built, size, numeric=size is not None, worded=worded)
 
     def _chain(self, node: exp.Expr) -> _Value:
         links = _links(node)
@@ -349,7 +353,7 @@ def _operator(sign: str) -> Callable[[Built, Built], Built]:
 
 def _literal(_build: _Builder, node: exp.Expr) -> _Value:
     if node.is_string:
-        return _Value(literal(node.this), numeric=False)
+        return _text(literal(node.this))
     return _number(str(node.this))
 
 
@@ -435,6 +439,7 @@ def _one_of(values: Sequence[_Value], built: Built) -> _Value:
         size,
         computed=any(each.computed for each in values),
         numeric=all(each.numeric for each in values),
+        worded=any(each.worded for each in values),
     )
 
 
@@ -471,8 +476,20 @@ def _nullif(build: _Builder, node: exp.Expr) -> _Value:
 
 
 def _extreme(kind: Callable[..., Built], build: _Builder, node: exp.Expr) -> _Value:
-    values = [build.number(each) for each in (node.this, *node.expressions)]
-    return replace(_one_of(values, kind(*(each.built for each in values))), computed=True)
+    """The first or the last: of numbers as numbers, of texts and times as the server has them."""
+    parts = [node.this, *node.expressions]
+    values = [build.value(each) for each in parts]
+    if not any(each.worded for each in values):
+        values = [build.number(each) for each in parts]
+        return replace(_one_of(values, kind(*(each.built for each in values))), computed=True)
+    sizes = (
+        v.size for v, each in zip(values, parts, strict=True) if not isinstance(each, exp.Null)
+    )
+    if build.types and any(sizes):
+        # One server would read the texts as numbers, the other one the numbers as texts.
+        what = f"of texts or times and of numbers together: {_start(_sql(node))}"
+        raise CheckError(f"no {node.key} {what}", permanent=True)
+    return _text(kind(*(each.built for each in values)))
 
 
 def _absolute(build: _Builder, node: exp.Expr) -> _Value:
@@ -504,7 +521,7 @@ def _reciprocal(number: Decimal) -> Decimal | None:
 
 
 def _text(value: Built) -> _Value:
-    return _Value(value, numeric=False)
+    return _Value(value, numeric=False, worded=True)
 
 
 def _lower(build: _Builder, node: exp.Expr) -> _Value:

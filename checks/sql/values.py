@@ -51,7 +51,7 @@ def scalar(value: object) -> Scalar:
     if value is None or isinstance(value, bool | int | Hexadecimal):
         return value
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else str(value)
+        return int(value) if value == value.to_integral_value() else f"{value:f}"
     if isinstance(value, datetime | date | timedelta):
         return _moment(value)
     return _hexadecimal(value) if isinstance(value, bytes) else _text(str(value))
@@ -86,8 +86,10 @@ def _hexadecimal(value: bytes) -> str:
     return Hexadecimal(f"{start}… [{len(value)} bytes, sha256 {digest}]")
 
 
-def exact(value: Scalar) -> Any:
+def exact(value: Scalar | timedelta) -> Any:
     """What a column is compared with to find again the row in which a value was seen."""
+    if isinstance(value, timedelta):  # which SQLAlchemy would make a day of 1970 of
+        return _time(value)
     # In SQL, as the server's modes decide what an escaped byte between quotes means.
     return literal_column(f"x'{value.digits}'") if isinstance(value, Hexadecimal) else value
 

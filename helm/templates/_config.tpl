@@ -5,15 +5,15 @@
 {{ with .Values.alertmanager }}{{ if .url }}
 [alertmanagers.main]
 url = {{ .url | toJson }}
-{{- if .tokenKey }}
-bearer_file = "/run/secrets/reconciler/alertmanager/token"
+{{- if or .tokenKey .tokenFile }}
+bearer_file = {{ default "/run/secrets/reconciler/alertmanager/token" .tokenFile | toJson }}
 {{- end }}
 {{- if .username }}
 username = {{ .username | toJson }}
-password_file = "/run/secrets/reconciler/alertmanager/password"
+password_file = {{ default "/run/secrets/reconciler/alertmanager/password" .passwordFile | toJson }}
 {{- end }}
-{{- if .caKey }}
-ca_file = "/run/secrets/reconciler/alertmanager/ca.crt"
+{{- if or .caKey .caFile }}
+ca_file = {{ default "/run/secrets/reconciler/alertmanager/ca.crt" .caFile | toJson }}
 {{- end }}
 
 [alerts]
@@ -53,7 +53,7 @@ RECONCILER_HTTP__WEB_CONFIG_FILE: {{ printf "/run/secrets/reconciler-web/%s" .ke
 {{- with .Values.database }}
 {{- $prefix := printf "RECONCILER_DATABASES__%s__" (upper .name) }}
 {{- include "reconciler.urlEnvironment" (dict "prefix" $prefix "place" "database" "from" .) }}
-{{- if or .url .urlKey }}
+{{- if include "reconciler.isNamed" . }}
 {{ $prefix }}ENVIRONMENT: {{ .environment | toJson }}
 {{- end }}
 {{- end }}
@@ -67,16 +67,37 @@ RECONCILER_STATE__URL: sqlite:////var/lib/reconciler/reconciler-state.db
 {{- define "reconciler.urlEnvironment" -}}
 {{- if .from.urlKey }}
 {{ .prefix }}URL_FILE: /run/secrets/reconciler/{{ .place }}/url
+{{- else if .from.urlFile }}
+{{ .prefix }}URL_FILE: {{ .from.urlFile | toJson }}
 {{- else if .from.url }}
 {{ .prefix }}URL: {{ .from.url | toJson }}
+{{- end }}
+{{- if .from.passwordFile }}
+{{ .prefix }}PASSWORD_FILE: {{ .from.passwordFile | toJson }}
+{{- else if and .from.url (or .from.existingSecret .from.password) }}
 {{ .prefix }}PASSWORD_FILE: /run/secrets/reconciler/{{ .place }}/password
 {{- end }}
-{{- with .from.tls }}
+{{- with include "reconciler.tlsOf" .from }}
 {{ $.prefix }}TLS: {{ . }}
 {{- end }}
-{{- if .from.caSecret }}
+{{- if .from.caFile }}
+{{ .prefix }}CA_FILE: {{ .from.caFile | toJson }}
+{{- else if or .from.caSecret .from.caConfigMap }}
 {{ .prefix }}CA_FILE: /run/secrets/reconciler/{{ .place }}/ca.crt
 {{- end }}
+{{- end -}}
+
+{{/* Whether the values say where a database is. Takes its values. */}}
+{{- define "reconciler.isNamed" -}}
+{{- if or .url .urlKey .urlFile }}yes{{ end -}}
+{{- end -}}
+
+{{/* How a database is spoken to: as was said, or by whether its server is in the pod itself. Takes its values. */}}
+{{- define "reconciler.tlsOf" -}}
+{{- if include "reconciler.isNamed" . -}}
+{{- $near := regexMatch "^[^:]*://([^/@]*@)?(localhost|127[.][0-9.]+|\\[::1\\])(:[0-9]+)?(/|$)" .url -}}
+{{- default (ternary "disabled" "verify-identity" $near) .tls -}}
+{{- end -}}
 {{- end -}}
 
 {{/* All variables as a mapping: `settings` and what the chart says. */}}

@@ -1,6 +1,9 @@
 {{/* Everything that cannot work and that values.schema.json cannot tell, one a line. No line repeats a value that may hold a secret. */}}
 {{- define "reconciler.mistakes" -}}
 {{- $own := or .Values.config.text .Values.config.existingConfigMap -}}
+{{- if eq (toString .Values.enabled) "false" }}
+enabled: is false, and the chart was rendered all the same: a parent's Chart.yaml has to name it in the `condition` of the dependency
+{{- end }}
 {{- if regexMatch "^[0-9]" (include "reconciler.fullname" .) }}
 fullnameOverride: is missing: the name of a Service cannot begin with the digit of the release's
 {{- end }}
@@ -10,24 +13,27 @@ image.repository: is missing: where the image was pushed to, such as registry.ex
 {{- if and (gt (int .Values.replicas) 1) (ne .Values.state.kind "database") }}
 replicas: more than 1 needs state.kind database, a MySQL or MariaDB that all of them reach; it is {{ .Values.state.kind }}
 {{- end }}
-{{- if not (or .Values.database.url .Values.database.urlKey $own) }}
+{{- $given := include "reconciler.settings" (dict "prefix" "RECONCILER_" "settings" .Values.settings) | fromYaml }}
+{{- if not (or (include "reconciler.isNamed" .Values.database) $own) }}
 database.url: is missing: mysql://auditor@db.example:3306/ledger (or database.existingSecret and database.urlKey)
 {{- end }}
-{{- include "reconciler.mistakesOfUrl" (dict "place" "database" "from" .Values.database) }}
+{{- $prefix := printf "RECONCILER_DATABASES__%s__" (upper .Values.database.name) }}
+{{- include "reconciler.mistakesOfUrl" (dict "place" "database" "from" .Values.database "elsewhere" (hasKey $given (print $prefix "PASSWORD_FILE"))) }}
 {{- if eq .Values.state.kind "database" }}
-{{- if not (or .Values.state.database.url .Values.state.database.urlKey) }}
+{{- if not (include "reconciler.isNamed" .Values.state.database) }}
 state.database.url: is missing (or state.database.existingSecret and state.database.urlKey)
 {{- end }}
-{{- include "reconciler.mistakesOfUrl" (dict "place" "state.database" "from" .Values.state.database) }}
-{{- else if or .Values.state.database.url .Values.state.database.urlKey .Values.state.database.tls .Values.state.database.caSecret }}
+{{- include "reconciler.mistakesOfUrl" (dict "place" "state.database" "from" .Values.state.database "elsewhere" (hasKey $given "RECONCILER_STATE__PASSWORD_FILE")) }}
+{{- else if or (include "reconciler.isNamed" .Values.state.database) .Values.state.database.tls .Values.state.database.caSecret .Values.state.database.caConfigMap .Values.state.database.caFile .Values.state.database.passwordFile }}
 state.kind: is {{ .Values.state.kind }}, but state.database is filled in; say database
 {{- end }}
 {{- include "reconciler.mistakesOfConfig" . }}
 {{- include "reconciler.mistakesOfAlertmanager" . }}
 {{- include "reconciler.mistakesOfEnvironment" . }}
 {{- include "reconciler.mistakesOfScrape" . }}
+{{- include "reconciler.mistakesOfPod" . }}
 {{- include "reconciler.mistakesOfAddress" (dict "place" "externalUrl" "url" .Values.externalUrl) }}
-{{- range $place, $labels := dict "commonLabels" .Values.commonLabels "podLabels" .Values.podLabels }}
+{{- range $place, $labels := dict "commonLabels" .Values.commonLabels "podLabels" .Values.podLabels "test.podLabels" .Values.test.podLabels }}
 {{- range $name, $value := $labels }}
 {{- if regexMatch "^(app\\.kubernetes\\.io|helm\\.sh)/" $name }}
 {{ $place }}: {{ $name }} is a label of the chart's own
@@ -48,18 +54,63 @@ serviceMonitor.tlsConfig: needs the scheme https
 serviceMonitor.endpoint: {{ $key }} is of the chart's own
 {{- end }}
 {{- end }}
+{{- range $key := list "honorLabels" "relabelings" "metricRelabelings" }}
+{{- if and (get $.Values.serviceMonitor $key) (hasKey $.Values.serviceMonitor.endpoint $key) }}
+serviceMonitor.{{ $key }}: serviceMonitor.endpoint has it, too
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
 {{/* Of TLS to a database. Takes {place, from}. */}}
 {{- define "reconciler.mistakesOfTls" -}}
-{{- with .from }}
-{{- if and (or .tls .caSecret) (not (or .url .urlKey)) }}
-{{ $.place }}.{{ ternary "tls" "caSecret" (ne .tls "") }}: is of no use without url or urlKey
+{{- $named := include "reconciler.isNamed" .from }}
+{{- $mode := default (include "reconciler.tlsOf" .from) .from.tls }}
+{{- $authorities := list }}
+{{- range $key := list "caSecret" "caConfigMap" "caFile" }}
+{{- if get $.from $key }}
+{{- $authorities = append $authorities $key }}
 {{- end }}
-{{- if and .caSecret (not (hasPrefix "verify-" .tls)) }}
-{{ $.place }}.caSecret: verifies nothing unless tls is verify-ca or verify-identity
 {{- end }}
+{{- if and .from.tls (not $named) }}
+{{ .place }}.tls: is of no use without url or urlKey
+{{- end }}
+{{- range $authorities }}
+{{- if not (or $named $.from.tls) }}
+{{ $.place }}.{{ . }}: is of no use without url or urlKey
+{{- else if not (hasPrefix "verify-" $mode) }}
+{{ $.place }}.{{ . }}: verifies nothing unless tls is verify-ca or verify-identity
+{{- end }}
+{{- end }}
+{{- if gt (len $authorities) 1 }}
+{{ .place }}.{{ last $authorities }}: one of caSecret, caConfigMap and caFile, not several
+{{- end }}
+{{- end -}}
+
+{{/* Of what is put beside the chart's own containers and volumes. */}}
+{{- define "reconciler.mistakesOfPod" -}}
+{{- range $place, $containers := dict "extraContainers" .Values.extraContainers "extraInitContainers" .Values.extraInitContainers }}
+{{- range $containers }}
+{{- if has .name (list "reconciler" "config-check") }}
+{{ $place }}: {{ .name }} is a container of the chart's own
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range .Values.extraVolumes }}
+{{- if has .name (list "config" "secrets" "web-config" "state" "tmp") }}
+extraVolumes: {{ .name }} is a volume of the chart's own
+{{- end }}
+{{- end }}
+{{- range .Values.extraVolumeMounts }}
+{{- if has (trimSuffix "/" .mountPath) (list "/etc/reconciler" "/run/secrets/reconciler" "/run/secrets/reconciler-web" "/var/lib/reconciler" "/tmp") }}
+extraVolumeMounts: {{ .mountPath }} is a folder of the chart's own
+{{- end }}
+{{- end }}
+{{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
+ingress.hosts: is missing: the names by which people reach the status page
+{{- end }}
+{{- if and (eq .Values.dnsPolicy "None") (not .Values.dnsConfig.nameservers) }}
+dnsConfig.nameservers: is missing: with dnsPolicy None nothing else answers
 {{- end }}
 {{- end -}}
 
@@ -70,20 +121,29 @@ serviceMonitor.endpoint: {{ $key }} is of the chart's own
 {{- end }}
 {{- end -}}
 
-{{/* Of a database's URL and its secret. Takes {place, from}. */}}
+{{/* Of a database's URL and its secret. Takes {place, from, elsewhere}; the last is true where `settings` name the password's file. */}}
 {{- define "reconciler.mistakesOfUrl" -}}
 {{- with .from }}
 {{- if and .url .urlKey }}
 {{ $.place }}.urlKey: either url or urlKey, not both
 {{- end }}
+{{- if and .urlFile (or .url .urlKey) }}
+{{ $.place }}.urlFile: either url, urlKey or urlFile
+{{- end }}
 {{- if and .password .existingSecret }}
 {{ $.place }}.password: either password or existingSecret, not both
+{{- end }}
+{{- if and .passwordFile (or .password (and .existingSecret (not .urlKey))) }}
+{{ $.place }}.passwordFile: either a file, or {{ ternary "password" "existingSecret" (ne .password "") }}
+{{- end }}
+{{- if and .noPassword (or .password .passwordFile .existingSecret) }}
+{{ $.place }}.noPassword: is true, and there is {{ ternary "a password" (ternary "a passwordFile" "an existingSecret" (ne .passwordFile "")) (ne .password "") }}
 {{- end }}
 {{- if and .urlKey (not .existingSecret) }}
 {{ $.place }}.existingSecret: is missing: the Secret that has urlKey
 {{- end }}
-{{- if and .url (not .urlKey) (not .existingSecret) (not .password) }}
-{{ $.place }}.existingSecret: is missing: the Secret with the password
+{{- if and .url (not (or .urlKey .existingSecret .password .passwordFile .noPassword $.elsewhere)) }}
+{{ $.place }}.existingSecret: is missing: the Secret with the password (or passwordFile, which an agent writes, or noPassword: true)
 {{- end }}
 {{- if and .existingSecret (not .url) (not .urlKey) }}
 {{ $.place }}.url: is missing: existingSecret has only the password unless urlKey names its key of a whole URL
@@ -114,7 +174,7 @@ config.extra: holds a URL with a password, which belongs into a Secret
 {{- define "reconciler.mistakesOfAlertmanager" -}}
 {{- $config := .Values.config }}
 {{- with .Values.alertmanager }}
-{{- if and (not .url) (or .existingSecret .tokenKey .username .passwordKey .caKey) }}
+{{- if and (not .url) (or .existingSecret .tokenKey .username .passwordKey .caKey .tokenFile .passwordFile .caFile) }}
 alertmanager.url: is missing
 {{- end }}
 {{- if and .url $config.existingConfigMap }}
@@ -127,14 +187,19 @@ alertmanager.url: config.text or config.extra says it already: [alerts] or [aler
 {{- if and (or .tokenKey .passwordKey .caKey) (not .existingSecret) }}
 alertmanager.existingSecret: is missing: the Secret that has the keys
 {{- end }}
-{{- if and .tokenKey (or .username .passwordKey) }}
-alertmanager.tokenKey: either a token or username and passwordKey, not both
+{{- if and (or .tokenKey .tokenFile) (or .username .passwordKey .passwordFile) }}
+alertmanager.{{ ternary "tokenKey" "tokenFile" (ne .tokenKey "") }}: either a token or username and passwordKey, not both
 {{- end }}
-{{- if ne (empty .username) (empty .passwordKey) }}
+{{- if ne (empty .username) (and (empty .passwordKey) (empty .passwordFile)) }}
 alertmanager.username: username and passwordKey are needed together
 {{- end }}
-{{- if and .caKey (not (hasPrefix "https://" .url)) }}
-alertmanager.caKey: needs an https:// URL
+{{- if and (or .caKey .caFile) (not (hasPrefix "https://" .url)) }}
+alertmanager.{{ ternary "caKey" "caFile" (ne .caKey "") }}: needs an https:// URL
+{{- end }}
+{{- range $key := list "token" "password" "ca" }}
+{{- if and (get $.Values.alertmanager (print $key "Key")) (get $.Values.alertmanager (print $key "File")) }}
+alertmanager.{{ $key }}File: either a file, or {{ $key }}Key
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end -}}

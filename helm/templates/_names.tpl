@@ -26,14 +26,34 @@
 {{- default (printf "%s-state" (include "reconciler.fullname" .)) .Values.state.volume.existingClaim -}}
 {{- end -}}
 
+{{/* Where everything is but what another namespace has to hold, such as a ServiceMonitor. */}}
+{{- define "reconciler.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end -}}
+
 {{- define "reconciler.image" -}}
 {{- with .Values.image -}}
+{{- $registry := default .registry (default dict $.Values.global).imageRegistry -}}
+{{- $repository := .repository -}}
+{{- if $registry -}}
+{{- /* What is before the first slash is a registry when it looks like a host, as for docker itself. */ -}}
+{{- $repository = printf "%s/%s" (trimSuffix "/" $registry) (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" .repository "") -}}
+{{- end -}}
 {{- if .digest -}}
-{{ .repository }}@{{ .digest }}
+{{ $repository }}@{{ .digest }}
 {{- else -}}
-{{ .repository }}:{{ default $.Chart.AppVersion .tag }}
+{{ $repository }}:{{ default $.Chart.AppVersion .tag }}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Names of the Secrets for the registry, as a JSON list: the chart's own and those of a parent, in both spellings. */}}
+{{- define "reconciler.pullSecrets" -}}
+{{- $names := list -}}
+{{- range concat .Values.image.pullSecrets .Values.imagePullSecrets (default list (default dict .Values.global).imagePullSecrets) -}}
+{{- $names = append $names (ternary . (get (ternary dict . (kindIs "string" .)) "name") (kindIs "string" .)) -}}
+{{- end -}}
+{{- uniq $names | toJson -}}
 {{- end -}}
 
 {{/* What is one release, whatever part of it. */}}
@@ -58,13 +78,13 @@ app.kubernetes.io/component: worker
 {{- toYaml (merge $own (default dict .labels) .root.Values.commonLabels) -}}
 {{- end -}}
 
-{{/* `metadata` of an object. Takes {root, suffix, labels, annotations, component}. */}}
+{{/* `metadata` of an object. Takes {root, suffix, namespace, labels, annotations, component}; own annotations win over `commonAnnotations`. */}}
 {{- define "reconciler.metadata" -}}
 name: {{ include "reconciler.fullname" .root }}{{ with .suffix }}-{{ . }}{{ end }}
-namespace: {{ .root.Release.Namespace }}
+namespace: {{ default (include "reconciler.namespace" .root) .namespace }}
 labels:
   {{- include "reconciler.labels" . | nindent 2 }}
-{{- with .annotations }}
+{{- with merge (dict) (default dict .annotations) .root.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}

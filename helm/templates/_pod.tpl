@@ -4,11 +4,28 @@ serviceAccountName: {{ include "reconciler.serviceAccountName" . }}
 automountServiceAccountToken: false
 {{/* The variables of a Service named reconciler would be taken for settings: RECONCILER_PORT. */ -}}
 enableServiceLinks: false
-{{- with .Values.image.pullSecrets }}
+{{- with include "reconciler.pullSecrets" . | fromJsonArray }}
 imagePullSecrets:
   {{- range . }}
   - name: {{ . }}
   {{- end }}
+{{- end }}
+{{- with .Values.runtimeClassName }}
+runtimeClassName: {{ . }}
+{{- end }}
+{{- with .Values.schedulerName }}
+schedulerName: {{ . }}
+{{- end }}
+{{- with .Values.dnsPolicy }}
+dnsPolicy: {{ . }}
+{{- end }}
+{{- with .Values.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 securityContext:
   {{- toYaml .Values.podSecurityContext | nindent 2 }}
@@ -26,6 +43,24 @@ affinity:
 {{- end }}
 {{- end -}}
 
+{{/* The containers before that of `helm test`. One that would never end goes there as a native sidecar, so that the pod ends with the test. */}}
+{{- define "reconciler.testInitContainers" -}}
+{{- $containers := .Values.extraInitContainers -}}
+{{- if include "reconciler.nativeSidecars" . -}}
+{{- range .Values.extraContainers -}}
+{{- $containers = append $containers (merge (dict "restartPolicy" "Always") .) -}}
+{{- end -}}
+{{- end -}}
+{{- with $containers }}
+{{- toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Whether the cluster keeps init containers with `restartPolicy: Always` running: by default from 1.29 on. */}}
+{{- define "reconciler.nativeSidecars" -}}
+{{- if semverCompare ">=1.29.0-0" .Capabilities.KubeVersion.Version }}yes{{ end -}}
+{{- end -}}
+
 {{/* What their containers share. */}}
 {{- define "reconciler.container" -}}
 image: {{ include "reconciler.image" . | quote }}
@@ -40,6 +75,10 @@ env:
   {{- with .Values.extraEnv }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- with .Values.extraEnvFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 resources:
   {{- toYaml .Values.resources | nindent 2 }}
 volumeMounts:

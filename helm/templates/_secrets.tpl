@@ -30,7 +30,7 @@
     name: {{ .existingSecret }}
     items:
       - {key: {{ .urlKey | toJson }}, path: {{ $.place }}/url}
-{{- else if .url }}
+{{- else if or (and .url .existingSecret) .password }}
 - secret:
     name: {{ default (include "reconciler.fullname" $.root) .existingSecret }}
     items:
@@ -38,6 +38,12 @@
 {{- end }}
 {{- with .caSecret }}
 - secret:
+    name: {{ . }}
+    items:
+      - {key: {{ $.from.caKey | toJson }}, path: {{ $.place }}/ca.crt}
+{{- end }}
+{{- with .caConfigMap }}
+- configMap:
     name: {{ . }}
     items:
       - {key: {{ $.from.caKey | toJson }}, path: {{ $.place }}/ca.crt}

@@ -1,6 +1,7 @@
 """The chart as a real helm renders it, each case once a session of tests."""
 
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -31,6 +32,9 @@ basic_auth_users:
   prometheus: $2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e
 """
 """What the Secret of a web configuration holds beside certificates, in whatever key."""
+
+AGENT = re.compile(r"/agent/secrets/[\w/.]+\w")
+"""Files that the values of a case leave to an agent."""
 
 Manifest = Mapping[str, Any]
 
@@ -84,8 +88,8 @@ class Rendered:
 
     @property
     def containers(self) -> list[Manifest]:
-        """All containers of all pods."""
-        return [each for pod in self.pods for each in pod["spec"]["containers"]]
+        """The chart's own container of each pod, which is the first one."""
+        return [pod["spec"]["containers"][0] for pod in self.pods]
 
 
 @cache
@@ -148,10 +152,11 @@ def lay_out(rendered: Rendered, folder: Path) -> dict[str, str]:
 
     Gives the environment of its container, with all paths moved below that folder. Secrets that
     somebody else makes hold `canary-NAME-KEY`, a URL under the key `url`, authorities where the
-    chart wants some, and a web configuration file with what it names.
+    chart wants some, and a web configuration file with what it names. Files that an agent would
+    write hold the same.
     """
     pod = rendered.pods[0]["spec"]
-    (container,) = pod["containers"]
+    container = rendered.containers[0]
     mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
     for volume in pod["volumes"]:
         below = folder / mounts[volume["name"]].lstrip("/")
@@ -159,12 +164,15 @@ def lay_out(rendered: Rendered, folder: Path) -> dict[str, str]:
         for path, content in _files(rendered, volume):
             (below / path).parent.mkdir(parents=True, exist_ok=True)
             (below / path).write_text(_moved(content, folder, mounts), encoding="utf-8")
+    for path in {each for text in texts(rendered.manifests) for each in AGENT.findall(text)}:
+        (folder / path.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path.lstrip("/")).write_text(_foreign("agent", path), encoding="utf-8")
     given = environment(container)
     return {name: _moved(value, folder, mounts) for name, value in given.items()}
 
 
 def _moved(text: str, folder: Path, mounts: Mapping[str, str]) -> str:
-    for path in set(mounts.values()) - {"/tmp"}:  # noqa: S108 - nothing of the worker's is there
+    for path in sorted(set(mounts.values()) - {"/tmp"}):  # noqa: S108 - nothing of the worker's is there
         text = text.replace(f"{path}/", f"{folder}{path}/")
     return text
 
@@ -172,20 +180,11 @@ def _moved(text: str, folder: Path, mounts: Mapping[str, str]) -> str:
 def _files(rendered: Rendered, volume: Manifest) -> Iterator[tuple[str, str]]:
     if "configMap" in volume:
         yield from _configured(rendered, volume["configMap"])
-    secrets = [each["secret"] for each in volume.get("projected", {}).get("sources", ())]
-    for secret in secrets:
+    sources = volume.get("projected", {}).get("sources", ())
+    for secret in [each.get("secret") or each["configMap"] for each in sources]:
         made = {_name(each): each["stringData"] for each in rendered.of_kind("Secret")}
         for item in secret["items"]:
-            foreign = f"canary-{secret['name']}-{item['key']}"
-            if item["key"] == "url":
-                database = (
-                    item["path"]
-                    .replace("state/url", "reconciler")
-                    .replace("database/url", "ledger")
-                )
-                foreign = f"mysql://auditor:{foreign}@db.example/{database}"
-            if item["path"].endswith("/ca.crt"):
-                foreign = _certificates()["clients-ca.pem"]
+            foreign = _foreign(f"{secret['name']}-{item['key']}", item["path"])
             ours = made.get(secret["name"])
             yield item["path"], foreign if ours is None else ours[item["key"]]
     if volume["name"] == "web-config":
@@ -193,6 +192,14 @@ def _files(rendered: Rendered, volume: Manifest) -> Iterator[tuple[str, str]]:
         yield from {**_certificates(), Path(named).name: WEB_CONFIG}.items()
     elif "secret" in volume:
         yield "password", f"canary-{volume['secret']['secretName']}"
+
+
+def _foreign(name: str, path: str) -> str:
+    """What somebody else wrote into a file of the pod: by what the file is for."""
+    if path.endswith("/url"):
+        database = "reconciler" if "state/" in path else "ledger"
+        return f"mysql://auditor:canary-{name}@db.example/{database}"
+    return _certificates()["clients-ca.pem"] if path.endswith("/ca.crt") else f"canary-{name}"
 
 
 @cache

@@ -26,6 +26,7 @@ from tests.chart.rendering import (
     one,
     rendered,
     template,
+    values,
 )
 
 KUBERNETES = ("1.27", "1.37")
@@ -80,8 +81,10 @@ def test_every_manifest_is_valid(case: Path) -> None:
         if manifest["kind"] in CUSTOM:
             assert fields_known_of(manifest) == manifest
         else:
-            for version in KUBERNETES:
-                validate(json.dumps(manifest), version)
+            validate(json.dumps(manifest), KUBERNETES[-1])
+    for manifest in rendered("v4", case, "--kube-version", f"{KUBERNETES[0]}.0").manifests:
+        if manifest["kind"] not in CUSTOM:
+            validate(json.dumps(manifest), KUBERNETES[0])
 
 
 @every_case
@@ -106,18 +109,40 @@ def test_labels_and_selectors_agree(case: Path) -> None:
             monitor["spec"]["selector"]["matchLabels"].items()
             <= service["metadata"]["labels"].items()
         )
-        assert monitor["spec"]["namespaceSelector"] == {"matchNames": ["books"]}
+        assert monitor["spec"]["namespaceSelector"] == {
+            "matchNames": [service["metadata"]["namespace"]]
+        }
         assert monitor["spec"]["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
     for policy in release.of_kind("NetworkPolicy"):
         assert policy["spec"]["podSelector"]["matchLabels"].items() <= worker
         assert policy["spec"]["podSelector"]["matchLabels"].items() <= test
+    assert "team" not in chosen
     for manifest in release.manifests:
+        if manifest["metadata"]["name"] == "by-hand":
+            continue
         usual = {"name", "instance", "version", "managed-by", "component"}
         assert {f"app.kubernetes.io/{each}" for each in usual} <= set(
             manifest["metadata"]["labels"]
         )
-        assert manifest["metadata"]["namespace"] == "books"
-        assert "team" not in chosen
+
+
+@every_case
+def test_everything_is_in_one_namespace(case: Path) -> None:
+    """The release's namespace, or the one that was named for all, or for that object."""
+    given = values(case)
+    named = {
+        "ServiceMonitor": given.get("serviceMonitor", {}).get("namespace"),
+        "PrometheusRule": given.get("prometheusRule", {}).get("namespace"),
+    }
+    for manifest in rendered("v4", case).manifests:
+        place = manifest["metadata"].get("namespace")
+        if manifest["metadata"]["name"] == "by-hand":
+            assert place is None
+        elif "reconciler.json" in manifest.get("data", {}):
+            assert place == given["dashboard"].get("namespace", "books")
+        else:
+            own = given.get("namespaceOverride", "books")
+            assert place == (named.get(manifest["kind"]) or own)
 
 
 def test_long_names_fit() -> None:
@@ -165,11 +190,13 @@ def _ports(rules: list[Manifest]) -> set[int]:
 @pytest.mark.parametrize(
     ("name", "ports"),
     [
-        ("minimal", {53, 3306}),
-        ("everything", {53, 3307, 9093, 443}),
-        ("external-state", {53, 3306, 3310, 9093}),
-        ("replicas-tls", {53, 3306}),
-        ("own-config", {53, 3306}),
+        ("minimal", {53, 5353, 3306}),
+        ("everything", {53, 5353, 3307, 9093, 443}),
+        ("external-state", {53, 5353, 3306, 3310, 9093}),
+        ("replicas-tls", {53, 5353, 3306}),
+        ("own-config", {53, 5353, 3306}),
+        ("agent", {53, 5353, 3306, 9093}),
+        ("beside", {53, 3306, 443, 3307}),
     ],
 )
 def test_the_network_policy_lets_out_what_is_needed(name: str, ports: set[int]) -> None:
@@ -178,6 +205,9 @@ def test_the_network_policy_lets_out_what_is_needed(name: str, ports: set[int]) 
     assert spec["policyTypes"] == ["Ingress", "Egress"]
     assert _ports(spec["egress"]) == ports
     assert _ports(spec["ingress"]) == {9720}
+    names = spec["egress"][0]["ports"]
+    assert {each["protocol"] for each in names} == {"UDP", "TCP"}
+    assert len(names) == 2 * len({each["port"] for each in names})
 
 
 def test_the_network_policy_narrows_to_peers() -> None:

@@ -108,23 +108,25 @@ PAGE = (CHART.parent / "docs" / "howto" / "kubernetes.md").read_text(encoding="u
 
 
 def _examples() -> list[str]:
-    """The values that the page shows on TLS and replicas."""
+    """The values that the page shows on TLS, containers beside the worker, and replicas."""
     sections = re.split(r"^## ", PAGE, flags=re.MULTILINE)
-    shown = "".join(each for each in sections if each.startswith(("TLS", "Replicas")))
+    shown = "".join(each for each in sections if each.startswith(("TLS", "A proxy", "Replicas")))
     blocks = re.findall(r"(?:^ {4}.*\n)+", shown, re.MULTILINE)
     return [textwrap.dedent(block) for block in blocks if "kubectl" not in block]
 
 
 @every_helm
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(5))
 def test_the_examples_on_the_page_work(major: str, number: int, tmp_path: Path) -> None:
-    """What docs/howto/kubernetes.md shows of TLS and replicas can be installed beside the rest."""
+    """What docs/howto/kubernetes.md shows of TLS, proxies and replicas can be installed."""
     examples = _examples()
-    assert len(examples) == 3
+    assert len(examples) == 5
     example = tmp_path / "values.yaml"
     example.write_text(examples[number], encoding="utf-8")
-    more = ("-f", case_of("external-state"), "-f", example)
-    done = helm(major, "template", "audit", CHART, *more)
+    whole = "noPassword" in examples[number]  # states a database of its own
+    beside = case_of("external-state")
+    rest = ("--set", "image.repository=audit") if whole else ("-f", beside)
+    done = helm(major, "template", "audit", CHART, *rest, "-f", example)
     assert done.returncode == 0, done.stderr
 
 

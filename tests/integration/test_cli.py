@@ -14,6 +14,7 @@ from syrupy.assertion import SnapshotAssertion
 from typer.testing import CliRunner, Result
 
 from tests.support import SHIPPED
+from tests.support.alertmanager import alertmanager
 from tests.support.servers import Database, load_schema
 from tests.support.snapshots import Sql, Text
 from worker import config
@@ -38,7 +39,8 @@ FIELDS = {
         "error",
         "permanent",
     ),
-    *("examined", "violations", "measures", "notes", "findings"),
+    *("examined", "estimated", "excluded", "leaves_out"),
+    *("violations", "measures", "notes", "findings"),
 }
 
 
@@ -259,6 +261,30 @@ def test_a_renamed_column_is_found_with_its_new_name(
             " redemption_orders; the nearest existing name is redemption_orders_v2"
         ),
     ]
+
+
+def test_an_alertmanager_that_is_none_is_an_error(ledger: Path) -> None:
+    """--connect asks it who it is: wrong URLs are told by name, one that is away is code 3."""
+    config = ledger.parent / "config.toml"
+    shipped = config.read_text(encoding="utf-8")
+    alerts = '[alertmanagers.main]\nurl = "{}"\n[alerts]\npush = ["critical"]\n'
+    with alertmanager() as server:
+        right = shipped + alerts.format(server.url)
+        config.write_text(right, encoding="utf-8")
+        assert reconciler("config", "check", "--connect").exit_code == 0
+        config.write_text(right.replace(server.url, f"{server.url}/behind"), encoding="utf-8")
+        result = reconciler("config", "check", "--connect")
+        assert result.exit_code == 2
+        said = " ".join(result.stderr.split())
+        assert "alertmanagers.main.url: answered with status 404: no Alertmanager answers" in said
+        config.write_text(right.replace(server.url, f"{server.url}/api/v2/alerts"), "utf-8")
+        result = reconciler("config", "check")
+        assert result.exit_code == 2
+        assert 'the URL ends before /api/: leave out "/api/v2/alerts"' in result.stderr
+    config.write_text(right, encoding="utf-8")
+    result = reconciler("config", "check", "--connect")
+    assert result.exit_code == 3
+    assert "alertmanagers.main: cannot be reached" in result.stderr
 
 
 def test_connecting_to_nothing_is_code_3(ledger: Path) -> None:

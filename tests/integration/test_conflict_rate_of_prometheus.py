@@ -115,7 +115,7 @@ def whole(route: str, method: str = "POST") -> tuple[int, Counter[str]]:
         if (path, verb) == (route, method):
             requests += number
             if status == "409":
-                codes[code if code in CODES else OTHER] += number
+                codes[code or OTHER] += number
     return requests, codes
 
 

@@ -16,7 +16,8 @@ import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from checks.http_log.formats import LineFormat, Request
+from checks.http_log.formats import LineFormat
+from checks.http_log.request import Request
 from tests.support import ENDS_WITH_US, SHIPPED
 from tests.support.access_logs import quiet, whole
 from tests.support.patience import exit_code, wait_until

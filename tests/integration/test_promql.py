@@ -112,7 +112,7 @@ def as_counts(series: dict[Labels, float]) -> dict[Route, Seen]:
     counts: dict[Route, Seen] = {}
     for (route, method, status, code), value in series.items():
         seen = counts.setdefault((route, method), Seen())
-        conflicts = {code if code in (KEY, DUPLICATE) else OTHER: value}
+        conflicts = {code or OTHER: value}
         seen.add(Seen(value, conflicts if status == "409" and value else {}))
     return counts
 
@@ -369,10 +369,10 @@ def test_conflicts_without_requests_are_told(scraped: Scraped, source: Prometheu
     [
         ({"requests": "up"}, "the query lacks {window}"),
         ({"conflicts": "up"}, "the query lacks {window}"),
-        ({"route_label": "path-template"}, "pattern"),
-        ({"method_label": ""}, "pattern"),
-        ({"code_label": "1st"}, "pattern"),
-        ({"code_label": "code\n"}, "pattern"),
+        ({"route_label": " path"}, "no name like this"),
+        ({"method_label": ""}, "at least 1 character"),
+        ({"code_label": "code\n"}, "no name like this"),
+        ({"targets": ""}, "at least 1 character"),
         ({"refusals": "up[{window}]"}, "Extra inputs are not permitted"),
     ],
 )

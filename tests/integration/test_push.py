@@ -9,10 +9,12 @@ from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 import structlog
+from pydantic import ValidationError
 from sqlalchemy import make_url
 from structlog.testing import capture_logs
 
@@ -22,15 +24,18 @@ from checks.types import Severity
 from tests.support.alertmanager import AlertmanagerServer, Receiver, alertmanager, receiver
 from tests.support.monitoring import PASSWORD, USER
 from tests.support.patience import no_hang, wait_until
-from tests.support.prometheus import serving
+from tests.support.prometheus import prometheus, serving
 from tests.support.servers import HOST
 from tests.support.states import CHECK, run_of
 from worker.alerts.alertmanager import BATCH, Push
+from worker.alerts.answers import NOBODY, problem
 from worker.alerts.payload import Drafts
 from worker.config import AlertmanagerSettings, AlertsSettings, Settings
 from worker.model.alert import Draft, StoredAlert
 from worker.model.finding import StoredFinding
+from worker.model.steady_clock import STEADY
 from worker.state import State
+from worker.state.outbox import Policy
 from worker.text.redact import Mask
 
 SOON = AlertsSettings(
@@ -68,9 +73,16 @@ class Desk:
         self.said: list[tuple[str, str, int]] = []
         self.pushes: list[Push] = []
 
-    def send_to(self, urls: dict[str, str], *, bad: Collection[str] = (), **settings: Any) -> None:
-        """Send to these from now on."""
-        self.state.adopt_policy(Telling(*urls, bad=bad), [])
+    def send_to(
+        self,
+        urls: dict[str, str],
+        *,
+        bad: Collection[str] = (),
+        policy: Policy | None = None,
+        **settings: Any,
+    ) -> None:
+        """Send to these from now on; each check's alert, unless a policy says otherwise."""
+        self.state.adopt_policy(policy or Telling(*urls, bad=bad), [])
         limit = {"time_limit": "60s"} | settings
         for name, url in urls.items():
             each = AlertmanagerSettings.model_validate({"url": url, **limit})
@@ -90,7 +102,7 @@ class Desk:
 
     def pending(self, name: str = "main") -> int:
         """How many alerts wait."""
-        return self.state.pending_alerts(name)[0]
+        return len(self.state.pending_alerts(name))
 
     def wait_until_taken(self, name: str = "main") -> None:
         """Wait until nothing waits."""
@@ -413,7 +425,7 @@ def test_a_password_that_is_rotated_is_read_again(
             wait_until(lambda: "failed" in desk.outcomes(), 10, "the password is wrong")
             secret.write_text(PASSWORD)
             assert_told(person, CHECK.name, "firing")
-        assert logged[0]["error"] == "answered with status 401"
+        assert logged[0]["error"].startswith("answered with status 401: it asks for credentials")
         assert "yesterday" not in json.dumps(logged, default=str)
 
 
@@ -469,7 +481,7 @@ def test_a_gateway_that_fails_loses_nothing(desk: Desk, answer: Answering, error
     assert desk.pending() == 1
     assert desk.outcomes() == {"failed"}
     assert tries[2] - tries[0] > 2 * 0.75 * SOON.resend_every.total_seconds() * 0.9
-    assert [each["error"] for each in logged] == [error]
+    assert [each["error"].partition(": ")[0] for each in logged] == [error]
 
 
 def test_a_fault_of_our_own_ends_no_paging(
@@ -505,3 +517,143 @@ def _quiet() -> Iterator[None]:
         stack.callback(lambda: setattr(root, "handlers", before))
         stack.callback(structlog.reset_defaults)
         yield
+
+
+class WrongClock:
+    """The clock of the worker's machine, which others do not share."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ahead = 0.0
+        monkeypatch.setattr(STEADY, "now", self._now)
+        monkeypatch.setattr(STEADY, "seconds", lambda: self._now().timestamp())
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self.ahead)
+
+
+SECONDS, MINUTES, DAYS = 7.0, 600.0, 40 * 86400.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_clock_that_is_set_loses_no_alert_and_no_end(
+    seed: int,
+    desk: Desk,
+    clocked: AlertmanagerServer,
+    person: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Set forth and back at any moment, by seconds or by days: each is told once, and its end."""
+    random = Random(seed)  # noqa: S311 - to be repeated
+    clock = WrongClock(monkeypatch)
+    steps = [0.0, *(sign * each for each in (SECONDS, MINUTES, DAYS) for sign in (1, -1))]
+    desk.send_to({"main": clocked.url})
+    expected: dict[str, list[str]] = {}
+    for number in range(8):
+        one = check(1000 * (seed + 1) + number + 100 * clocked.newer)
+        for keys, status in (((1,), "firing"), ((), "resolved")):
+            clock.ahead = random.choice(steps)
+            desk.see(*keys, of=one)
+            clock.ahead = random.choice(steps)
+            person.wait(one.name, status)
+            desk.wait_until_taken()
+        expected[one.name] = ["firing", "resolved"]
+    assert {name: person.statuses(name) for name in expected} == expected
+    assert "refused" not in desk.outcomes()
+    assert not [each for each in clocked.alerts() if each["labels"]["alertname"] in expected]
+
+
+@pytest.fixture(scope="module")
+def clocked(person: Receiver, newer: bool) -> Iterator[AlertmanagerServer]:  # noqa: FBT001
+    """An Alertmanager of either version, whose clock is right."""
+    with alertmanager(receiver=person.url, newer=newer) as server:
+        yield server
+
+
+def test_what_is_refused_is_given_up(desk: Desk, shared: AlertmanagerServer) -> None:
+    """An end that is never taken waits for `resolved_for`; what fires is tried on, and counted."""
+    fires, ends = check(501), check(502)
+    with capture_logs() as logged:
+        desk.send_to({"main": shared.url}, bad=[fires.name, ends.name])
+        desk.see(1, of=fires)
+        desk.see(1, of=ends)
+        desk.see(of=ends)
+        desk.wait_until_taken()
+        assert desk.pushes[0].refused == 1
+        assert [each.check for each in desk.state.alerts_for("main")] == [fires.name]
+        tried = len(desk.said)
+        wait_until(lambda: len(desk.said) > tried, 10, "it is tried again")
+        desk.see(of=fires)
+        wait_until(lambda: not desk.state.alerts_for("main"), 10, "nothing is left")
+    given_up = [each for each in logged if each["event"] == "alert_given_up"]
+    assert {(each["check"], each["status"]) for each in given_up} >= {
+        (fires.name, "firing"),
+        (ends.name, "resolved"),
+    }
+    assert desk.outcomes() == {"refused", "given_up"}
+
+
+@pytest.mark.parametrize("path", ["/api", "/wrong", "/#/alerts", "/api/v2", "/api/v1/alerts"])
+def test_a_url_that_leads_elsewhere_is_told(shared: AlertmanagerServer, path: str) -> None:
+    """Where the configuration does not refuse it, asking who answers does."""
+    given = {"url": shared.url + path}
+    if path in ("/api", "/wrong"):
+        assert NOBODY in (problem(AlertmanagerSettings.model_validate(given)) or "")
+        return
+    with pytest.raises(ValidationError, match=r"ends before /api/|up to a path only"):
+        AlertmanagerSettings.model_validate(given)
+
+
+@pytest.mark.parametrize("newer_too", [False, True])
+def test_an_alertmanager_is_known(request: pytest.FixtureRequest, newer_too: bool) -> None:  # noqa: FBT001
+    """With a slash or without, behind a prefix, of any version; what is none is said to be none."""
+    if newer_too:
+        request.getfixturevalue("newer_only")
+    for server in (alertmanager(newer=newer_too), alertmanager(newer=newer_too, prefix="/am")):
+        with server as running:
+            for end in ("", "/"):
+                settings = AlertmanagerSettings.model_validate({"url": running.url + end})
+                assert problem(settings) is None
+            if "/am" in running.url:
+                bare = running.url.removesuffix("/am")
+                assert NOBODY in (problem(AlertmanagerSettings(url=bare)) or "")
+    with prometheus(newer=newer_too) as other:
+        assert NOBODY in (problem(AlertmanagerSettings(url=other.url)) or "")
+
+
+def test_two_systems_are_two_alerts(
+    tmp_path: Path, shared: AlertmanagerServer, person: Receiver
+) -> None:
+    """What ends on staging ends nothing of production, though check, table and rows are alike."""
+    both = check(77)
+    desks = []
+    with ExitStack() as stack:
+        for environment in ("staging", "production"):
+            (tmp_path / environment).mkdir()
+            desk = Desk(tmp_path / environment)
+            stack.enter_context(closing(desk.state))
+            stack.callback(desk.stop)
+            settings = Settings.model_validate(
+                {
+                    "databases": {"ledger": {"url": "sqlite:///l.db", "environment": environment}},
+                    "alertmanagers": {"main": {"url": shared.url}},
+                    "alerts": {"push": ["warning"]},
+                }
+            )
+            desk.send_to({"main": shared.url}, policy=Drafts(settings, "http://x", Mask()))
+            desk.see(7, of=both)
+            desks.append(desk)
+        name = both.card.alert.name
+        for environment in ("staging", "production"):
+            person.wait(name, "firing", environment=environment, check=both.name)
+        staging, production = desks
+        staging.see(of=both)
+        person.wait(name, "resolved", environment="staging", check=both.name)
+        before = len(production.said)
+        wait_until(lambda: len(production.said) > before + 1, 10, "it is said again")
+        told = [
+            each.status for each in person.told(name, check=both.name, environment="production")
+        ]
+        assert told == ["firing"]
+        (left,) = [each for each in shared.alerts(name) if each["labels"]["check"] == both.name]
+        assert left["labels"]["environment"] == "production"
+        assert left["annotations"]["summary"].startswith("production: ")

@@ -254,6 +254,52 @@ def test_how_relations_are_read_is_explained(database: Database, tmp_path: Path)
     )
 
 
+REFUSED = [
+    "SELECT o.id FROM orders o JOIN orders o ON TRUE",
+    "SELECT id FROM orders WHERE nobody.id = 1",
+    "SELECT id FROM orders WHERE account_id IN (SELECT nothing FROM accounts)",
+    "SELECT id FROM orders WHERE SUM(frozen) > 1",
+    "SELECT id FROM orders WHERE state COLLATE nowhere_ci = 'x'",
+    "SELECT id FROM orders WHERE CONVERT(state USING nothing) = 'x'",
+    "SELECT id FROM orders WHERE account_id = (SELECT account_id, user_id FROM accounts)",
+    "SELECT s.id FROM (SELECT id FROM orders)",
+    "SELECT id\u00a0FROM orders",
+    "SELECT id FROM orders\u2028",
+    "SELECT id, state AS x, x AS y FROM orders",
+]
+"""What can be read, and what no server takes for a SELECT of this schema."""
+
+
+@pytest.mark.parametrize("kind", ["relation", "query"])
+def test_what_the_server_refuses_is_told_at_its_place(
+    database: Database, tmp_path: Path, kind: str
+) -> None:
+    """Each SELECT by itself, and all else that is wrong with it: none ends the comparison."""
+    document: list[str] = []
+    for number, select in enumerate(REFUSED):
+        if kind == "relation":
+            document.append(
+                f'[relations.r{number}]\nselect = "{select}"\nprimary_key = "id"\n'
+                "rows = { at_least = 1 }"
+            )
+        else:
+            document.append(
+                f'[[checks]]\nname = "r{number}"\nkind = "query"\ntable = "orders"\n'
+                f'select = "{select}"\nkey = ["id"]\nmessage = "{{id}}"'
+            )
+    config = loaded(tmp_path, database, "\n".join(document))
+    with closing(Sources.of(config.settings)) as sources:
+        found = [str(each) for each in compare(config, sources)]
+        assert not [each for each in remarks(config, sources) if "refuses" in each.message]
+    places = [f"relations.r{n}.select: " for n in range(len(REFUSED))]
+    if kind == "query":
+        places = [f"checks[{n}] r{n}: select: " for n in range(len(REFUSED))]
+    assert [each for each, place in zip(found, places, strict=True) if each.startswith(place)] == (
+        found
+    )
+    assert all("the server refuses it" in each or "no table of it" in each for each in found)
+
+
 KEYS = """
 [databases.ledger]
 url = "{url}"

@@ -31,6 +31,7 @@ from tests.unit.test_outbox import Telling
 from worker.model.finding import Change, finding_id
 from worker.model.run import Outcome, Scope
 from worker.state import State, StateError, runs, schema, store
+from worker.state.schema import SCHEMA_VERSION
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ def test_a_later_version_is_left_alone(path: Path) -> None:
         raw.execute("UPDATE schema_version SET version = 99")
     raw.close()
     before = path.read_bytes()
-    with pytest.raises(StateError, match="schema version 99, this worker knows 5"):
+    with pytest.raises(StateError, match=f"schema version 99, this worker knows {SCHEMA_VERSION}"):
         State(make_url(f"sqlite:///{path}"))
     assert path.read_bytes() == before
 

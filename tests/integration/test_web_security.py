@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from sqlite3 import connect
 from typing import Any
@@ -210,7 +210,7 @@ def web(tmp_path: Path) -> Iterator[Web]:
     )
     served = Web(
         HttpSettings(port=0, web_config_file=tmp_path / "web.yml"),
-        lambda _accept: (b"metrics", "text/plain"),
+        lambda *_: (b"metrics", "text/plain"),
         lambda: (True, "alive"),
         lambda: (True, "ready"),
     )
@@ -242,7 +242,7 @@ def is_closed(connection: socket.socket) -> bool:
 
 def test_handshakes_are_bounded_in_time(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who begins no handshake is closed after the time-out of requests."""
-    monkeypatch.setattr("worker.web.server.REQUEST_TIMEOUT", 1)
+    monkeypatch.setattr("worker.web.protocol.REQUEST_TIMEOUT", 1)
     begun = time.monotonic()
     with half_open(web) as idle:
         wait_until(lambda: is_closed(idle), 5, "it is closed")
@@ -251,8 +251,8 @@ def test_handshakes_are_bounded_in_time(web: Web, monkeypatch: pytest.MonkeyPatc
 
 def test_handshakes_are_bounded_in_number(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of too many handshakes at once the oldest is ended, and others are still served."""
-    monkeypatch.setattr("worker.web.server.MOST_CONNECTIONS", 20)
-    monkeypatch.setattr("worker.web.server.REQUEST_TIMEOUT", 3600)
+    web._connections.most = 20
+    monkeypatch.setattr("worker.web.protocol.REQUEST_TIMEOUT", 3600)
     with ExitStack() as opened, trusting(web) as client:
         idle = [opened.enter_context(half_open(web)) for _ in range(60)]
         assert client.get("/livez").text == "alive\n"
@@ -286,7 +286,7 @@ def test_a_flood_of_wrong_passwords_starves_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While logins queue for bcrypt, health and those already known are answered."""
-    monkeypatch.setattr(login_module, "WAITING", 4)
+    monkeypatch.setattr("worker.web.login_queue.EACH", 4)
     may_end, real = threading.Event(), login_module._fits
 
     def endless(password: bytes, known: bytes) -> bool:
@@ -297,7 +297,7 @@ def test_a_flood_of_wrong_passwords_starves_nobody(
     monkeypatch.setattr(login_module, "_fits", endless)
     (tmp_path / "web.yml").write_text(users(**{USER: PASSWORD}))
     settings = HttpSettings(port=0, web_config_file=tmp_path / "web.yml")
-    served = Web(settings, lambda _: (b"m", "text/plain"), lambda: (True, ""), lambda: (True, ""))
+    served = Web(settings, lambda *_: (b"m", "text/plain"), lambda: (True, ""), lambda: (True, ""))
     served.start()
     statuses: list[int] = []
 
@@ -320,6 +320,43 @@ def test_a_flood_of_wrong_passwords_starves_nobody(
             join(each, 20)
     served.stop()
     assert set(statuses) == {401, 503}
+
+
+def test_it_ends_well_while_passwords_are_computed(tmp_path: Path) -> None:
+    """SIGTERM in the midst of bcrypt: exit code 0, in time, and nothing is logged as a fault."""
+    with connect(tmp_path / "ledger.db") as ledger:
+        ledger.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
+    (tmp_path / "web").mkdir()
+    section = f"basic_auth_users:\n  {USER}: {hashed(PASSWORD, 14)}\n"
+    (tmp_path / "web" / "web.yml").write_text(section)
+    worker = Worker(tmp_path, CONFIG)
+    over = threading.Event()
+
+    def guess(number: int) -> None:
+        with asking.client(base_url=worker.address, timeout=patience(60)) as client:
+            while not over.is_set():
+                with suppress(httpx.HTTPError):
+                    client.get("/metrics", auth=(USER, f"guess {number}"))
+
+    guesses = [threading.Thread(target=guess, args=[number]) for number in range(6)]
+    for each in guesses:
+        each.start()
+    try:
+        wait_until(lambda: _busy(worker), 20, "a password is being computed")
+        assert worker.end(9) == 0
+    finally:
+        over.set()
+        for each in guesses:
+            join(each, 20)
+    assert worker.events("worker_stopped")
+    assert not worker.events("library_message")
+    assert "Traceback" not in worker.text
+
+
+def _busy(worker: Worker) -> bool:
+    """Whether it has computed for a second more than a start takes, at a hundred ticks each."""
+    ticks = Path(f"/proc/{worker.process.pid}/stat").read_text().rpartition(")")[2].split()[11]
+    return int(ticks) > 350
 
 
 def mistake(folder: Path, text: str) -> str:

@@ -12,7 +12,7 @@ from checks.sql.catalog import Column
 from checks.sql.render import render
 from checks.sql.statements import rows_of
 from tests.support.ledgers import Ledger, check, keys, on_servers
-from tests.support.runs import window_after
+from tests.support.runs import Counting, window_after
 
 UNICODE, GENERAL = "utf8mb4_unicode_ci", "utf8mb4_general_ci"
 
@@ -332,3 +332,30 @@ def test_unlike_columns_that_are_to_be_equal_follow_the_rules(ledger: Ledger) ->
     assert keys(ledger.run("reference", "t", **fields, **stated)) == [
         *({"id": each} for each in (2, 3, 4))
     ]
+
+
+@on_servers
+@pytest.mark.parametrize(
+    ("stated", "is_served"), [(UNICODE, True), (GENERAL, False), ("bytes", False)]
+)
+def test_a_collation_that_no_index_serves_is_told(
+    ledger: Ledger, stated: str, *, is_served: bool
+) -> None:
+    """What `config check --connect` says of the index is what the server does."""
+    ledger.sql(
+        f"CREATE TABLE p (id int PRIMARY KEY, k varchar(20) COLLATE {UNICODE}, KEY by_k (k))",
+        f"CREATE TABLE t (id int PRIMARY KEY, k varchar(20) COLLATE {GENERAL})",
+    )
+    ledger.insert("p", "id, k", [(n, f"k{n}") for n in range(4000)])
+    ledger.insert("t", "id, k", [(n, f"k{n}") for n in range(10)])
+    ledger.sql("ANALYZE TABLE p, t")
+    fields: dict[str, Any] = {"primary_key": "id", "columns": ["k"], "parent": "p"}
+    fields |= {"parent_columns": ["k"], "parent_primary_key": "id", "settle": "0s"}
+    declared = check("reference", "t", **fields, collation=stated)
+    with ledger.sources.snapshot("ledger") as connection:
+        told = [each for each in declared.suspicions(connection) if "index" in each]
+    assert (not told) == is_served
+    assert all(f"p.k has {UNICODE}, so index by_k is not used" in each for each in told)
+    counting = Counting(ledger.sources)
+    declared.run(counting)
+    assert (counting.reads[-1] < 4000) == is_served, counting.reads

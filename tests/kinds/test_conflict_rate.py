@@ -2,9 +2,7 @@
 
 import json
 import os
-from contextlib import closing
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,66 +10,16 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from checks.contract import CheckError, Result, Window
-from checks.kinds.conflict_rate import check as conflict_rate
-from checks.ports import Cursor
+from checks.contract import CheckError, Result
+from checks.kinds.conflict_rate import exported
 from checks.registry import any_check
+from tests.support.applications import DRAW, Application
 from tests.support.exported import traffic_of
-from worker.config import AccessLogSettings
-from worker.sources import Sources
-
-DRAW = "/api/v4/lottery/draw"
-
-
-@dataclass
-class Application:
-    """An application that logs its requests, and the worker that reads the log."""
-
-    log: Path
-    at: datetime = datetime(2026, 1, 5, 12, tzinfo=UTC)
-    settings: dict[str, Any] = field(default_factory=dict)
-    check: dict[str, Any] = field(default_factory=dict)
-    cursor: Cursor | None = None
-
-    def asked(
-        self, number: int = 1, status: int = 200, code: str | None = None, **more: Any
-    ) -> None:
-        """Write the lines of some requests, each with a key and a client of its own."""
-        with self.log.open("ab") as log:
-            for each in range(number):
-                line = {
-                    "time": self.at.isoformat(),
-                    "method": "POST",
-                    "path": DRAW,
-                    "status": status,
-                    "code": code,
-                    "idempotency_key": f"key-{self.log.stat().st_size}-{each}",
-                    "client": f"client-{each}",
-                }
-                log.write(orjson.dumps({**line, **more}) + b"\n")
-
-    def run(self) -> Result:
-        """A run in a process of its own, as far as state is concerned."""
-        made = any_check.validate_python(
-            {"kind": "conflict_rate", "name": "app.conflict_rate", "source": "app", **self.check}
-        )
-        logs = {"app": AccessLogSettings(path=self.log, **self.settings)}
-        with closing(Sources({}, logs)) as sources:
-            result = made.run(sources, Window(cursor=self.cursor))
-        self.cursor = json.loads(json.dumps(result.cursor))
-        return result
-
-    def problems(self) -> list[object]:
-        """What a run finds."""
-        return [finding.key["problem"] for finding in self.run().findings]
 
 
 @pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Application:
-    made = Application(tmp_path / "access.log")
-    made.log.touch()
-    monkeypatch.setattr(conflict_rate, "_now", lambda: int(made.at.timestamp()))
-    return made
+    return Application.writing(tmp_path / "access.log", monkeypatch)
 
 
 def requests(result: Result) -> dict[tuple[str, str], float]:
@@ -153,6 +101,63 @@ def test_many_conflicts_of_many_clients_are_told_by_their_codes(
     app.asked(100)
     app.asked(40, 409, code)
     assert app.problems() == [problem]
+
+
+OWN_CODES = {"key_reuse": ["KEY_USED_BEFORE", "KeyMismatch"], "plain_race": ["stock-gone"]}
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("KEY_USED_BEFORE", "key_reuse"),
+        ("KeyMismatch", "key_reuse"),
+        ("stock-gone", "plain_race"),
+        ("REPLAY_DETECTED", "replay"),
+        ("DUPLICATE_ENTRY", "conflicts"),
+        ("BUSY_HOUR", "conflicts"),
+    ],
+)
+def test_an_application_has_codes_of_its_own(app: Application, code: str, problem: str) -> None:
+    app.check = {"codes": OWN_CODES}
+    app.asked(100)
+    app.asked(40, 409, code)
+    result = app.run()
+    (found,) = result.findings
+    assert found.key["problem"] == problem
+    assert found.evidence[code] == 40
+    assert f"most with {code}" in found.message
+    assert traffic_of(result).totals[DRAW, "POST"].conflicts == {code: 40}
+    assert {row.fields["codes"][code] for row in result.details} == {40}
+    declared = {
+        each.labels[-1]
+        for each in result.samples
+        if each.family is exported.CONFLICTS and not each.number
+    }
+    assert {"KEY_USED_BEFORE", "KeyMismatch", "stock-gone"} - {code} <= declared
+    assert "IDEMPOTENCY_KEY_CONFLICT" not in declared
+
+
+def test_reused_keys_are_told_by_codes_of_ones_own(app: Application) -> None:
+    app.check = {"codes": OWN_CODES}
+    app.asked(1000)
+    app.asked(3, 422, "KEY_USED_BEFORE")
+    app.asked(3, 409, "KeyMismatch")
+    app.asked(9, 422, "IDEMPOTENCY_KEY_CONFLICT")
+    assert app.problems() == ["key_reuse"]
+
+
+def test_codes_that_nobody_declared_are_told_by_name_and_are_not_many(app: Application) -> None:
+    app.asked(2000)
+    for number in range(30):
+        app.asked(1, 409, f"REASON_{chr(65 + number % 26)}{number // 26}")
+    result = app.run()
+    codes = traffic_of(result).totals[DRAW, "POST"].conflicts
+    assert (len(codes), codes["REASON_A0"], codes["other"]) == (21, 1, 10)
+    assert result.notes == ("over 20 codes that nobody declared: the rest of them is `other`",)
+    app.asked(1, 409, "REASON_A0")
+    app.asked(1, 409, "REASON_Z9")
+    codes = traffic_of(app.run()).totals[DRAW, "POST"].conflicts
+    assert (len(codes), codes["REASON_A0"], codes["other"]) == (21, 2, 11)
 
 
 def test_reused_keys_are_told_by_422_too(app: Application) -> None:
@@ -291,22 +296,12 @@ def test_lines_that_come_late_are_judged_as_of_their_own_time_and_said_to_be_lat
     app.asked(200)
     app.run()
     app.at -= timedelta(hours=8)  # a log in another zone than the configuration says
+    app.asked(200)
     app.asked(40, 409, idempotency_key="again")
     app.at += timedelta(hours=8)
     result = app.run()
     assert [each.key["problem"] for each in result.findings] == ["retry_storm"]
     assert result.notes == ("the newest line is 28800 s old as it is read: is timezone right?",)
-
-
-def test_a_format_that_changes_is_noticed(app: Application) -> None:
-    app.asked(10)
-    app.run()
-    with app.log.open("ab") as log:
-        log.write(b'{"verb": "GET"}\n' * 1000)
-    with pytest.raises(CheckError, match="none of the latest 1000 lines"):
-        app.run()
-    app.asked(1)
-    assert sum(requests(app.run()).values()) == 11
 
 
 @pytest.mark.parametrize(
@@ -319,6 +314,9 @@ def test_a_format_that_changes_is_noticed(app: Application) -> None:
         ({"limit": "0%"}, "a share is above 0"),
         ({"queries": {"requests": "up", "conflicts": "up"}}, "lacks {window}"),
         ({"table": "orders!"}, "table"),
+        ({"codes": {"replay": ["A"], "plain_race": ["A"]}}, "A stands for more than one problem"),
+        ({"codes": {"weather": ["A"]}}, "codes"),
+        ({"codes": {"replay": ["a b"]}}, "codes"),
         ({"source": None}, "source"),
     ],
 )

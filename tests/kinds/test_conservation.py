@@ -157,6 +157,45 @@ def test_spellings_are_one_group_and_long_ones_are_found_again(ledger: Ledger) -
     assert finding.evidence["row_ids"] == (3, 4)
 
 
+@pytest.mark.parametrize("is_indexed", [True, False])
+def test_a_changed_row_is_seen_by_an_incremental_run(ledger: Ledger, *, is_indexed: bool) -> None:
+    """Its group is added up again, others are not; without an index the run says so instead."""
+    ledger.sql(
+        "CREATE TABLE moves (id bigint PRIMARY KEY, entry bigint NOT NULL, amount bigint NOT NULL,"
+        " live int NOT NULL, written datetime NOT NULL, changed datetime)",
+        "CREATE INDEX by_entry ON moves (entry)",
+    )
+    if is_indexed:
+        ledger.sql("CREATE INDEX by_change ON moves (changed)")
+    lines = [(n, n // 2, 5 - 10 * (n % 2), 1, "2026-01-05 11:00:00") for n in range(40)]
+    ledger.insert("moves", "id, entry, amount, live, written", lines)
+    times = {"cursor": "id", "written_at": "written", "changed_at": "changed"}
+    rules = {"by": ["entry"], "sum": "amount", "when": "live = 1", "settle": "10s"}
+    declared = check("conservation", "moves", **rules, **times, primary_key="id")
+    with set_clock() as clock:
+        first = declared.run(ledger.sources)
+        clock.move(60)
+        at = f"{clock.at:%Y-%m-%d %H:%M:%S}"
+        ledger.sql(
+            f"UPDATE moves SET amount = 6, changed = '{at}' WHERE id = 6",
+            f"UPDATE moves SET live = 0, changed = '{at}' WHERE id = 9",
+            "UPDATE moves SET amount = 7 WHERE id = 20",  # no column says so
+        )
+        clock.move(5)
+        second = declared.run(ledger.sources, window_after(first))
+        assert not second.complete
+        if not is_indexed:
+            assert (second.violations, second.examined) == (0, 2)  # the last row is read again
+            assert second.notes == (
+                "changed_at changed starts no index: only complete runs see changed rows",
+            )
+            return
+        assert (keys(second), second.notes) == ([{"entry": 3}, {"entry": 4}], ())
+        assert second.examined == 2 + 1 + 2
+        every = declared.run(ledger.sources)
+        assert keys(every) == [{"entry": 3}, {"entry": 4}, {"entry": 10}]
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

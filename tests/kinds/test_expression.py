@@ -7,10 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from checks.contract import CheckError
 from checks.snapshot import Snapshot
 from checks.sql.expression import Expression
 from checks.sql.statements import rows_of
-from tests.support.ledgers import Ledger
+from tests.support.ledgers import Ledger, check, keys, on_servers
 
 REFUSED = [
     ("a = (SELECT 1)", "not allowed in a condition"),
@@ -167,6 +168,34 @@ def test_any_number_but_zero_is_true(ledger: Ledger, source: str, values: list[i
         assert list(connection.scalars(built)) == values
 
 
+@on_servers
+@pytest.mark.parametrize("type_", ["datetime", "date", "varchar(20)", "char(20)", "timestamp NULL"])
+def test_the_first_of_texts_and_times_is_what_the_server_takes_for_it(
+    ledger: Ledger, type_: str
+) -> None:
+    """LEAST and GREATEST order what is no number as it is, not by a number at its beginning."""
+    ledger.sql(f"CREATE TABLE t (id int PRIMARY KEY, a {type_}, b {type_})")
+    days = [("2026-01-01", "2026-02-01"), ("2026-02-02", "2026-01-09"), ("2026-03-01",) * 2]
+    ledger.insert("t", "id, a, b", [(n, *each) for n, each in enumerate(days)])
+    for source in ("LEAST(a, b) = a", "b = GREATEST(b, a)", "GREATEST(a, '2026-02-01') = a"):
+        right = {row[0] for row in ledger.sql(f"SELECT id FROM t WHERE {source}")}
+        assert 0 < len(right) < len(days) + 1
+        one = check("condition", "t", primary_key="id", expression=source)
+        found = [key["id"] for key in keys(one.run(ledger.sources))]
+        assert found == [n for n in range(len(days)) if n not in right]
+        assert [row[0] for row in ledger.sql(one.look() or "")] == found
+
+
+@on_servers
+@pytest.mark.parametrize("source", ["LEAST(word, n) = n", "GREATEST(at, 1, n) = n"])
+def test_the_first_of_texts_and_numbers_together_is_an_error(ledger: Ledger, source: str) -> None:
+    """One server would compare numbers and the other one texts."""
+    ledger.sql("CREATE TABLE t (id int PRIMARY KEY, word varchar(9), n int, at datetime)")
+    with pytest.raises(CheckError, match=r"together: (LEAST|GREATEST)") as error:
+        ledger.run("condition", "t", primary_key="id", expression=source)
+    assert error.value.permanent
+
+
 DOCUMENT = '{"a": {"b": ["x", 7, 0.25, null, true, "Ü"]}, "none": null}'
 WORTH = [
     ("CASE WHEN way = 'in' THEN n ELSE -n END", -7),
@@ -179,6 +208,10 @@ WORTH = [
     ("LEAST(n, d, big)", 1.25),
     ("GREATEST(n, d, -big)", 7),
     ("LEAST(n, absent)", None),
+    ("GREATEST(way, 'in')", "out"),
+    ("LEAST('x', LOWER('OUT'), way)", "out"),
+    ("GREATEST(LEFT(way, 1), document->>'$.a.b[0]', 'a')", "x"),
+    ("LEAST(way, NULL)", None),
     ("NULLIF(n, 7)", None),
     ("NULLIF(d, 7)", 1.25),
     ("IFNULL(absent, d)", 1.25),

@@ -466,7 +466,7 @@ def read(ledger: Ledger, mode: str, statement: str | None) -> list[tuple[Any, ..
             "not_null_when": WHEN,
         },
     ),
-    key=st.sampled_from(["", "x:{part}", "{word}"]),
+    key=st.sampled_from(["", "x:{part}", "{`word`}"]),
     suffices=st.booleans(),
 )
 def test_references(  # noqa: PLR0917 - what there is to vary

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,11 @@ from tests.support.runs import window_after
 
 Row = tuple[Any, ...]
 
+
+def _in_milliseconds(value: timedelta) -> timedelta:
+    return value // timedelta(milliseconds=1) * timedelta(milliseconds=1)
+
+
 TYPES: dict[str, st.SearchStrategy[Any]] = {
     "bigint": st.integers(-3, 3) | st.sampled_from([-(2**63), 2**63 - 1]),
     "varchar(20) COLLATE utf8mb4_bin": st.text("ab'\"\\%_0.1é", max_size=3),
@@ -24,6 +29,11 @@ TYPES: dict[str, st.SearchStrategy[Any]] = {
         [Decimal(text) for text in ("0", "1.5", "-0.0000000001", "12345678901234567890.0000000001")]
         + [Decimal("12345678901234567890.0000000002")]
     ),
+    "decimal(40,30)": st.sampled_from([Decimal(text) for text in ("1E-30", "-1E-8", "0", "2.5")]),
+    "time(3)": st.timedeltas(timedelta(hours=-838), timedelta(hours=838)).map(_in_milliseconds),
+    "datetime(6)": st.datetimes(datetime.fromisoformat("1000-01-01")),
+    "enum('a','B c','')": st.sampled_from(["a", "B c", ""]),
+    "year": st.sampled_from([1901, 2026]),
     "date": st.sampled_from([date(2026, 1, 5), date(2026, 12, 1), date(1999, 12, 31)]),
     "binary(2)": st.sampled_from([b"\x00\x00", b"0x", b"\xff'", b"\\\n"]),
 }

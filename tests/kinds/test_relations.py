@@ -1,5 +1,6 @@
 """Relations: what a name stands for, for every kind and on either side of a comparison."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +11,9 @@ from sqlalchemy import Connection
 
 from checks.contract import Check, CheckError
 from checks.ports import Sources
-from checks.snapshot import Snapshot
+from checks.snapshot import DatabaseCheck, Snapshot
 from checks.sql import catalog
+from checks.sql.exact import size_of
 from tests.support.ledgers import Ledger, configured, keys, on_servers
 from tests.support.runs import Counting, DatabaseOnly, window_after
 from worker.config import ConfigError
@@ -270,6 +272,116 @@ def test_relations_read_one_another(books: Ledger, tmp_path: Path) -> None:
         )
 
 
+def chained(number: int, select: str) -> str:
+    """Relations, each of which reads the next one, the last of them a table."""
+    table = '\n[relations.{}]\nselect = "{}"\nprimary_key = "id"'
+    names = [*(f"r{n}" for n in range(number)), "moves"]
+    pairs = itertools.pairwise(names)
+    return "".join(table.format(one, select.format(other)) for one, other in pairs)
+
+
+@pytest.mark.parametrize(
+    ("number", "select", "says"),
+    [
+        (21, "SELECT id FROM {}", "20 levels are the most"),
+        (3000, "SELECT id FROM {}", "20 levels are the most"),
+        (19, "SELECT a.id FROM {0} a JOIN {0} b ON a.id = b.id", "500000 are the most"),
+        (60, "SELECT a.id FROM {0} a, {0} b, {0} c WHERE a.id < b.id", "are the most"),
+    ],
+)
+def test_relations_that_read_too_many_others_are_mistakes(
+    tmp_path: Path, number: int, select: str, says: str
+) -> None:
+    """However many there are: neither the reader nor the server is brought to its limits."""
+    with pytest.raises(ConfigError) as caught:
+        configured(chained(number, select), tmp_path)
+    assert all(each.place.endswith(".select") for each in caught.value.problems)
+    assert all(says in each.message for each in caught.value.problems)
+    assert len(caught.value.problems) <= 2
+
+
+AMOUNTS = [
+    *("d", "d * d", "SUM(d)", "AVG(d)", "-d", "d + u", "u - 1.5", "COALESCE(d, 12345678901234)"),
+    *("w + 1", "SUM(w)", "SUM(u)", "i / 3", "0.00001", "CASE WHEN i THEN d ELSE s END", "un - un"),
+    *("ROUND(d, 2)", "GREATEST(d, i)", "(SELECT MAX(d) FROM t)", "SUM(d) OVER ()"),
+]
+
+
+@on_servers
+def test_amounts_that_a_select_works_out_are_as_wide_as_the_server_makes_them(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """As a table made of it has them: no amount is refused for digits that it cannot have."""
+    ledger.sql(
+        "CREATE TABLE t (id int PRIMARY KEY, d decimal(20,8), i int, u bigint unsigned,"
+        " w decimal(65,30), un decimal(12,3) unsigned, s decimal(5,5))"
+    )
+    for source in AMOUNTS:
+        text = f"SELECT {source} AS x FROM t"
+        ledger.sql("DROP TABLE IF EXISTS made", f"CREATE TABLE made AS {text}")
+        (check,) = configured(
+            f'[relations.r]\nselect = "{text}"\nprimary_key = "x"\nrows = {{ at_least = 1 }}',
+            tmp_path,
+        ).values()
+        assert isinstance(check, DatabaseCheck)
+        with ledger.sources.snapshot("ledger") as connection:
+            Snapshot.of(connection, {"r": ("x",), "made": ("x",)}, relations=check.relations)
+            made, read = (size_of(catalog.columns(connection, n)["x"]) for n in ("made", "r"))
+        assert made
+        assert read
+        assert made.places == read.places
+        assert 0 <= read.whole - made.whole <= (source == "-d"), source  # a sign, on MariaDB
+
+
+@on_servers
+def test_relations_may_read_others_as_deep_as_is_said(books: Ledger, tmp_path: Path) -> None:
+    """The one that reads all the others is read like any other."""
+    checks = configured(
+        f"""{chained(20, "SELECT id, amount FROM {}")}
+        [[checks]]
+        name = "deepest"
+        kind = "non_negative"
+        table = "r0"
+        primary_key = "id"
+        columns = ["amount"]
+        [[checks]]
+        name = "table"
+        kind = "non_negative"
+        table = "moves"
+        primary_key = "id"
+        columns = ["amount"]
+        """,
+        tmp_path,
+    )
+    found = [keys(checks[name].run(books.sources)) for name in ("deepest", "table")]
+    assert found[0] == found[1] != []
+
+
+def test_a_select_may_spell_columns_in_any_letter_case(books: Ledger, tmp_path: Path) -> None:
+    """To the database it is all one; what the result is named is what the SELECT says."""
+    checks = configured(
+        FACTS
+        + REFERENCE
+        + """
+        [relations.r]
+        select = "SELECT m.ID AS id, Amount AS amount, m.pErson AS who FROM moves m WHERE ID <> 0"
+        primary_key = "id"
+        cursor = "id"
+        non_negative = ["amount"]
+        [[checks]]
+        name = "r.who"
+        kind = "reference"
+        table = "r"
+        columns = ["who"]
+        parent = "people"
+        settle = "0s"
+        """,
+        tmp_path,
+    )
+    for name, same in {"r.non_negative": "moves.non_negative", "r.who": "who"}.items():
+        assert keys(checks[name].run(books.sources)) == keys(checks[same].run(books.sources))
+
+
 @on_servers
 def test_a_relation_is_read_along_an_index_of_its_table(books: Ledger, tmp_path: Path) -> None:
     """A cursor that is a column of a table is found by its index; one worked out is not."""
@@ -463,3 +575,48 @@ def test_rows_made_of_several_rows_are_not_followed(
     second = check.run(books.sources, window_after(first))
     assert {"id": 1} in keys(second)
     assert "several rows" in first.notes[0]
+
+
+@on_servers
+@pytest.mark.parametrize("name", ["moves", "some"])
+@pytest.mark.parametrize("kind", ["double", "varchar(20)", "decimal(20, 4)"])
+def test_a_filter_calculates_exactly_whatever_the_types(
+    ledger: Ledger, tmp_path: Path, kind: str, name: str
+) -> None:
+    """0.1 and 0.2 are 0.3 in a table's `when`, as in a condition, also within a relation."""
+    ledger.sql(f"CREATE TABLE moves (id int PRIMARY KEY, a {kind}, b {kind}, n int)")
+    ledger.insert("moves", "id, a, b, n", [(1, "0.1", "0.2", -1), (2, "0.1", "0.3", -1)])
+    facts = f"""
+[tables.moves]
+primary_key = "id"
+when = "a + b = 0.3"
+[relations.some]
+select = "SELECT id, n FROM moves"
+primary_key = "id"
+[[checks]]
+name = "t"
+kind = "non_negative"
+table = "{name}"
+columns = ["n"]
+"""
+    found = configured(facts, tmp_path)["t"].evaluate(ledger.sources)
+    assert (keys(found), found.violations) == ([{"id": 1}], 1)
+
+
+def test_an_inspection_query_of_a_relation_shows_as_many_findings(tmp_path: Path) -> None:
+    """However long its SELECT is: that takes no room from the keys."""
+    wide = " OR ".join(f"person = {n}" for n in range(300))
+    facts = f"""
+[tables.moves]
+primary_key = "id"
+non_negative = ["amount"]
+[relations.some]
+select = "SELECT id, amount FROM moves WHERE {wide}"
+primary_key = "id"
+non_negative = ["amount"]
+"""
+    checks = configured(facts, tmp_path)
+    rows = [{"id": 10**17 + n} for n in range(20)]
+    plain, through = (checks[f"{name}.non_negative"].look(rows) for name in ("moves", "some"))
+    shown = [sum(str(row["id"]) in str(query) for row in rows) for query in (plain, through)]
+    assert shown == [20, 20]

@@ -1,14 +1,18 @@
 """Tables of other schemas of the server: `schema.table` wherever a table is."""
 
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from checks.contract import CheckError
 from checks.types import table_name
-from tests.support.ledgers import Ledger, check, keys, on_servers
+from tests.support.ledgers import Ledger, check, configured, keys, on_servers
 from tests.support.runs import window_after
+from worker.config import load
+from worker.sources import Sources
 
 OTHER = "other-schema"
 
@@ -17,6 +21,8 @@ OTHER = "other-schema"
 def two(ledger: Ledger) -> Iterator[Ledger]:
     """A ledger, and another schema with tables of the same names."""
     ledger.sql(f"CREATE DATABASE `{OTHER}` COLLATE utf8mb4_unicode_ci")
+    ledger.sql(f"CREATE DATABASE `{OTHER}-2`", f"CREATE TABLE `{OTHER}-2`.t (id bigint)")
+    ledger.insert(f"`{OTHER}-2`.t", "id", [(1,), (2,)])
     for schema in ("", f"`{OTHER}`."):
         ledger.sql(
             f"CREATE TABLE {schema}t (id bigint PRIMARY KEY, k varchar(20) NOT NULL,"
@@ -28,7 +34,7 @@ def two(ledger: Ledger) -> Iterator[Ledger]:
     rows = [(1, "a", -5, 1, at), (2, " ", 6, 2, at), (9, "c", 7, 4, at)]
     ledger.insert(f"`{OTHER}`.t", "id, k, n, p, at", rows)
     yield ledger
-    ledger.sql(f"DROP DATABASE `{OTHER}`")
+    ledger.sql(f"DROP DATABASE `{OTHER}`", f"DROP DATABASE `{OTHER}-2`")
 
 
 OWN: dict[str, Any] = {"primary_key": "id"}
@@ -106,8 +112,68 @@ def test_missing_tables_of_another_schema_are_named_with_it(two: Ledger) -> None
         two.run("non_negative", "nowhere.t", columns=["n"], **OWN)
 
 
+@on_servers
+@pytest.mark.parametrize(
+    "select",
+    [
+        "SELECT `{0}`.t.id, `{0}`.`t`.n FROM `{0}`.t",
+        "SELECT t.id, n FROM `{0}`.`t` WHERE `t`.id > 0",
+        "SELECT `{0}`.t.id, `{0}`.t.n FROM `{0}`.t JOIN `{0}-2`.t ON `{0}-2`.t.id = `{0}`.t.id",
+        "SELECT x.id, x.n FROM `{0}`.t AS x WHERE EXISTS (SELECT 1 FROM t WHERE t.id < 9)",
+    ],
+)
+def test_a_select_names_columns_of_another_schema_as_sql_does(
+    two: Ledger, tmp_path: Path, select: str
+) -> None:
+    """Whether or not all rows of that table count."""
+    document = f"""
+        [tables."{OTHER}.t"]
+        primary_key = "id"
+        {{}}
+        [relations.r]
+        select = "{select.format(OTHER)}"
+        primary_key = "id"
+        non_negative = ["n"]
+        """
+    for when, found in {"": [{"id": 1}], 'when = "id > 1"': []}.items():
+        checks = configured(document.format(when), tmp_path)
+        assert keys(checks["r.non_negative"].run(two.sources))[: len(found) or None] == found
+
+
 @pytest.mark.parametrize("name", ["a.b.c", ".t", "s.", "s.t ", ".", 5])
 def test_a_table_has_at_most_a_schema_before_its_name(name: object) -> None:
     """Each of both is a name of its own."""
     with pytest.raises(ValueError, match="is no name"):
         table_name(name)
+
+
+@on_servers
+@pytest.mark.parametrize("parent", ["other.t", f"{OTHER}.t"])
+def test_a_filter_of_the_other_table_holds(two: Ledger, tmp_path: Path, parent: str) -> None:
+    """What `when` leaves out of a table of another database is no parent either."""
+    url = two.url.set(username="root").render_as_string(hide_password=False)
+    other = two.url.set(database=OTHER).render_as_string(hide_password=False)
+    path = tmp_path / "config.toml"
+    path.write_text(f"""
+[databases.ledger]
+url = "{url}"
+[databases.other]
+url = "{other}"
+[tables."other.t"]
+primary_key = "id"
+when = "id <> 9"
+[[checks]]
+name = "parents"
+database = "ledger"
+kind = "reference"
+table = "t"
+primary_key = "id"
+columns = ["p"]
+parent = "{parent}"
+parent_primary_key = "id"
+settle = "0s"
+""")
+    config = load(path, {})
+    with closing(Sources(config.settings.databases)) as sources:
+        found = next(each for each in config.checks if each.name == "parents")
+        assert keys(found.evaluate(sources)) == [{"id": 2}]

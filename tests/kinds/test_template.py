@@ -115,7 +115,7 @@ def test_key_of_another_form_is_read_without_error(ledger: Ledger, key: str) -> 
     ledger.sql("CREATE TABLE t (k varchar(100))")
     ledger.insert("t", "k", [(key,)])
     rows = rows_of("t", ["k"])
-    parts = Template("lottery_reward:{a}::{b}-{c}!").parts(rows.c["k"])
+    parts = Template("lottery_reward:{a}::{b}-{c}!").read(rows.c["k"])
     with ledger.sources.snapshot("ledger") as connection:
         (row,) = connection.execute(select(*parts, as_number(parts[2]))).all()
     assert len(row) == 4
@@ -132,7 +132,7 @@ def _select(
     ledger.insert("t", "id, a, b, c", [(n, *row) for n, row in enumerate(values)])
     rows = rows_of("t", ("id", "a", "b", "c"))
     key = template.on(rows)
-    parts = template.parts(key)
+    parts = template.read(key)
     statement = select(key, *parts, *map(as_number, parts[1:])).order_by(rows.c["id"])
     with ledger.sources.snapshot("ledger") as connection:
         return [list(row) for row in connection.execute(statement)]

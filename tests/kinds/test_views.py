@@ -96,3 +96,38 @@ def test_small_and_empty_views_are_no_matter(ledger: Ledger) -> None:
         ledger.insert("raw", "id, pot, n, void", rows)
         with ledger.sources.snapshot("ledger") as connection:
             assert list(derived.complaints(connection, rows_of("v", ["id"]).c.id)) == []
+
+
+@on_servers
+@pytest.mark.parametrize(
+    ("definition", "is_followed"),
+    [
+        ("SELECT id, pot, n FROM raw WHERE void = 0", True),
+        ("SELECT raw.id, pot.total AS n, pot FROM raw JOIN pot ON pot.id = raw.pot", True),
+        ("SELECT MAX(id) AS id, pot, SUM(n) AS n FROM raw GROUP BY pot", False),
+        ("SELECT DISTINCT pot AS id, pot, 0 AS n FROM raw", False),
+        ("SELECT id, pot, SUM(n) OVER (PARTITION BY pot) AS n FROM raw", False),
+        (
+            "SELECT id, pot, n FROM (SELECT MAX(id) AS id, pot, 1 AS n FROM raw GROUP BY pot) g",
+            False,
+        ),
+    ],
+)
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_rows_of_a_view_that_are_made_of_several_are_not_followed(
+    ledger: Ledger, definition: str, *, is_followed: bool, is_nested: bool
+) -> None:
+    """A later row changes one that was read: every run reads everything and says why."""
+    ledger.sql(*TABLES, f"CREATE VIEW inner_one AS {definition}")
+    ledger.sql("CREATE VIEW v AS SELECT id, pot, n FROM inner_one WHERE id >= 0")
+    _fill(ledger, 6)
+    name = "v" if is_nested else "inner_one"
+    fields: dict[str, Any] = {"primary_key": "id", "cursor": "id", "columns": ["pot"]}
+    fields |= {"parent": "pot", "parent_primary_key": "id", "settle": "0s"}
+    declared = check("reference", name, **fields)
+    first = declared.run(ledger.sources)
+    assert (first.cursor is not None) == is_followed
+    assert any("made of several rows" in each for each in first.notes) != is_followed
+    with ledger.sources.snapshot("ledger") as connection:
+        complaints = list(declared.complaints(connection))
+    assert any("made of several rows" in each for each in complaints) != is_followed

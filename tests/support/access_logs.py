@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from checks.http_log.formats import Batch, Request
+from checks.http_log.request import Batch, Request
 
 _QUIET = tempfile.TemporaryDirectory(prefix="quiet-")
 

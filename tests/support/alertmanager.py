@@ -140,6 +140,13 @@ class AlertmanagerServer(Monitor):
     group_interval: str = "300ms"
     repeat_interval: str = "1h"
     resolve_timeout: str = "5m"
+    prefix: str = ""
+    """A path behind which it serves, such as `/am`."""
+
+    @property
+    def url(self) -> str:
+        """What the worker's settings take."""
+        return super().url + self.prefix
 
     def kill(self) -> None:
         """End it at once, as a crash would: it forgets what it told since it started, too."""
@@ -210,6 +217,7 @@ class AlertmanagerServer(Monitor):
             f"--storage.path={self.folder}/data",
             f"--web.listen-address={self.address}",
             "--cluster.listen-address=",
+            f"--web.route-prefix={self.prefix or '/'}",
         ]
 
 

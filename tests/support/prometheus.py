@@ -65,8 +65,12 @@ class PrometheusServer(Monitor):
     def load(self, samples: Mapping[str, float], at: datetime) -> None:
         """Give it past samples, by series; call it before `start`."""
         lines = [f"{series} {value} {at.timestamp():.3f}" for series, value in samples.items()]
+        self.load_text("\n".join(lines) + "\n# EOF\n")
+
+    def load_text(self, samples: str) -> None:
+        """The same of a text in the format of OpenMetrics."""
         past = self.folder / "past"
-        past.write_text("\n".join(lines) + "\n# EOF\n")
+        past.write_text(samples)
         command = ["promtool", "tsdb", "create-blocks-from", "openmetrics"]
         subprocess.run(
             [*command, str(past), str(self.folder / "data")], check=True, capture_output=True

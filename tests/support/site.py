@@ -74,7 +74,7 @@ class Site:
         shown = pages(lambda: self.known, self.state)
         well = (True, "well")
         self.web = Web(
-            HttpSettings(port=0), lambda _: (b"", "text/plain"), lambda: well, lambda: well, shown
+            HttpSettings(port=0), lambda *_: (b"", "text/plain"), lambda: well, lambda: well, shown
         )
         self._client = httpx.Client(base_url=self.web.address, timeout=patience(20))
 

@@ -30,6 +30,9 @@ READS = (
     ("GET", "/api/v4/market/listings"),
     ("HEAD", "/health"),
 )
+STRANGE = "SOLD_OUT"
+"""A code that nobody declared."""
+
 CODES = (
     "IDEMPOTENCY_KEY_CONFLICT",
     "REQUEST_PROCESSING",
@@ -58,7 +61,7 @@ class Truth:
 
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
     conflicts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """Answers 409, by code; those of no known code as `other`."""
+    """Answers 409, by code; those without one, and of what is none, as `other`."""
     refusals: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """Answers 400 and 422 to whatever may write, by status."""
     without_key: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -67,7 +70,7 @@ class Truth:
     by_client: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """Answers 409 and 422 that tell a key, or a client."""
     faults: Counter[str] = field(default_factory=Counter)
-    """Lines that tell of no request, but for empty ones, and requests `without_time`."""
+    """Lines that tell of no request, but for empty ones, and what requests lack."""
     lines: int = 0
     """All but the empty ones."""
 
@@ -75,7 +78,9 @@ class Truth:
 def truth(lines: Iterable[Line]) -> Truth:
     """Count, in the plainest way."""
     found = Truth()
-    for _, expected, fault in lines:
+    for _, expected, fault, beside in lines:
+        if beside:
+            found.faults[beside] += 1
         if fault == "empty":
             continue
         found.lines += 1
@@ -106,7 +111,7 @@ def _count(found: Truth, told: Expected) -> None:
         found.faults["without_time"] += 1
     may_write = told.method not in ("GET", "HEAD", "OPTIONS")
     if told.status == 409:
-        found.conflicts[*place, told.code if told.code in CODES else OTHER] += 1
+        found.conflicts[*place, told.code if told.code in (*CODES, STRANGE) else OTHER] += 1
     elif told.status in (400, 422) and may_write:
         found.refusals[*place, str(told.status)] += 1
     elif told.status < 400 and may_write and told.key == "":
@@ -162,7 +167,7 @@ class _Asking:
         if dice < 0.94:
             return call._replace(status=self.rng.choice((400, 422)), code="INVALID")
         if dice < 0.95:
-            return call._replace(status=409, code=self.rng.choice((None, "SOLD_OUT")))
+            return call._replace(status=409, code=self.rng.choice((None, STRANGE)))
         if dice < 0.97:
             return call._replace(status=409, code=self.rng.choice(CODES))
         return call

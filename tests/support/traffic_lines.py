@@ -1,6 +1,7 @@
 """Lines of access logs in several shapes, sound and hostile, with what each of them tells."""
 
 import random
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal, NamedTuple
@@ -10,7 +11,7 @@ import orjson
 from checks.http_log.formats import LineFormat
 
 Shape = Literal["flat", "pino", "nginx", "combined"]
-Fault = Literal["empty", "unreadable", "no_request", "too_long"]
+Fault = Literal["empty", "unreadable", "no_request", "without_status", "too_long"]
 
 FORMATS: Mapping[Shape, LineFormat] = {
     "flat": LineFormat(),
@@ -73,6 +74,8 @@ class Line(NamedTuple):
     """None of a line that tells of no request."""
     fault: Fault | None = None
     """Why it does not."""
+    beside: Literal["without_method"] | None = None
+    """What a reader cannot tell of a request that counts; of its time see `Expected.second`."""
 
 
 class Call(NamedTuple):
@@ -220,7 +223,7 @@ def _bomb(shape: Shape, call: Call, second: int, rng: random.Random) -> Line:
 
 
 def _no_object(_shape: Shape, _call: Call, _second: int, rng: random.Random) -> Line:
-    text = rng.choice((b"[1, 2]", b'"text"', b"123", b"null", b"true", b"not json", b"\x00\x00"))
+    text = rng.choice((b"[1, 2]", b'"text"', b"123", b"null", b"true", b"not json"))
     return Line(text, None, "unreadable")
 
 
@@ -229,10 +232,17 @@ def _no_request(_shape: Shape, _call: Call, _second: int, rng: random.Random) ->
         b"{}",
         b'{"level": "info", "msg": "started"}',
         b'{"method": null, "path": {}, "status": [], "req": [], "res": 5}',
-        b'{"method": "GET", "path": "/", "status": "soon", "req": {"method": "GET"}}',
+        b'{"method": "GET", "path": "/", "req": {"method": "GET"}}',
         b'{"__proto__": {"status": 409}, "req": {"method": {}, "url": 5}, "res": {}}',
     )
     return Line(rng.choice(texts), None, "no_request")
+
+
+def _no_status(shape: Shape, call: Call, second: int, rng: random.Random) -> Line:
+    line = sound(shape, call, second)
+    written = rng.choice((b'"soon"', b"true", b"7", b'"4O9"', b"[[]]", b"409.5", b'"409, x"'))
+    text = re.sub(rb'(?<="status"):"?\d{3}"?|(?<="statusCode"):\d{3}', b":" + written, line.text)
+    return Line(text, None, "without_status")
 
 
 def _hostile_path(shape: Shape, call: Call, second: int, rng: random.Random) -> Line:
@@ -277,7 +287,9 @@ def _strange_method(shape: Shape, call: Call, second: int, rng: random.Random) -
     method = rng.choice(("BREW", "__proto__", 'G"E\\T', "", "X" * 1000, "TRACE", "GET /"))
     line = sound(shape, _elsewhere(call._replace(method=method), "/coffee/pots"), second)
     assert line.expected
-    return line._replace(expected=line.expected._replace(method="OTHER"))
+    is_one = method in ("BREW", "__proto__", "", "TRACE")
+    expected = line.expected._replace(method="OTHER")
+    return line._replace(expected=expected, beside=None if is_one else "without_method")
 
 
 def _carriage_return(shape: Shape, call: Call, second: int, _rng: random.Random) -> Line:
@@ -307,7 +319,9 @@ def _old_protocol(_shape: Shape, call: Call, second: int, rng: random.Random) ->
     )
     line = sound("combined", _elsewhere(call, path)._replace(method="GET"), second)
     text = _combined(call._replace(status=404), second, f"GET {path}{version}")
-    return line._replace(text=text)
+    assert line.expected
+    told = line.expected._replace(path=path.replace("\\x22", '"').replace("\\x5C", "\\"))
+    return Line(text, told)
 
 
 def _elsewhere(call: Call, target: str) -> Call:
@@ -329,6 +343,7 @@ _JSON_JUNK: tuple[Junk, ...] = (
     _bomb,
     _no_object,
     _no_request,
+    _no_status,
     _hostile_path,
     _hostile_names,
     _number_as_text,

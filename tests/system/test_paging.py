@@ -42,6 +42,11 @@ def test_corruption_is_told_once_and_its_end_once(everything: World) -> None:
     told = everything.person.wait(DUPLICATES, "firing")
     assert told.labels["check"] == CHECK
     assert (told.labels["table"], told.labels["severity"]) == ("t", "critical")
+    url = everything.database.url
+    own = {"environment": "unnamed", "database": "ledger"}
+    assert own.items() <= told.labels.items()
+    assert told.labels["instance"] == f"{url.host}:{url.port}/{url.database}"
+    assert told.annotations["summary"].startswith("unnamed: ")
     assert told.annotations["runbook_url"] == f"{PAGE}/runbooks/{DUPLICATES}"
     assert told.annotations["page"] == f"{PAGE}/checks/{CHECK}"
     assert KEY not in str(told)

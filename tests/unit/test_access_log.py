@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -33,7 +34,8 @@ from worker.config import AccessLogSettings
 from worker.sources import access_log
 from worker.sources.access_log import AccessLog, read_file
 from worker.sources.log_tail import file as content
-from worker.sources.log_tail import rotated_files, tail
+from worker.sources.log_tail import rotated_files, rotation, tail
+from worker.sources.log_tail.lines import cut
 
 NAME = "access.log"
 
@@ -195,8 +197,8 @@ def test_blocks_are_of_bounded_size_and_tell_what_is_left(path: Path, reader: Re
 
 
 def test_bytes_are_left_as_they_are(path: Path, reader: Reader) -> None:
-    """Whatever bytes somebody wrote come out, carriage returns and NULs included."""
-    text = bytes(range(256)).replace(b"\n", b"") + b"\r\n\n\0\n\xff\xfe\n"
+    """Whatever bytes somebody wrote come out, carriage returns included, and NULs inside a line."""
+    text = bytes(range(1, 256)).replace(b"\n", b"\0") + b"\r\n\n\xff\xfe\0\n"
     write(path, text)
     assert reader.read() == text
 
@@ -618,6 +620,114 @@ def test_a_link_that_points_elsewhere_is_a_rotation(tmp_path: Path, restart: boo
     reader.log.close()
 
 
+LINKS: dict[str, Callable[[Path, Path], list[tuple[Path, Path | str]]]] = {
+    "absolute": lambda link, log: [(link, log)],
+    "relative": lambda link, log: [(link, os.path.relpath(log, link.parent))],
+    "over another one": lambda link, log: [(link.with_name("hop"), log), (link, "hop")],
+    "of a folder": lambda link, log: [
+        (link.with_name("pod"), log.parent),
+        (link, f"pod/{log.name}"),
+    ],
+}
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("way", LINKS)
+@pytest.mark.parametrize("ending", [".20260501-090000", ".1", "-20260501.gz", ".20260501-0900.gz"])
+def test_what_a_link_leads_to_is_rotated_there(
+    tmp_path: Path,
+    way: str,
+    ending: str,
+    restart: bool,  # noqa: FBT001
+) -> None:
+    """Rotated files are beside the file, as where a container engine keeps it; none is lost."""
+    folder, link = tmp_path / "pods" / "app_7", tmp_path / "containers" / "app.log"
+    folder.mkdir(parents=True)
+    link.parent.mkdir()
+    log = folder / "0.log"
+    write(log, b"a\n")
+    for each, target in LINKS[way](link, log):
+        each.symlink_to(target)
+    reader = Reader(link)
+    assert reader.read() == b"a\n"
+    write(log, b"b\n")
+    if restart:
+        reader.restart()
+    rotated = folder / f"0.log{ending.removesuffix('.gz')}"
+    log.rename(rotated)
+    os.utime(rotated, (0, time.time() - 10))
+    if ending.endswith(".gz"):
+        compress(rotated)
+    write(log, b"c\n")
+    assert reader.read() == b"b\nc\n"
+    assert reader.notes == []
+    reader.log.close()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize(
+    "name",
+    [
+        lambda day: f"access-2026-11-{day:02}.log",
+        lambda day: f"access.log.202611{day:02}",
+        lambda day: f"202611{day:02}_120000-access.log",
+        lambda day: f"{day}.log",
+    ],
+    ids=["dash", "end", "start", "number"],
+)
+def test_a_link_to_the_file_of_each_day(
+    tmp_path: Path,
+    name: Callable[[int], str],
+    compressed: bool,  # noqa: FBT001
+    restart: bool,  # noqa: FBT001
+) -> None:
+    """The link leads to a new file each day; the days between are read, and the rest of the old."""
+    folder, link = tmp_path / "logs", tmp_path / "current"
+    folder.mkdir()
+    written, now = b"", time.time() - 100
+    reader = Reader(link)
+    for day in range(1, 8):
+        written += (text := lines(2))
+        log = folder / name(day)
+        write(log, text)
+        if day > 1 and day != 5:
+            written += (more := lines(2))
+            write(log, more)
+        os.utime(log, (0, now + day))
+        link.unlink(missing_ok=True)
+        link.symlink_to(log)
+        if day in (1, 4, 7):
+            reader.read()
+            assert reader.text == written
+        elif compressed:
+            compress(log)
+        if restart:
+            reader.restart()
+        write(folder / "other.log", b"not of this log\n")
+        write(folder / "access-node2.log", b"not of this log\n")
+    assert reader.notes == []
+    reader.log.close()
+
+
+def test_the_folder_of_the_file_before_may_be_gone(tmp_path: Path) -> None:
+    """With it all that was not read yet is lost, which is said; the new file is read."""
+    link = tmp_path / "app.log"
+    for pod in ("a", "b"):
+        (tmp_path / pod).mkdir()
+        write(tmp_path / pod / "0.log", pod.encode() + b"\n")
+    link.symlink_to("a/0.log")
+    reader = Reader(link)
+    assert reader.read() == b"a\n"
+    reader.restart()
+    shutil.rmtree(tmp_path / "a")
+    link.unlink()
+    link.symlink_to("b/0.log")
+    assert reader.read() == b"b\n"
+    assert reader.notes == [rotation.GONE]
+    reader.log.close()
+
+
 def test_after_a_loss_what_is_newer_is_read(path: Path, reader: Reader) -> None:
     """When the file of the place is gone, reading goes on with the oldest newer one: a note."""
     now = time.time()
@@ -673,6 +783,56 @@ def test_truncation_is_noticed_behind_a_banner(path: Path, reader: Reader) -> No
     write(path, text)
     assert reader.read() == text
     assert len(reader.notes) == 1
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("zeros", [1, 1023, 1025, 300, 70_000, 1 << 18, (1 << 18) + 1, 1_000_000])
+def test_zeros_after_truncation_lose_no_line(
+    path: Path,
+    zeros: int,
+    restart: bool,  # noqa: FBT001
+) -> None:
+    """A program that does not append goes on behind a hole, whose length no limit is for."""
+    reader = Reader(path, {"longest_line": 256})
+    for _ in range(3):
+        write(path, before := lines(30))
+        assert reader.read() == before
+        copy_and_truncate(path)
+        if restart:
+            reader.restart()
+            reader.read()
+        os.truncate(path, zeros)
+        assert reader.read() == b""
+        write(path, after := b"x" * 250 + b"\n" + lines(2))
+        assert reader.read() == after
+    assert (reader.dropped, reader.notes) == (0, [rotation.TRUNCATED] * len(reader.notes))
+    reader.log.close()
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 600), st.binary(min_size=1, max_size=40), st.integers(0, 3)),
+        max_size=12,
+    ),
+    st.integers(41, 200),
+)
+def test_zeros_before_lines_are_no_part_of_them(
+    parts: list[tuple[int, bytes, int]], size: int
+) -> None:
+    """Wherever a read ends, in a hole or in a line, and however many zeros there are."""
+    log, expected = b"", b""
+    for zeros, line, feeds in parts:
+        text = line.replace(b"\n", b"").lstrip(b"\0") + b"\n" * feeds
+        log += b"\0" * (zeros if log[-1:] in (b"", b"\n") else 0) + text
+        expected += text
+    read, begin = b"", 0
+    while begin < len(log):
+        got = cut(log[begin : begin + size], 600, skipping=False)
+        read, begin = read + got.text, begin + got.used
+        size += 0 if got.used else 40
+        if size > len(log) * 2 + 41:
+            break
+    assert read == as_read(expected[: expected.rfind(b"\n") + 1])
 
 
 @pytest.mark.parametrize("how", ["grown", "shorter"])
@@ -791,14 +951,16 @@ def test_a_long_line_ends_with_its_file(path: Path) -> None:
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_memory_does_not_grow_with_a_line(path: Path, compressed: bool) -> None:  # noqa: FBT001
-    """A line of a gigabyte takes no more memory than any other."""
+@pytest.mark.parametrize("begin", [b"x", b""], ids=["a line", "a hole"])
+def test_memory_does_not_grow_with_a_line(path: Path, compressed: bool, begin: bytes) -> None:  # noqa: FBT001
+    """A line of a gigabyte takes no more memory than any other, and neither does a hole."""
     if compressed:
         with gzip.open(path, "wb", compresslevel=1) as file:
+            file.write(begin)
             for _ in range(256):
                 file.write(bytes(1 << 20))
     else:
-        path.touch()
+        path.write_bytes(begin)
         os.truncate(path, 1 << 30)  # a hole: as many NULs
     write(path, gzip.compress(b"\nb\n") if compressed else b"\nb\n")
     options = AccessLogSettings(path=path)
@@ -808,8 +970,8 @@ def test_memory_does_not_grow_with_a_line(path: Path, compressed: bool) -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert b"".join(block.text for block in blocks) == b"b\n"
-    assert sum(block.dropped.get("too_long", 0) for block in blocks) == 1
+    assert b"".join(block.text for block in blocks) == (b"b\n" if begin else b"\nb\n")
+    assert sum(block.dropped.get("too_long", 0) for block in blocks) == len(begin)
     assert peak < 4 << 20
 
 
@@ -1103,8 +1265,14 @@ ACTIONS = (
     "compress at once",
     "compress later",
     "copytruncate",
+    "truncate without appending",
     "delete",
 )
+
+
+def as_read(data: bytes) -> bytes:
+    """What is read of what was written: lines do not begin with NULs."""
+    return re.sub(rb"(?m)^\0+", b"", data)
 
 
 @dataclass
@@ -1119,8 +1287,8 @@ class World:
 
     @property
     def path(self) -> Path:
-        """The log."""
-        return self.reader.path
+        """The log, wherever a link leads."""
+        return Path(os.path.realpath(self.reader.path))
 
     def do(self, action: str, chunk: bytes) -> None:
         """One thing that happens."""
@@ -1173,6 +1341,16 @@ class World:
         self._read_all()
         copy_and_truncate(self.path)
 
+    def truncate_without_appending(self, chunk: bytes) -> None:
+        """Rotate by copying; the application goes on where it was: zeros come first."""
+        self._read_all()
+        size = self.path.stat().st_size
+        copy_and_truncate(self.path)
+        if len(chunk) % 2:
+            self.reader.read()
+        os.truncate(self.path, size)
+        self._end_line()
+
     def delete(self, _chunk: bytes) -> None:
         """Delete what was rotated, when everything was read and the reader has come to the last."""
         self._read_all()
@@ -1185,7 +1363,7 @@ class World:
     def _read_all(self) -> None:
         self._end_line()
         self.reader.read()
-        assert self.reader.text == self.data
+        assert self.reader.text == as_read(self.data)
 
 
 CHUNKS = st.one_of(st.text("ab\n", max_size=20).map(str.encode), st.binary(max_size=50)).filter(
@@ -1203,14 +1381,20 @@ SIZES = st.one_of(st.just(0), st.integers(0, 40_000))
 @given(
     steps=st.lists(st.tuples(st.sampled_from(ACTIONS), CHUNKS, SIZES), max_size=25),
     keeps_time=st.booleans(),
+    linked=st.booleans(),
 )
 def test_whatever_happens_every_line_is_read_once(
     tmp_path_factory: pytest.TempPathFactory,
     steps: list[tuple[str, bytes, int]],
     keeps_time: bool,  # noqa: FBT001
+    linked: bool,  # noqa: FBT001
 ) -> None:
     """However a log is written, rotated and read, what is read is what was written, in order."""
     path = tmp_path_factory.mktemp("log") / NAME
+    if linked:
+        (path.parent / "pod").mkdir()
+        path.with_name("link").symlink_to(f"pod/{NAME}")
+        path.symlink_to("link")
     path.touch()
     world = World(Reader(path), keeps_time)
     world.reader.read()
@@ -1219,10 +1403,10 @@ def test_whatever_happens_every_line_is_read_once(
             if action == "write":
                 world.write(lines(size))
             world.do(action, chunk)
-            assert world.data.startswith(world.reader.text), action
+            assert as_read(world.data).startswith(world.reader.text), action
         world.write(b" end\n")
         world.reader.read()
-        assert world.reader.text == world.data
+        assert world.reader.text == as_read(world.data)
         assert (world.reader.notes, world.reader.dropped) == ([], 0)
     finally:
         world.reader.log.close()

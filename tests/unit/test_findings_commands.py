@@ -242,7 +242,7 @@ def test_without_a_state(command: list[str], tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.toml"]
 
 
-@pytest.mark.parametrize(("version", "message"), [(99, "worker knows 5"), (1, "as it starts")])
+@pytest.mark.parametrize(("version", "message"), [(99, "this worker knows"), (1, "as it starts")])
 def test_a_state_of_another_version(state: State, version: int, message: str) -> None:
     """A state of another version is said to be one, and left alone."""
     assert state.failure is None

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from checks.declared.key_standard import key_checks, mistakes
+from checks.declared.key_standard import Place, key_checks, mistakes
 from checks.declared.table import TableFacts
 from checks.keys.interfaces import CONFLICTS, Interface
 from checks.kinds.key_format import KeyFormat
@@ -99,7 +99,8 @@ def test_a_mistake_names_what_it_is_at_odds_with() -> None:
 def derived(*given: dict[str, Any]) -> list[tuple[int, KeyFormat]]:
     """The checks that follow, each with the number of its first interface."""
     found = []
-    for number, check in key_checks(interfaces(*given), TABLES, "ledger"):
+    places = {name: (Place("ledger", name, None),) for name in TABLES}
+    for number, check in key_checks(interfaces(*given), TABLES, places):
         assert isinstance(check, KeyFormat)
         found.append((number, check))
     return found

@@ -3,20 +3,26 @@
 import io
 import json
 import logging
+import re
+import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
 from checks.contract import Finding, Result
 from checks.kinds.duplicates.check import Duplicates
 from worker.config import LogSettings
 from worker.model.finding import Change, Transition
 from worker.model.run import Outcome, Run
-from worker.telemetry import log, run_log
+from worker.telemetry import library_brake, log, run_log
 from worker.text.redact import Mask
 
 CHECK = Duplicates(name="t.duplicates.k", table="t", columns=("k",), primary_key="id")
@@ -161,6 +167,73 @@ def test_lines_hold_no_personal_value(lines: Lines) -> None:
     assert "4711" not in json.dumps([one, other])
     assert one["findings"][0]["key"] == other["key"] == {"user_id": mask.value(4711)}
     assert other["message"] == f"user_id {mask.value(4711)}: off"
+
+
+@contextmanager
+def console() -> Iterator[io.StringIO]:
+    """What the console form writes."""
+    stream, root = io.StringIO(), logging.getLogger()
+    before = root.handlers[:], root.level
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.stderr", stream)
+            log.set_up(LogSettings(format="console"))
+            yield stream
+    finally:
+        root.handlers, root.level = before
+        structlog.reset_defaults()
+
+
+ANY = st.text(
+    st.sampled_from(
+        "ab \n\r\t\x00\x07\x1b[2J31m\x7f\x85\x9b\u00ad\u200b\u202e\u2066\u2028\ufeff\ud800«="
+    )
+)
+
+
+@given(ANY, ANY, ANY)
+def test_no_text_commands_a_terminal(value: str, key: str, library: str) -> None:
+    """Whatever is logged, a console gets no control character, and each event is one line."""
+    with console() as stream:
+        structlog.get_logger().info("named", value=value, nested={"key": key}, several=[key])
+        logging.getLogger("uvicorn").warning("said: %s", library)
+    written = re.sub("\x1b\\[[0-9;]*m", "", stream.getvalue())  # the renderer's own colours
+    assert written.count("\n") == 2
+    shown = written.replace("\n", "")
+    assert [each for each in shown if unicodedata.category(each) in ("Cc", "Cf", "Cs", "Zl")] == []
+
+
+def test_a_traceback_commands_no_terminal_either() -> None:
+    """The words of an exception are made visible; the lines of its traceback stay lines."""
+    with console() as stream:
+        try:
+            unicodedata.lookup("evil\x1b[2J\u202e\x9b\rtext")
+        except KeyError:
+            structlog.get_logger().exception("failed")
+    written = re.sub("\x1b\\[[0-9;]*m", "", stream.getvalue())
+    assert "Traceback" in written
+    assert "evil" in written
+    assert not {"\x9b", "\u202e", "\r"} & set(written)
+    assert "\x1b" not in written
+
+
+def test_libraries_are_braked(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what a library says without end, a few lines a minute; ours, and others', all pass."""
+    now = 1000.0
+    monkeypatch.setattr("worker.telemetry.library_brake.time.monotonic", lambda: now)
+    for number in range(500):
+        logging.getLogger("uvicorn.error").warning("Invalid HTTP request received. %s", number)
+        structlog.get_logger().info("ours")
+    logging.getLogger("uvicorn.error").error("another level")
+    logging.getLogger("asyncio").warning("another library")
+    by_logger = Counter(line.get("logger", line["event"]) for line in lines())
+    assert by_logger == {"uvicorn.error": library_brake.MOST + 1, "ours": 500, "asyncio": 1}
+    now += library_brake.WINDOW
+    logging.getLogger("uvicorn.error").warning("again")
+    left_out, again = lines()[-2:]
+    assert left_out["event"] == "library_messages_left_out"
+    assert (left_out["logger"], left_out["number"]) == ("uvicorn.error", 500 - library_brake.MOST)
+    assert again["message"] == "again"
 
 
 def test_the_console_form_stays_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

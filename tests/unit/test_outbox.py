@@ -13,6 +13,7 @@ from checks.contract import Check
 from tests.support.states import CHECK, TWICE, acknowledge, failed_run, found, run_of, withdraw
 from worker.model.alert import Draft, StoredAlert
 from worker.model.finding import StoredFinding
+from worker.model.steady_clock import STEADY
 from worker.state import State, outbox, store
 
 OTHER = CHECK.model_copy(update={"name": "users.row_count"})
@@ -66,7 +67,7 @@ def test_a_confirmed_finding_makes_one_alert_of_its_check(state: State) -> None:
     assert [row.draft.annotations["n"][:1] for row in first] == ["3"]
     state.record(run_of(1, 2, 3))
     assert firing(state) == first
-    assert state.pending_alerts("main") == (1, first[0].changed_at)
+    assert state.pending_alerts("main") == {first[0].id: first[0].changed_at}
 
 
 def test_an_unconfirmed_finding_alerts_nobody(state: State) -> None:
@@ -106,7 +107,7 @@ def test_what_is_mended_ends_the_alert(state: State) -> None:
     assert len(firing(state)) == 1
     state.record(run_of())
     assert firing(state) == []
-    assert state.pending_alerts("main")[0] == 1
+    assert len(state.pending_alerts("main")) == 1
     ended = state.alerts_for("main")[0]
     assert ended.ends_at
     assert ended.ends_at >= ended.starts_at
@@ -165,8 +166,8 @@ def test_each_alertmanager_is_told(state: State) -> None:
     state.adopt_policy(Telling("main", "second"), [CHECK])
     state.record(run_of(1))
     take(state)
-    assert state.pending_alerts("main") == (0, 0.0)
-    assert state.pending_alerts("second")[0] == 1
+    assert state.pending_alerts("main") == {}
+    assert len(state.pending_alerts("second")) == 1
 
 
 def test_what_changed_meanwhile_still_waits(state: State) -> None:
@@ -175,7 +176,77 @@ def test_what_changed_meanwhile_still_waits(state: State) -> None:
     sent = state.alerts_for("main")
     state.record(run_of(1, 2))
     state.settle_alerts(sent, [])
-    assert state.pending_alerts("main")[0] == 1
+    assert len(state.pending_alerts("main")) == 1
+
+
+def test_an_alert_waits_since_nobody_took_it(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often its text changes, and when it ends; anew only once it was taken."""
+    clock = Clock(monkeypatch)
+    state.record(run_of(1))
+    began = clock()
+    for number in range(2, 9):
+        clock.pass_by(5)
+        state.record(run_of(*range(number)))
+    clock.pass_by(5)
+    state.record(run_of())
+    assert list(state.pending_alerts("main").values()) == [began]
+    take(state)
+    assert state.pending_alerts("main") == {}
+    clock.pass_by(5)
+    state.record(run_of(1))
+    assert list(state.pending_alerts("main").values()) == [clock()]
+
+
+def test_each_change_is_a_later_version(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is done to the clock, an answer to one version counts for no other."""
+    clock = Clock(monkeypatch)
+    seen: list[float] = []
+    for step, keys in ((0, [1]), (0, [1, 2]), (-86400, [1]), (0, []), (-5, [1]), (90000, [])):
+        clock.pass_by(step)
+        state.record(run_of(*keys))
+        seen += [row.changed_at for row in state.alerts_for("main")]
+    assert seen == sorted(set(seen))
+    assert len(seen) == 6
+
+
+def test_an_alert_of_an_earlier_version_goes_on(state: State) -> None:
+    """One that fires gets no labels of its system, which would be another page, until it ends."""
+
+    class Later(Telling):
+        def draft(self, check: Check, confirmed: int, told: Iterable[StoredFinding]) -> Draft:
+            """What it was, and whose it is."""
+            draft = super().draft(check, confirmed, told)
+            assert draft
+            return Draft({**draft.labels, "environment": "production"}, draft.annotations)
+
+    state.record(run_of(1))
+    (before,) = firing(state)
+    state.adopt_policy(Later("main"), [CHECK])
+    assert [each.id for each in state.alerts_for("main")] == [before.id]
+    state.record(run_of(1, 2))
+    (after,) = firing(state)
+    assert (after.id, after.encoded_labels) == (before.id, before.encoded_labels)
+    assert after.draft.annotations["n"].startswith("2 ")
+    state.record(run_of())
+    state.record(run_of(1))
+    (new,) = firing(state)
+    assert new.draft.labels["environment"] == "production"
+
+
+class Clock:
+    """The time of the outbox, as a test sets it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._at = 1.8e9
+        monkeypatch.setattr(STEADY, "seconds", self)
+
+    def __call__(self) -> float:
+        """What time it is."""
+        return self._at
+
+    def pass_by(self, seconds: float) -> None:
+        """Let so much of it pass."""
+        self._at += seconds
 
 
 def test_only_what_is_over_is_forgotten(state: State) -> None:
@@ -200,7 +271,7 @@ def test_a_restart_forgets_no_alert(state: State, path: Path) -> None:
     with closing(State(make_url(f"sqlite:///{path}"))) as again:
         again.adopt_policy(Telling("main"), [CHECK, OTHER])
         assert again.alerts_for("main") == before
-        assert again.pending_alerts("main")[0] == 1
+        assert again.pending_alerts("main") == state.pending_alerts("main") != {}
         assert again.masking_secret == state.masking_secret
 
 
@@ -249,7 +320,7 @@ def test_a_check_that_leaves_the_configuration_alerts_no_more(state: State) -> N
     state.forget_checks_except([OTHER.name])
     state.adopt_policy(Telling("main"), [OTHER])
     assert firing(state) == []
-    assert state.pending_alerts("main")[0] == 1
+    assert len(state.pending_alerts("main")) == 1
 
 
 def test_another_configuration_says_so_to_whom_it_concerns(state: State) -> None:

@@ -36,11 +36,11 @@ KEYS = Duplicates(
 HOSTILE = "<script>alert(1)</script>{{ .Labels }}\u202e\n\x1b[31m'; DROP TABLE orders -- "
 
 
-def settings(**alerts: Any) -> Settings:
+def settings(databases: Any = None, **alerts: Any) -> Settings:
     """A configuration that pushes critical alerts to one Alertmanager."""
     return Settings.model_validate(
         {
-            "databases": {"ledger": {"url": "sqlite:///ledger.db"}},
+            "databases": databases or {"ledger": {"url": "sqlite:///ledger.db"}},
             "alertmanagers": {"main": {"url": "http://127.0.0.1:9093"}},
             "alerts": {"push": ["critical"], **alerts},
         }
@@ -70,10 +70,16 @@ def negative(number: int = 3) -> Finding:
     return Finding({"balance_id": number}, message, {"available_amount": -5})
 
 
-def test_the_identity_is_the_check(state: State) -> None:
-    """Name, kind, table and severity of the check, as the rules have them, and what is added."""
+def test_the_identity_is_the_check_and_its_system(state: State) -> None:
+    """Name, kind, table and severity of the check, whose it is, as the rules have them; and more.
+
+    Of a check that reads no database it is that of the first.
+    """
     draft = drafted(state, NEGATIVE, negative(), labels={"team": "ledger"})
     assert draft.labels == {
+        "environment": "unnamed",
+        "database": "ledger",
+        "instance": "ledger.db",
         "alertname": "ReconcilerNegativeAmount",
         "check": "balances.non_negative",
         "kind": "non_negative",
@@ -81,6 +87,23 @@ def test_the_identity_is_the_check(state: State) -> None:
         "severity": "critical",
         "team": "ledger",
     }
+    elsewhere = NEGATIVE.model_copy(update={"database": "no_database"})
+    named = Drafts(settings(labels={"environment": "test"}), PAGE, Mask()).draft(elsewhere, 1, [])
+    assert named
+    assert (named.labels["environment"], named.labels["database"]) == ("test", "ledger")
+
+
+@pytest.mark.parametrize(
+    ("url", "instance"),
+    [
+        ("mysql://auditor:secret@db.example/shop", "db.example:3306/shop"),
+        ("mariadb://auditor:secret@[::1]:3307/shop", "[::1]:3307/shop"),
+        ("sqlite:////var/lib/ledger.db", "/var/lib/ledger.db"),
+    ],
+)
+def test_an_instance_is_the_place_of_the_database(url: str, instance: str) -> None:
+    """Host, port and schema, or the file, as configured; neither user nor password."""
+    assert settings(databases={"ledger": {"url": url}}).origin("ledger").instance == instance
 
 
 def test_sql_is_whole_or_left_out(state: State) -> None:
@@ -98,7 +121,9 @@ def test_it_says_what_where_and_how_to_go_on(state: State) -> None:
     """A person who was woken finds the number, the rows, the SQL, the runbook and the page."""
     said = drafted(state, NEGATIVE, negative(3), negative(4)).annotations
     assert said["count"] == "2"
-    assert said["summary"].startswith("balances.non_negative: 2 confirmed findings, the latest: ")
+    assert said["summary"].startswith(
+        "unnamed: balances.non_negative: 2 confirmed findings, the latest: "
+    )
     assert "balances: negative available_amount" in said["description"]
     assert json.loads(said["keys"]) == [{"balance_id": 3}, {"balance_id": 4}] or json.loads(
         said["keys"]
@@ -112,7 +137,7 @@ def test_it_says_what_where_and_how_to_go_on(state: State) -> None:
 def test_one_finding_is_said_in_one_sentence(state: State) -> None:
     """What arrives on a telephone's lock screen is the summary."""
     said = drafted(state, NEGATIVE, negative()).annotations
-    assert said["summary"] == "balances.non_negative: balances: negative available_amount"
+    assert said["summary"] == "unnamed: balances.non_negative: balances: negative available_amount"
 
 
 def test_personal_keys_are_masked_everywhere(state: State) -> None:

@@ -148,5 +148,6 @@ def test_what_is_stored_as_json_is_decoded_by_name(connection: Connection) -> No
     (finding,) = read_findings(connection, select(findings))
     assert (finding.key, finding.evidence) == ({"id": 1}, {"rows": [1]})
     labels, annotations = {"alertname": "A"}, {"count": "1"}
-    written = StoredAlert("a", "c", "main", dump(labels), dump(annotations), 1.0, None, 1.0, None)
+    said = (dump(labels), dump(annotations))
+    written = StoredAlert("a", "c", "main", *said, 1.0, None, 1.0, None, 1.0)
     assert written.draft == Draft(labels, annotations)

@@ -110,6 +110,50 @@ def test_a_table_of_another_database_is_read_by_its_schema(tmp_path: Path) -> No
     assert told == ("tenant_a", "spending", "main_schema.purse", "n", "id")
 
 
+def test_rows_that_count_are_those_of_a_table_that_another_database_reads(tmp_path: Path) -> None:
+    """Its `when` holds for whoever reads it, by the name of its database or of its schema."""
+    text = FACTS.format(databases='["main", "tenant_b"]')
+    text += "[tables.'tenant_a.spending']\nprimary_key = 'n'\n"
+    text += """
+[relations.purses]
+database = "tenant_a"
+select = "SELECT id FROM main_schema.purse"
+primary_key = "id"
+non_negative = ["id"]
+"""
+    for number, parent in enumerate(
+        ("main.purse", "main_schema.purse", "purses", "b_schema.purse")
+    ):
+        text += REFERENCE.replace("spending.purse", f"r{number}")
+        text += f'table = "tenant_a.spending"\nparent = "{parent}"\nparent_primary_key = "id"\n'
+    checks = {c.name: c for c in load(tmp_path, DATABASES + text).checks}
+    out = "rows of main_schema.purse for which this is not true: amount <> 7"
+    assert checks["r0"].excluded == checks["r1"].excluded == (out,)
+    assert checks["r2"].excluded == (f"in purses: {out}",)
+    assert checks["r3"].excluded == ()  # on another server that name is another table's
+
+
+def test_key_rules_hold_in_each_database_of_their_table(tmp_path: Path) -> None:
+    """An interface writes into the table of each tenant, and of those alone that are stated."""
+    rule = """
+[[interfaces]]
+method = "POST"
+route = "/pay"
+key = "required"
+table = "{table}"
+column = "code"
+format = "{{int}}"
+"""
+    text = FACTS.format(databases='["main", "tenant_*"]') + rule.format(table="purse")
+    assert [each for each in placed(tmp_path, text) if "key_format" in each[0]] == [
+        ("purse.key_format.code", "main", "purse"),
+        ("tenant_a.purse.key_format.code", "tenant_a", "purse"),
+        ("tenant_b.purse.key_format.code", "tenant_b", "purse"),
+    ]
+    text = "[tables.'tenant_b.purse']\nprimary_key = 'id'\n" + rule.format(table="tenant_b.purse")
+    assert placed(tmp_path, text)[-1] == (*("tenant_b.purse.key_format.code", "tenant_b", "purse"),)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -136,6 +180,12 @@ def test_a_table_of_another_database_is_read_by_its_schema(tmp_path: Path) -> No
             REFERENCE + "table = 'tenant_a.t'\nparent = 'tenant_b.purse'\nprimary_key = 'id'\n"
             "parent_primary_key = 'id'\n",
             "checks[0].parent: purse is of database tenant_b, which is on another server",
+        ),
+        (
+            "[relations.rich]\nselect = 'SELECT id FROM t'\nprimary_key = 'id'\n"
+            "database = 'tenant_a'\n" + REFERENCE + "table = 'main.t'\n"
+            "parent = 'tenant_a.rich'\nprimary_key = 'id'\nparent_primary_key = 'id'\n",
+            "checks[0].parent: rich is a relation of database tenant_a: a table is read there",
         ),
         (
             REFERENCE + "table = 'tenant_a.t'\nparent = 't'\ndatabase = 'main'\n",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from checks.http_log.request import FAULTS
 from tests.support.traffic import READS, WRITES, Truth, day, truth
 from tests.support.traffic_lines import FORMATS, Line, Shape
 from worker.cli.main import app
@@ -143,7 +144,7 @@ def test_junk_is_counted_by_what_is_wrong_with_it(folder: Path) -> None:
     lines = counted("day.log")["lines"]
     expected = truth(LINES["flat"])
     assert lines == {"read": expected.lines - expected.faults["too_long"], **expected.faults}
-    assert set(lines) == {"read", "unreadable", "no_request", "too_long", "without_time"}
+    assert set(lines) == {"read", "too_long", *FAULTS} - {"unanswered"}
 
 
 def test_most_conflicts_are_first(folder: Path) -> None:
@@ -171,6 +172,15 @@ def test_the_table_tells_the_same(folder: Path) -> None:
         assert set(codes) == {f"{code} {n}" for code, n in told["codes"].items()} or codes == [""]
     told_lines = [f"{number} lines {state}" for state, number in answer["lines"].items()]
     assert " ".join(lines) == ", ".join(told_lines)
+
+
+def test_what_is_lost_is_said(folder: Path) -> None:
+    """What the check would say of the lines stands beside the counts."""
+    sound = '{"time":"2026-01-05T12:00:00Z","method":"POST","path":"/orders","status":201}\n'
+    (folder / "day.log").write_text(150 * (sound + sound[:-4] + "\n"))
+    (note,) = counted("day.log")["notes"]
+    assert note.startswith("read in part: 50 % of 300 lines (150 unreadable)")
+    assert note in traffic("day.log").stdout
 
 
 def test_nothing_is_kept(folder: Path) -> None:

@@ -1,12 +1,15 @@
 """The alerts of a configuration: which ones there are to be, and whoever sends them."""
 
 import threading
+import time
 
 from worker.alerts.alertmanager import Push
 from worker.alerts.payload import Drafts
 from worker.config import Config
+from worker.model.steady_clock import STEADY
 from worker.state import State
 from worker.telemetry.metrics import Metrics
+from worker.telemetry.metrics.outbox import Pending
 from worker.text.redact import Mask
 
 
@@ -23,6 +26,8 @@ class Notifier:
         self._metrics = metrics
         self._exporting = threading.Lock()
         self._stopped = False
+        self._waits: dict[str, dict[str, float]] = {}
+        """By Alertmanager and alert: since when it waits, in monotonic seconds."""
         self._pushes = tuple(
             Push(name, each, settings.alerts, state, self._sent)
             for name, each in settings.alertmanagers.items()
@@ -54,17 +59,25 @@ class Notifier:
     def changed(self) -> None:
         """Send what a run may have changed."""
         for push in self._pushes:
-            self._count(push.name)
+            self._count(push)
             push.wake()
 
     def _sent(self, alertmanager: str, outcome: str, number: int) -> None:
         with self._exporting:
             if not self._stopped:
                 self._metrics.sent.labels(alertmanager, outcome).inc(number)
-        self._count(alertmanager)
+        self._count(next(each for each in self._pushes if each.name == alertmanager))
 
-    def _count(self, alertmanager: str) -> None:
+    def _count(self, push: Push) -> None:
+        """Export what waits. Ages are counted by a clock that nobody sets, once they are known."""
         with self._exporting:
-            if not self._stopped:
-                pending = self._state.pending_alerts(alertmanager)
-                self._metrics.outbox.pending[alertmanager] = pending
+            if self._stopped:
+                return
+            now, elapsed = STEADY.seconds(), time.monotonic()
+            before = self._waits.get(push.name, {})
+            self._waits[push.name] = waits = {
+                identity: before.get(identity, elapsed - max(0.0, now - since))
+                for identity, since in self._state.pending_alerts(push.name).items()
+            }
+            pending = Pending(len(waits), min(waits.values(), default=elapsed), push.refused)
+            self._metrics.outbox.pending[push.name] = pending

@@ -28,7 +28,7 @@ class Drafts:
         """`page` is where people reach the status page; personal values go through `mask`."""
         self.alertmanagers: Collection[str] = tuple(settings.alertmanagers)
         self._pushed = frozenset[Severity](settings.alerts.push)
-        self._labels = settings.alerts.labels
+        self._settings = settings
         self._page = page.rstrip("/")
         self._mask = mask
 
@@ -39,8 +39,12 @@ class Drafts:
         findings = [self._masked(each) for each in told]
         name = check.card.alert.name
         page = f"{self._page}/checks/{quote(check.name, safe='')}"
+        origin = self._settings.origin(check.database)
         labels = {
-            **self._labels,
+            "environment": origin.environment,
+            "database": origin.database,
+            "instance": origin.instance,
+            **self._settings.alerts.labels,
             "alertname": name,
             "check": check.name,
             "kind": check.kind,
@@ -48,7 +52,7 @@ class Drafts:
             "severity": check.severity.value,
         }
         annotations = {
-            "summary": _summary(check, confirmed, findings),
+            "summary": _summary(origin.environment, check, confirmed, findings),
             "description": "\n".join(_line(finding) for finding in findings),
             "count": str(confirmed),
             "keys": dump([each.key for each in findings]),
@@ -74,11 +78,12 @@ class _Told:
     """Key and evidence as they are."""
 
 
-def _summary(check: Check, confirmed: int, findings: Iterable[_Told]) -> str:
+def _summary(environment: str, check: Check, confirmed: int, findings: Iterable[_Told]) -> str:
     latest = next((f": {harmless(each.message)}" for each in findings), "")
+    what = f"{harmless(environment)}: {check.name}"
     if confirmed == 1:
-        return f"{check.name}{latest}"[:LONGEST_LINE]
-    return f"{check.name}: {confirmed} confirmed findings, the latest{latest}"[:LONGEST_LINE]
+        return f"{what}{latest}"[:LONGEST_LINE]
+    return f"{what}: {confirmed} confirmed findings, the latest{latest}"[:LONGEST_LINE]
 
 
 def _line(finding: _Told) -> str:

@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from checks.contract import CheckError
+from worker.alerts import answers
 from worker.cli import schema_check
 from worker.cli.asking import opened
 from worker.cli.common import ConfigPath, Exit, errors, fail, load
+from worker.config import Config
 
 app = typer.Typer(name="config", no_args_is_help=True, add_completion=False)
 
@@ -40,10 +42,24 @@ def config_check(
             errors.print(str(problem), markup=False)
         for remark in remarks:
             errors.print(f"note: {remark}", markup=False)
-        if problems:
+        if _complain_of_alertmanagers(current) or problems:
             raise typer.Exit(Exit.USAGE)
     settings = current.settings
     what = f"{len(settings.tables)} tables"
     if settings.relations:
         what += f" and {len(settings.relations)} relations"
     sys.stdout.write(f"{len(current.checks)} checks on {what}: no mistake found\n")
+
+
+def _complain_of_alertmanagers(current: Config) -> bool:
+    """Ask each of them who it is, and report what else answers. One that is away ends the check."""
+    complained = False
+    for name, settings in current.settings.alertmanagers.items():
+        try:
+            problem = answers.problem(settings)
+        except CheckError as error:
+            fail(Exit.COULD_NOT_TELL, f"alertmanagers.{name}: {error}")
+        if problem:
+            errors.print(f"alertmanagers.{name}.url: {problem}", markup=False)
+            complained = True
+    return complained

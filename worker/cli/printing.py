@@ -13,7 +13,7 @@ from rich.text import Text
 
 from checks.contract import Check
 from worker.model.finding import Event, FindingState
-from worker.model.run import Outcome, Run, Scope
+from worker.model.run import Outcome, Run, Scope, excluded_rows
 from worker.status import ShownFinding
 from worker.status.as_json import finding_as_json
 from worker.text.encode import dump, harmless
@@ -52,7 +52,7 @@ def print_table(runs: list[Run]) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("check", "outcome", "severity", "scope"):
         table.add_column(heading, no_wrap=heading != "check", overflow="fold")
-    for heading in ("examined", "violations", "seconds"):
+    for heading in ("examined", "excluded", "violations", "seconds"):
         table.add_column(heading, justify="right")
     colours = {Outcome.PASS: "green", Outcome.FAIL: "bold red"}
     for each in runs:
@@ -62,7 +62,8 @@ def print_table(runs: list[Run]) -> None:
             Text(each.outcome, style=colours.get(each.outcome, "bold yellow")),
             each.check.severity,
             each.scope,
-            str(result.examined) if result else "-",
+            f"{'≈ ' if result.estimated else ''}{result.examined}" if result else "-",
+            excluded_rows(result) or "0" if result else "-",
             str(result.violations) if result else "-",
             f"{each.seconds:.3f}",
         )

@@ -1,5 +1,6 @@
 """`reconciler report`: the audit report, and the standard for idempotency keys."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -67,6 +68,9 @@ def _write(text: str, path: Path | None) -> None:
         typer.echo(text.encode(), nl=False)  # UTF-8, whatever the terminal's locale
         return
     try:
-        path.write_text(text, encoding="utf-8")
+        # What it tells is not for everybody; a file that is there keeps its rights.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - no path any more
+            file.write(text)
     except OSError as error:
         fail(Exit.USAGE, f"cannot write {path}: {error.strerror}")

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy import Connection
 
 from checks.contract import Check, CheckError
-from checks.declared.relations import relations
 from checks.declared.table import RelationFacts, RowFacts
 from checks.relations import Relation, Relations
 from checks.snapshot import WITHOUT_SNAPSHOT
@@ -29,7 +28,7 @@ def compare(config: Config, sources: Sources) -> list[Problem]:
 
 def _compare(config: Config, database: Database) -> Iterator[Problem]:
     facts = [each for each in tenants.stated(config.settings) if each.database == database.name]
-    known = relations(*tenants.facts_of(config.settings, database.name))
+    known = tenants.relations_of(config.settings, database.name)
     with database.snapshot() as connection:
         schema = _Schema(connection)
         for each in facts:
@@ -108,7 +107,10 @@ def _problems_of(check: Check, place: str, schema: "_Schema") -> Iterator[Proble
         except CheckError as error:
             yield Problem(place, str(error))
             return
-        yield from (Problem(place, each) for each in completed.complaints(schema.connection))
+        try:
+            yield from (Problem(place, each) for each in completed.complaints(schema.connection))
+        except CheckError as error:
+            yield Problem(place, str(error))
 
 
 def remarks(config: Config, sources: Sources) -> list[Problem]:
@@ -121,7 +123,7 @@ def remarks(config: Config, sources: Sources) -> list[Problem]:
 
 def _remarks(config: Config, database: Database) -> Iterator[Problem]:
     facts = [each for each in tenants.stated(config.settings) if each.database == database.name]
-    known = relations(*tenants.facts_of(config.settings, database.name))
+    known = tenants.relations_of(config.settings, database.name)
     with database.snapshot() as connection:
         schema = _Schema(connection)
         for each in facts:
@@ -168,7 +170,7 @@ class _Schema:
     def of_relation(self, name: str, facts: RelationFacts, known: Relation) -> Iterator[Problem]:
         """What keeps a relation from being read; else its rows are known from now on."""
         try:
-            known.describe(self.connection)
+            known.verify(self.connection)
         except CheckError as error:
             self.refused.add(name)
             yield Problem(place_of(("relations", name, "select")), str(error))
@@ -225,8 +227,9 @@ class _Schema:
     def remark_on(self, name: str, facts: RelationFacts, known: Relation) -> Iterator[Problem]:
         """How the server goes about a relation that it can read."""
         try:
-            known.describe(self.connection)
+            known.verify(self.connection)
         except CheckError:
+            self.refused.add(name)
             return  # a mistake, and told as one
         followed = facts.cursor or facts.select.columns[0]
         values = known.rows((followed,)).c[followed]

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -11,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from checks.contract import CheckError
-from checks.http_log.counts import CODES, KEY_MISSING, KEY_REUSED, OTHER, Seen
+from checks.http_log.counts import KEY_MISSING, KEY_REUSED, Seen
 from checks.kinds.conflict_rate.check import ConflictRate
+from checks.kinds.conflict_rate.codes import ordered
 from checks.kinds.conflict_rate.tally import Tally
 from checks.ports import SourceType
 from worker.cli.common import ConfigPath, Exit, Format, fail, load
@@ -81,19 +83,25 @@ def as_json(tally: Tally) -> dict[str, Any]:
     """What was counted, as JSON takes it."""
     return {
         "lines": dict(tally.lines),
+        "notes": _notes(tally),
         "routes": [
-            {"route": route, "method": method, **_numbers(seen)}
+            {"route": route, "method": method, **_numbers(seen, tally.codes.known)}
             for (route, method), seen in _ranked(tally)
         ],
     }
 
 
-def _numbers(seen: Seen) -> dict[str, Any]:
+def _notes(tally: Tally) -> list[str]:
+    """What the check would say of these lines."""
+    return [*tally.read.of_all.notes(), *tally.codes.notes()]
+
+
+def _numbers(seen: Seen, known: Iterable[str]) -> dict[str, Any]:
     return {
         "requests": int(seen.requests),
         "conflicts": int(seen.all_conflicts),
         "ratio": round(seen.ratio, 6),
-        "codes": {c: int(seen.conflicts[c]) for c in (*CODES, OTHER) if c in seen.conflicts},
+        "codes": {c: int(seen.conflicts[c]) for c in ordered(seen.conflicts, known)},
         "refusals": {status: int(number) for status, number in seen.refusals.items()},
         "without_key": int(seen.without_key),
     }
@@ -114,7 +122,8 @@ def _print(tally: Tally) -> None:
         table.add_column(title, justify="right")
     table.add_column("codes", no_wrap=True)
     for (route, method), seen in _ranked(tally):
-        codes = ", ".join(f"{code} {number:.0f}" for code, number in seen.conflicts.items())
+        named = ordered(seen.conflicts, tally.codes.known)
+        codes = ", ".join(f"{code} {seen.conflicts[code]:.0f}" for code in named)
         table.add_row(
             *(route, method, f"{seen.requests:.0f}", f"{seen.all_conflicts:.0f}"),
             f"{100 * seen.ratio:.2f} %",
@@ -126,3 +135,5 @@ def _print(tally: Tally) -> None:
     console = Console(highlight=False, soft_wrap=True, width=width, markup=False)
     console.print(table)
     console.print(", ".join(f"{number} lines {state}" for state, number in tally.lines.items()))
+    if tally.read.of_all.is_blind:
+        console.print(*_notes(tally), sep="\n")

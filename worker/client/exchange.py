@@ -26,19 +26,24 @@ class Reply:
 
     status: int
     body: bytes
+    date: str = ""
+    """What time it is for the other side, as it wrote it; empty where it did not."""
 
 
 class Exchange:
-    """Posts a body over a connection of its own; follows no redirect and asks no proxy.
+    """Sends a body, or asks, over a connection of its own; follows no redirect, asks no proxy.
 
     httpx bounds each read and write, not the sum of them, and no look-up of a name: so the work is
     done on a thread, which is left to its fate when the time is up.
     """
 
     def __init__(
-        self, url: str, body: bytes, headers: Mapping[str, str], tls: ssl.SSLContext
+        self, url: str, body: bytes | None, headers: Mapping[str, str], tls: ssl.SSLContext
     ) -> None:
-        """Nothing is sent yet. `tls` says whom to trust where the URL is https."""
+        """Nothing is sent yet. `tls` says whom to trust where the URL is https.
+
+        A body is posted; without one the URL is asked for what it has.
+        """
         self._url = url
         self._body = body
         self._headers = {
@@ -89,7 +94,7 @@ class Exchange:
         with (
             httpx.Client(verify=self._tls, trust_env=False, timeout=seconds) as client,
             client.stream(
-                "POST",
+                "GET" if self._body is None else "POST",
                 self._url,
                 content=self._body,
                 headers=self._headers,
@@ -98,7 +103,8 @@ class Exchange:
         ):
             if response.headers.get("Content-Encoding", "identity").lower() != "identity":
                 raise CheckError("its answer is compressed, which was not asked for")
-            return Reply(response.status_code, b"".join(_bounded(response.iter_raw())))
+            body = b"".join(_bounded(response.iter_raw()))
+            return Reply(response.status_code, body, response.headers.get("Date", ""))
 
     def _watch(self, event: str, info: Mapping[str, Any]) -> None:
         """Learn the socket, which httpx shows to nobody before the answer begins."""

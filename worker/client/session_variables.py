@@ -25,8 +25,10 @@ _LISTED_IN = 16 << 20
 UNCUT = (
     f"sql_select_limit = {UNLIMITED}, max_join_size = {UNLIMITED}, sql_big_selects = 1,"
     f" max_heap_table_size = {_LISTED_IN}, tmp_table_size = {_LISTED_IN}"
+    f" /*M!100207 , tmp_disk_table_size = {_LISTED_IN} */"
 )
-"""What else may cut, or refuse, the answer to what is asked first; every server knows these."""
+"""What else may cut, or refuse, the answer to what is asked first. Every server knows these; what
+stands in the comment MariaDB alone reads."""
 
 PINNED: Mapping[str, Value] = {
     # What is cut or refused.

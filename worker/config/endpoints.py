@@ -1,11 +1,13 @@
 """The sections of what the worker reads and speaks to: databases, logs and web servers."""
 
 import os
+import re
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 from sqlalchemy import URL
 
 from checks.http_log.formats import LineFormat
@@ -14,11 +16,14 @@ from checks.types import Duration
 from worker.config.backoff import BackOff
 from worker.config.tls import TlsMode, TlsTable, is_loopback
 from worker.config.types import Table, WebAddress, parse_url
+from worker.text.printable import visible
 
 if TYPE_CHECKING:
     import httpx
 else:
     httpx = Later("httpx")
+
+_WILDCARD = re.compile(r"[*?[]")
 
 LONGEST_SNAPSHOT = timedelta(seconds=60)
 """A snapshot that lives longer holds back purge and DDL on the audited server."""
@@ -105,6 +110,13 @@ class DatabaseSettings(UrlTable):
     temporary_table_mb: int = Field(default=256, ge=16, le=4096)
     """The most memory, in MiB, that the server may take for a temporary table of one run."""
 
+    @property
+    def address(self) -> str:
+        """Where it is: `host:port/schema`, or the file. Holds no user and no password."""
+        url = self.parsed
+        host = f"[{url.host}]" if ":" in (url.host or "") else url.host
+        return f"{host}:{url.port or 3306}/{url.database}" if host else str(url.database)
+
     @model_validator(mode="after")
     def _supported(self) -> Self:
         if self.time_limit > LONGEST_SNAPSHOT:
@@ -126,9 +138,12 @@ class AccessLogSettings(Table):
     """`[access_logs.NAME]`: a log of HTTP requests, followed as it grows."""
 
     path: Path
+    """Where it is; with `*`, `?` or `[…]` all files of such names are one log."""
+    also: tuple[str, ...] = Field(default=(), repr=False)
+    """Further files, or names with wildcards, of the same log."""
     rotated: tuple[str, ...] = ()
-    """Names, with `*`, that the log has once it is rotated, in the same folder; compressed ones,
-    too. By default the log's own name followed by `.` or `-` and anything."""
+    """Names, with `*`, that the log has once it is rotated, in its folder or that of what a link
+    leads to; compressed ones, too. By default its own name followed by `.` or `-` and anything."""
     begin: Literal["start", "end"] = "start"
     """Where the log is read from when nothing of it was read before."""
     time_limit: Duration = timedelta(seconds=10)
@@ -136,6 +151,29 @@ class AccessLogSettings(Table):
     longest_line: int = Field(default=65536, ge=256, le=1 << 20)
     """Bytes. Longer lines are counted and not read."""
     line_format: LineFormat = LineFormat()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _several(cls, given: Any) -> Any:
+        """A list of paths is the first and further ones."""
+        if not isinstance(given, Mapping) or not isinstance(given.get("path"), list):
+            return given
+        first, *more = given["path"] or [None]
+        return {**given, "path": first, "also": [*more, *given.get("also", ())]}
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """All names of its files, which may have wildcards."""
+        return tuple(dict.fromkeys((str(self.path), *self.also)))
+
+    @property
+    def is_several(self) -> bool:
+        """Whether it may be several files."""
+        return bool(self.also) or bool(_WILDCARD.search(str(self.path)) and not self.path.exists())
+
+
+_API = re.compile(r"/api/v\d+(/.*)?$|/-/(healthy|ready)/?$")
+"""How the path of a URL ends that was copied from a command or a page of the server."""
 
 
 class ServerSettings(Table):
@@ -155,6 +193,13 @@ class ServerSettings(Table):
     """The authorities to trust instead of the system's."""
     certificate_file: Path | None = None
     key_file: Path | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _ends_before_the_api(cls, url: str) -> str:
+        if found := _API.search(httpx.URL(url).path):
+            raise ValueError(f'the URL ends before /api/: leave out "{visible(found[0])[:40]}"')
+        return url
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

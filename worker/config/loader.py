@@ -259,9 +259,7 @@ def _relations(settings: Settings, problems: list[Problem]) -> Mapping[str, Rela
     problems += [Problem(place_of(("relations", m.name, *m.field)), m.message) for m in found]
     if found:
         return {}
-    return {
-        name: relations.relations(*tenants.facts_of(settings, name)) for name in settings.databases
-    }
+    return {name: tenants.relations_of(settings, name) for name in settings.databases}
 
 
 def _no_source(check: Check, sources: Mapping[SourceType, Mapping[str, Any]]) -> str:
@@ -289,7 +287,7 @@ def _key_checks(
     problems += [Problem(f"interfaces[{m.number}].{m.field}", m.message) for m in mistakes]
     if not mistakes:
         found = key_standard.key_checks(
-            settings.interfaces, settings.tables, settings.main_database
+            settings.interfaces, settings.tables, tenants.places(settings)
         )
         yield from ((Origin("interfaces", number), check, None) for number, check in found)
 

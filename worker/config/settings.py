@@ -23,6 +23,7 @@ from worker.config.endpoints import (
 )
 from worker.config.types import LabelName, LabelValue, Schedule, Table, WebAddress, Zone
 from worker.config.web_config import WebFile
+from worker.model.server import Origin
 from worker.text.redact import PERSONAL
 
 OWN_LABELS = {"alertname", "check", "kind", "table", "severity", "job"}
@@ -198,3 +199,9 @@ class Settings(Table):
     def main_database(self) -> str:
         """The database of a table or check that names none: the first."""
         return next(iter(self.databases))
+
+    def origin(self, database: str) -> Origin:
+        """Which system a database is; that of the first for a name that is none."""
+        name = database if database in self.databases else self.main_database
+        settings = self.databases[name]
+        return Origin(settings.environment, name, settings.address)

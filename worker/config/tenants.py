@@ -1,12 +1,15 @@
 """What is stated once for several databases, and names that say of which database a table is."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from checks.contract import Check
+from checks.declared.key_standard import Place
+from checks.declared.relations import relations
 from checks.declared.table import RelationFacts, RowFacts, TableFacts
+from checks.relations import Relations
 from checks.sql.catalog import nearest
 from checks.types import split_name
 from worker.config.settings import Settings
@@ -85,6 +88,34 @@ def facts_of(
     return tables, selects
 
 
+def places(settings: Settings) -> Mapping[str, Sequence[Place]]:
+    """The databases in which the facts of each table hold, by what it is called in the file."""
+    found: dict[str, list[Place]] = {}
+    for each in stated(settings):
+        if each.section == "tables":
+            found.setdefault(each.entry, []).append(Place(each.database, each.name, each.prefix))
+    return found
+
+
+def relations_of(settings: Settings, database: str) -> Relations:
+    """What names stand for in the statements of a database. Its relations have no mistakes."""
+    return relations(*facts_of(settings, database), _beside(settings, database))
+
+
+def _beside(settings: Settings, database: str) -> Mapping[str, TableFacts]:
+    """The facts of the tables of all databases on its server, as `schema.table`.
+
+    So statements call the tables of other databases; see `in_its_database`.
+    """
+    found = {}
+    for each in stated(settings):
+        if isinstance(each.facts, TableFacts) and (
+            schema := _schema(settings, each.database, database)
+        ):
+            found[f"{schema}.{each.name}"] = each.facts
+    return found
+
+
 def database_of(settings: Settings, table: str) -> str:
     """The database of a check that names none: that of its table's facts, the first if several."""
     found = [each.database for each in stated(settings) if each.name == table]
@@ -123,8 +154,19 @@ def _from(database: str, other: str, name: str, field: str, settings: Settings) 
     """What a table of one database is called in a statement for another one."""
     if other == database or database not in settings.databases:
         return name
-    theirs, ours = (settings.databases[each].parsed for each in (other, database))
-    place = [(each.get_backend_name(), each.host, each.port or 3306) for each in (theirs, ours)]
-    if place[0] != place[1] or not theirs.database or theirs.get_backend_name() == "sqlite":
+    schema = _schema(settings, other, database)
+    if not schema:
         raise ValueError(field, f"{name} is of database {other}, which is on another server")
-    return f"{theirs.database}.{name}"
+    if name in facts_of(settings, other)[1]:
+        raise ValueError(field, f"{name} is a relation of database {other}: a table is read there")
+    return f"{schema}.{name}"
+
+
+def _schema(settings: Settings, one: str, other: str) -> str | None:
+    """What one database is called on the server of another; None where it is not there."""
+    if one not in settings.databases or other not in settings.databases:
+        return None
+    theirs, ours = (settings.databases[each].parsed for each in (one, other))
+    place = [(each.get_backend_name(), each.host, each.port or 3306) for each in (theirs, ours)]
+    is_there = place[0] == place[1] and theirs.get_backend_name() != "sqlite"
+    return theirs.database if is_there else None

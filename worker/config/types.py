@@ -80,7 +80,7 @@ def _server_url(value: str) -> str:
     if url.scheme not in ("http", "https") or not url.host:
         raise ValueError("not http:// or https:// and a host")
     if url.query or url.fragment:
-        raise ValueError("a URL up to a path only, without ? and #")
+        raise ValueError("a URL up to a path only, without ? and # and what follows them")
     return value
 
 

@@ -186,12 +186,10 @@ def _server(settings: Settings, check: Check) -> Server | None:
     if check.source_type is not SourceType.DATABASE:
         return None
     database = settings.databases[check.database]
-    url = database.parsed
-    place = f"{url.host}:{url.port or 3306}/" if url.host else ""
     return Server(
         environment=database.environment,
-        address=f"{place}{url.database}",
-        account=url.username or "",
+        address=database.address,
+        account=database.parsed.username or "",
         time_limit=duration_text(database.time_limit),
         connections=database.connections,
     )

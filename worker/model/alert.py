@@ -4,6 +4,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+OF_ORIGIN = frozenset({"environment", "database", "instance"})
+"""Labels that say which system an alert is about; those of earlier versions have none of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -28,8 +31,11 @@ class StoredAlert:
     ends_at: float | None
     """None while it fires."""
     changed_at: float
+    """Later with each change, whatever becomes of the clock."""
     taken_at: float | None
     """When the Alertmanager took this; None while it waits."""
+    waits_since: float | None
+    """Since when nothing of it was taken, however often it changed; None where all was."""
 
     @property
     def draft(self) -> Draft:

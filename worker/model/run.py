@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from checks.contract import Check, Result
+from checks.contract import Check, Kept, Result
 from checks.ports import Cursor
 from worker.text.encode import restore
 
@@ -40,10 +40,14 @@ class Run:
     """What it saw; only when it completed, that is for `pass` and `fail`."""
     error: str | None = None
     """Why it did not complete."""
+    kept: Kept | None = None
+    """What outlives a run that did not complete."""
     permanent: bool = False
     """Whether running it again cannot help until somebody changes something."""
     scope: Scope = Scope.COMPLETE
     """How much it read; of a run that did not complete, how much it was to read."""
+    correction: timedelta = timedelta()
+    """What is to be added to its times where a step of the clock must decide nothing."""
 
     @property
     def completed(self) -> bool:
@@ -54,6 +58,12 @@ class Run:
     def ended_at(self) -> datetime:
         """UTC."""
         return self.started_at + timedelta(seconds=self.seconds)
+
+    @property
+    def steadily(self) -> tuple[float, float]:
+        """When it began and ended by a clock that makes no steps, as Unix times."""
+        began, ended = self.started_at + self.correction, self.ended_at + self.correction
+        return began.timestamp(), ended.timestamp()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +128,13 @@ def overall(runs: Iterable[Run]) -> Outcome:
     outcomes = {each.outcome for each in runs}
     order = (Outcome.FAIL, Outcome.ERROR, Outcome.SKIPPED)
     return next((each for each in order if each in outcomes), Outcome.PASS)
+
+
+def excluded_rows(result: Result) -> str:
+    """How many rows were not judged, by the reason; a question mark where they were not counted."""
+    found = (
+        f"{'?' if count is None else count} {reason}"
+        for reason, count in result.excluded.items()
+        if count != 0
+    )
+    return ", ".join(found)

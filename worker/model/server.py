@@ -27,6 +27,17 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Which system something is about, as configured: what tells alerts of two systems apart."""
+
+    environment: str
+    database: str
+    """The name of the audited database in the configuration."""
+    instance: str
+    """Where that database is: host, port and schema, or a file."""
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """How busy a server is; the names are those of the limits (`BackOff`)."""
 

@@ -98,7 +98,7 @@ _PHRASES = (place, rule, longest_key, limit, ledger_keys, remarks, words)
 
 def _ledger_key(each: Interface, key: Template) -> str:
     most = longest(each.format) if each.format else None
-    if most is None or key.columns != (each.column,):
+    if most is None or key.columns != (each.column,) or not key.is_of_whole_columns:
         return code(key.source)
     return f"{code(key.source)} (up to {key.fixed_length + most})"
 

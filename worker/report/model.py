@@ -127,7 +127,9 @@ class CheckedRow(Part):
     severity: Severity
     outcome: Outcome
     examined: int | None = None
-    """Rows that the verdict covers."""
+    """Rows that were judged."""
+    estimated: bool | None = None
+    """Whether that is the catalog's estimate."""
     violations: int | None = None
 
 
@@ -200,6 +202,11 @@ class CheckRow(Part):
     outcome: Outcome
     scope: str
     examined: int | None
+    estimated: bool | None
+    excluded: dict[str, int | None]
+    """Rows that were not judged, by the reason; null where they were not counted."""
+    leaves_out: tuple[str, ...]
+    """What no verdict covers, in words."""
     violations: int | None
     seconds: float
     error: str | None

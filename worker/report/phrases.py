@@ -74,7 +74,7 @@ class Phrases:
         counts = {"checks": told.checks, "failed": told.failed, "unknown": told.unknown}
         return self._t(f"conclusion.{name}", **counts)
 
-    def place(self, row: TableRow | RetiredTable | ColumnRow | CheckedRow) -> Markdown:
+    def place(self, row: TableRow | RetiredTable | ColumnRow | CheckedRow | CheckRow) -> Markdown:
         """A table's name, with its database where there are several."""
         if not self._many_databases:
             return code(row.table)
@@ -176,6 +176,33 @@ class Phrases:
             return self.verdict(row.outcome)
         return self.verdict(Outcome.FAIL if count else Outcome.PASS)
 
+    def judged(self, row: CheckedRow | CheckRow) -> Markdown:
+        """How many rows were judged."""
+        return (
+            self._t("unchecked.about", count=row.examined)
+            if row.estimated
+            else (number(row.examined))
+        )
+
+    def partial_checks(self) -> list[CheckRow]:
+        """The checks that judged some of the rows only, or whose number of rows is a guess."""
+        return [each for each in self._report.checks if each.estimated or _is_partial(each)]
+
+    def excluded(self, row: CheckRow) -> Markdown:
+        """Which rows were not judged, and how many."""
+        found = ((name, count) for name, count in row.excluded.items() if count != 0)
+        return self._join("separator", (self._excluded(name, count) for name, count in found))
+
+    def _excluded(self, name: str, count: int | None) -> Markdown:
+        what = self._t(f"excluded.{name}")
+        if count is None:
+            return self._t("unchecked.uncounted", what=what)
+        return self._t("unchecked.counted", count=count, what=what)
+
+    def left_out(self, row: CheckRow) -> Markdown:
+        """The same in the words of the check, which are English."""
+        return self._join("separator", map(text, row.leaves_out))
+
     def violated_checks(self) -> list[CheckRow]:
         """The checks that failed, the most severe first."""
         failed = (each for each in self._report.checks if each.outcome is Outcome.FAIL)
@@ -250,6 +277,10 @@ class Phrases:
 
     def _join(self, separator: str, parts: Iterable[Markdown]) -> Markdown:
         return Markdown(self._t(separator).join(part for part in parts if part))
+
+
+def _is_partial(row: CheckRow) -> bool:
+    return any(count != 0 for count in row.excluded.values())
 
 
 def _value(value: object, texts: Texts) -> Markdown:

@@ -53,5 +53,6 @@ def _common(run: Run) -> dict[str, Any]:
         "severity": run.check.severity,
         "outcome": run.outcome,
         "examined": run.result.examined if run.result else None,
+        "estimated": run.result.estimated if run.result else None,
         "violations": run.result.violations if run.result else None,
     }

@@ -1,28 +1,31 @@
 """One execution of a check, with an outcome whatever happens."""
 
 import time
-from datetime import UTC, datetime
+from typing import Any
 
 from checks.contract import EVERYTHING, Check, CheckError, Result, RunStopped, Window
 from checks.ports import Sources
 from worker.model.run import Outcome, Run, Scope
+from worker.model.steady_clock import STEADY
 
 
 def execute(check: Check, sources: Sources, window: Window = EVERYTHING) -> Run:
     """Run a check. Never raises: what goes wrong is the run's outcome."""
-    started_at, start = datetime.now(UTC), time.monotonic()
+    (started_at, correction), start = STEADY.read(), time.monotonic()
     asked = Scope.COMPLETE if window.cursor is None else Scope.INCREMENTAL
 
     def ended(outcome: Outcome, scope: Scope = asked, **fields: object) -> Run:
         seconds = time.monotonic() - start
-        return Run(check, outcome, started_at, seconds, scope=scope, **fields)  # type: ignore[arg-type]
+        times: dict[str, Any] = {"scope": scope, "correction": correction}
+        return Run(check, outcome, started_at, seconds, **times, **fields)  # type: ignore[arg-type]
 
     try:
         result = _answer(check, sources, window)
     except RunStopped as stopped:
         return ended(Outcome.SKIPPED, error=str(stopped))
     except CheckError as error:
-        return ended(Outcome.ERROR, error=str(error), permanent=error.permanent)
+        permanent, kept = error.permanent, error.kept
+        return ended(Outcome.ERROR, error=str(error), permanent=permanent, kept=kept)
     except Exception as error:  # noqa: BLE001 - the one place: a fault in one check stops no other
         # The exception's text may hold row data; its type and place do not.
         return ended(Outcome.ERROR, error=f"fault in the check: {_where(error)}", permanent=True)
@@ -32,7 +35,8 @@ def execute(check: Check, sources: Sources, window: Window = EVERYTHING) -> Run:
 
 def refused(check: Check, why: str) -> Run:
     """A run that could not begin."""
-    return Run(check, Outcome.ERROR, datetime.now(UTC), 0.0, error=why)
+    now, correction = STEADY.read()
+    return Run(check, Outcome.ERROR, now, 0.0, error=why, correction=correction)
 
 
 def _answer(check: Check, sources: Sources, window: Window) -> Result:

@@ -1,6 +1,5 @@
 """What a session says of itself: to probes, and to the pages."""
 
-import time
 from zoneinfo import ZoneInfo
 
 from worker.session.session import Session
@@ -68,8 +67,8 @@ def _databases(session: Session) -> tuple[DatabaseStatus, ...]:
 
 
 def _alertmanagers(session: Session) -> tuple[AlertmanagerStatus, ...]:
-    pending, now = dict(session.services.metrics.outbox.pending), time.time()
+    pending = dict(session.services.metrics.outbox.pending)
     return tuple(
-        AlertmanagerStatus(name, number, now - since if number else 0.0)
-        for name, (number, since) in sorted(pending.items())
+        AlertmanagerStatus(name, each.number, each.seconds)
+        for name, each in sorted(pending.items())
     )

@@ -11,6 +11,7 @@ import structlog
 from worker.alerts.notifier import Notifier
 from worker.config import Config, HttpSettings, Settings
 from worker.model.run import Run
+from worker.model.server import Origin
 from worker.scheduling.admission import Admission
 from worker.scheduling.backpressure import Backpressure
 from worker.scheduling.scheduler import Scheduler
@@ -143,13 +144,21 @@ class Session:
         last, counts = state.last_runs(), state.counts()
         with metrics.changing:
             metrics.forget(checks)
+            metrics.tell_origins(self._origins)
             metrics.plan(checks, self.intervals.checks, last)
             metrics.count_findings(checks, counts)
             self.notifier.export()
 
     def _forget_metrics(self) -> None:
-        with self.services.metrics.changing:
-            self.services.metrics.forget(())
+        metrics = self.services.metrics
+        with metrics.changing:
+            metrics.forget(())
+            metrics.tell_origins(self._origins)
+
+    @property
+    def _origins(self) -> tuple[Origin, ...]:
+        settings = self.config.settings
+        return tuple(settings.origin(name) for name in settings.databases)
 
 
 def _admission(

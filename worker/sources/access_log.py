@@ -11,9 +11,12 @@ from checks.contract import CheckError, RunStopped
 from checks.http_log.formats import LineFormat
 from checks.ports import Block, Cursor
 from worker.config import AccessLogSettings
+from worker.sources.log_tail import rotation
 from worker.sources.log_tail.file import Content
 from worker.sources.log_tail.position import Place, Reading, ReplacedError
 from worker.sources.log_tail.tail import BLOCK, Follower
+
+GONE = "is gone: lines written to it since the last look may be lost"
 
 
 class AccessLog:
@@ -37,6 +40,8 @@ class AccessLog:
 
     def blocks(self, place: Cursor | None) -> Iterator[Block]:
         """See `checks.ports.AccessLog`."""
+        if place is not None and "files" in place:  # of a log that had several
+            place = place["files"].get(str(self._settings.path), {}).get("place")
         end = time.monotonic() + self._settings.time_limit.total_seconds()
 
         def is_over() -> bool:
@@ -55,6 +60,22 @@ class AccessLog:
         finally:
             if superfluous := self._exchange(follower.release()):
                 superfluous.close()
+
+    def rest(self, place: Cursor) -> Iterator[Block]:
+        """What is left, after a place, of a file that is gone and was held open.
+
+        The last line counts even without a line feed. Raises CheckError where it was not held.
+        """
+        after, held, longest = Place.of(place), self._exchange(None), self._settings.longest_line
+        path = self._settings.path
+        with _explained(f"access log {self.name}", path):
+            reading = rotation.at(held, after) if held else None
+            if reading is None:
+                raise CheckError(f"access log {self.name}: {path} {GONE}")
+            with closing(reading.content):
+                yield from _to_the_end(reading, longest)
+                if reading.content.status().st_nlink:  # it was rotated: another one is gone
+                    raise CheckError(f"access log {self.name}: {path} {GONE}")
 
     def close(self) -> None:
         """Let go of the file, and stop the runs along it."""
@@ -86,15 +107,18 @@ def read_file(path: Path, settings: AccessLogSettings) -> Iterator[Block]:
     """
     longest = settings.longest_line
     with _explained("file", path), closing(Content.open(path)) as content:
-        reading = Reading(content, Place(content.identity))
-        is_last = False
-        while not is_last:
-            text, dropped, is_last = reading.next(max(BLOCK, longest + 1), longest)
-            if text or dropped:
-                yield _block(reading, text, dropped)
-        last = reading.finish(longest) or b""
-        if last or content.damage:
-            yield _block(reading, last, 0)
+        yield from _to_the_end(Reading(content, Place(content.identity)), longest)
+
+
+def _to_the_end(reading: Reading, longest: int) -> Iterator[Block]:
+    is_last = False
+    while not is_last:
+        text, dropped, is_last = reading.next(max(BLOCK, longest + 1), longest)
+        if text or dropped:
+            yield _block(reading, text, dropped)
+    last = reading.finish(longest) or b""
+    if last or reading.content.damage:
+        yield _block(reading, last, 0)
 
 
 def _block(reading: Reading, text: bytes, dropped: int) -> Block:

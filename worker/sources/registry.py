@@ -12,6 +12,7 @@ from worker.model.server import Identity, Load
 from worker.sources.access_log import AccessLog
 from worker.sources.database import Database
 from worker.sources.prometheus import Prometheus
+from worker.sources.several_logs import SeveralLogs
 
 
 class Sources:
@@ -24,7 +25,7 @@ class Sources:
         prometheus: Mapping[str, PrometheusSettings] = MappingProxyType({}),
     ) -> None:
         self._databases = {name: Database(name, each) for name, each in databases.items()}
-        self._logs = {name: AccessLog(name, each) for name, each in access_logs.items()}
+        self._logs = {name: _log(name, each) for name, each in access_logs.items()}
         self._prometheus = {name: Prometheus(name, each) for name, each in prometheus.items()}
 
     @classmethod
@@ -43,7 +44,7 @@ class Sources:
         with self._databases[database].snapshot() as connection:
             yield connection
 
-    def access_log(self, name: str) -> AccessLog:
+    def access_log(self, name: str) -> AccessLog | SeveralLogs:
         """See `checks.ports.Sources.access_log`."""
         return self._logs[name]
 
@@ -65,7 +66,7 @@ class Sources:
 
     def close(self) -> None:
         """Stop every running query and close everything that is open."""
-        opened: tuple[Database | AccessLog | Prometheus, ...] = (
+        opened: tuple[Database | AccessLog | SeveralLogs | Prometheus, ...] = (
             *self.databases,
             *self._logs.values(),
             *self._prometheus.values(),
@@ -75,3 +76,7 @@ class Sources:
             closer.start()
         for closer in closers:
             closer.join()
+
+
+def _log(name: str, settings: AccessLogSettings) -> AccessLog | SeveralLogs:
+    return SeveralLogs(name, settings) if settings.is_several else AccessLog(name, settings)

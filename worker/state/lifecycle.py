@@ -101,9 +101,10 @@ class _Book:
     def __init__(self, connection: Connection, run: Run) -> None:
         self.transitions: list[Transition] = []
         self._connection, self._run = connection, run
-        self._check, self._now = run.check.name, run.ended_at.timestamp()
+        began, self._now = run.steadily
+        self._check = run.check.name
         # Of what this run saw, that is confirmed which an earlier one had seen by then.
-        self._seen_before = run.started_at.timestamp() - run.check.confirmation_time.total_seconds()
+        self._seen_before = began - run.check.confirmation_time.total_seconds()
         statement = (
             select(findings)
             .where(findings.c.check_name == self._check, unresolved)

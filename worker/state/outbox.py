@@ -7,12 +7,12 @@ it was taken, and, once the alert is over, for a while more.
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from checks.contract import Check
-from worker.model.alert import Draft, StoredAlert
+from worker.model.alert import OF_ORIGIN, Draft, StoredAlert
 from worker.model.finding import FindingState, StoredFinding
 from worker.state.rows import put_alerts, read_alerts, read_findings
 from worker.state.runs import counts
@@ -21,6 +21,9 @@ from worker.text.encode import dump
 
 FINDINGS_TOLD = 5
 """Findings, the latest confirmed, that an alert may tell of by name."""
+
+SHORTEST = 0.001
+"""Seconds from one change of an alert to the next at least: a clock may stand, or be set back."""
 
 
 class Policy(Protocol):
@@ -79,19 +82,20 @@ def waiting(connection: Connection, alertmanager: str) -> list[StoredAlert]:
     return list(read_alerts(connection, statement.order_by(alerts.c.changed_at, alerts.c.id)))
 
 
-def pending(connection: Connection, alertmanager: str) -> tuple[int, float]:
-    """How many alerts it has not taken yet, and since when the oldest of them waits."""
-    statement = select(alerts.c.changed_at).where(
+def pending(connection: Connection, alertmanager: str) -> dict[str, float]:
+    """The alerts that it has not taken yet, by id, and since when each waits."""
+    since = func.coalesce(alerts.c.waits_since, alerts.c.changed_at)  # NULL before version 6
+    statement = select(alerts.c.id, since).where(
         alerts.c.alertmanager == alertmanager, alerts.c.taken_at.is_(None)
     )
-    since = list(connection.scalars(statement))
-    return len(since), min(since, default=0.0)
+    return dict(connection.execute(statement).all())
 
 
 def take(connection: Connection, taken: Iterable[StoredAlert], at: float) -> None:
     """Note that these were taken, as far as they have not changed since they were read."""
     for each in taken:
-        connection.execute(update(alerts).where(_is(each)).values(taken_at=at))
+        taken_at = {"taken_at": at, "waits_since": None}
+        connection.execute(update(alerts).where(_is(each)).values(taken_at))
 
 
 def drop(connection: Connection, over: Iterable[StoredAlert]) -> None:
@@ -128,11 +132,14 @@ def _alert(
 ) -> StoredAlert:
     labels, annotations = dump(dict(sorted(draft.labels.items()))), dump(draft.annotations)
     identity = hashlib.sha256(f"{alertmanager}\n{labels}".encode()).hexdigest()
-    before = stored.get(identity)
+    before = stored.get(identity) or _former(draft, alertmanager, stored)
     if before and before.ends_at is None:
         if before.encoded_annotations == annotations:
             return before
-        return replace(before, encoded_annotations=annotations, changed_at=at, taken_at=None)
+        return _changed(before, at, encoded_annotations=annotations)
+    if before:
+        again = _changed(before, at, encoded_annotations=annotations, ends_at=None)
+        return replace(again, starts_at=again.changed_at)
     return StoredAlert(
         id=identity,
         check=check.name,
@@ -143,12 +150,34 @@ def _alert(
         ends_at=None,
         changed_at=at,
         taken_at=None,
+        waits_since=at,
     )
+
+
+def _former(
+    draft: Draft, alertmanager: str, stored: Mapping[str, StoredAlert]
+) -> StoredAlert | None:
+    """The same alert as it began under an earlier version: it goes on, and nobody is paged anew."""
+    for each in stored.values():
+        if each.ends_at is None and each.alertmanager == alertmanager:
+            labels = each.draft.labels
+            lacking = draft.labels.keys() - labels.keys()
+            if labels.items() <= draft.labels.items() and lacking <= OF_ORIGIN:
+                return each
+    return None
+
+
+def _changed(before: StoredAlert, at: float, **fields: Any) -> StoredAlert:
+    """It has changed, and waits again, or still."""
+    after = max(at, before.changed_at + SHORTEST)
+    waited = before.changed_at if before.waits_since is None else before.waits_since
+    since = waited if before.taken_at is None else at
+    return replace(before, **fields, changed_at=after, taken_at=None, waits_since=since)
 
 
 def _end(connection: Connection, stored: Iterable[StoredAlert], at: float) -> None:
     firing = [each for each in stored if each.ends_at is None]
-    over = [replace(each, ends_at=at, changed_at=at, taken_at=None) for each in firing]
+    over = [_changed(each, at, ends_at=at) for each in firing]
     put_alerts(connection, over)
 
 

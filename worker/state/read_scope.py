@@ -3,13 +3,14 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from time import monotonic
 from zoneinfo import ZoneInfo
 
 from checks.contract import Check, Window
 from worker.config import Settings
 from worker.model.run import Scope
+from worker.model.steady_clock import STEADY
 from worker.state import State
 
 TRY_COMPLETE_AFTER = 3600.0
@@ -67,4 +68,5 @@ class ReadScope:
         remembered = self._state.last_runs().get(check.name)
         last = remembered.completed.get(Scope.COMPLETE) if remembered else None
         allowed = self._complete_gap + self._intervals[check.name]
-        return last is None or datetime.now(UTC) - last > allowed
+        # What is yet to come was noted by a clock that was ahead: nobody knows how old it is.
+        return last is None or not -allowed <= STEADY.now() - last <= allowed

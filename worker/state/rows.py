@@ -57,6 +57,7 @@ def alert_of(row: Stored) -> StoredAlert:
         ends_at=row["ends_at"],
         changed_at=row["changed_at"],
         taken_at=row["taken_at"],
+        waits_since=row["waits_since"],
     )
 
 
@@ -250,6 +251,7 @@ def _row_of_alert(alert: StoredAlert) -> Stored:
         "ends_at": alert.ends_at,
         "changed_at": alert.changed_at,
         "taken_at": alert.taken_at,
+        "waits_since": alert.waits_since,
     }
 
 

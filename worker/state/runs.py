@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, delete, func, select, update
 
 from checks.contract import Check, Result, Window
+from checks.ports import Cursor
 from worker.model.finding import Change, Counts, FindingState, Transition
 from worker.model.run import LastRun, Outcome, Run, Scope, StoredCursor, StoredRun, Unlisted
 from worker.state import lifecycle
@@ -47,6 +48,8 @@ def record(connection: Connection, run: Run) -> tuple[Transition, ...]:
     transitions = (*_edges(run, before), *lifecycle.follow(connection, run))
     if run.result:
         _write_cursor(connection, run, run.result)
+    elif run.kept and run.kept.cursor is not None:
+        _move_cursor(connection, run.check, run.kept.cursor)
     return transitions
 
 
@@ -187,7 +190,8 @@ def _thin_out(connection: Connection, run: Run) -> None:
         .limit(2)
     ).all()
     alike = [row for row in latest if (row.outcome, row.scope) == (Outcome.PASS, run.scope)]
-    if len(alike) == 2 and run.started_at.timestamp() - alike[1].started_at < PASSES_APART:  # noqa: PLR2004
+    since = run.started_at.timestamp() - alike[-1].started_at if alike else 0.0
+    if len(alike) == 2 and 0 <= since < PASSES_APART:  # noqa: PLR2004 - the clock may have been set
         connection.execute(delete(runs).where(runs.c.id == alike[0].id))
 
 
@@ -214,6 +218,13 @@ def _write_cursor(connection: Connection, run: Run, result: Result) -> None:
     put_cursor(connection, now)
 
 
+def _move_cursor(connection: Connection, check: Check, cursor: Cursor) -> None:
+    """Remember how far a run read that could not tell; all else stays as it was."""
+    before = _cursor(connection, check.name)
+    moved = replace(before, fingerprint=fingerprint(check), encoded_cursor=store(cursor))
+    put_cursor(connection, moved)
+
+
 def _unlisted(
     connection: Connection, run: Run, result: Result, before: tuple[Unlisted, ...]
 ) -> tuple[Unlisted, ...]:
@@ -224,9 +235,10 @@ def _unlisted(
     )
     more = max(0, result.violations - (listed or 0))
     span = run.check.confirmation_time.total_seconds()
-    latest = Unlisted(more, run.ended_at.timestamp() if span else 0)
+    began, ended = run.steadily
+    latest = Unlisted(more, ended if span else 0)
     every = (*[Unlisted(0, 0)] * max(needed, 2), *before, latest)
-    begin = run.started_at.timestamp() - span
+    begin = began - span
     # From the latest of those that are old enough on: whatever all have seen is confirmed.
     old = [n for n, each in enumerate(every[:-1]) if span and each.at <= begin]
     return every[min(len(every) - needed, *old[-1:]) :] if old else every[-needed:]

@@ -28,7 +28,7 @@ from sqlalchemy.dialects.mysql import LONGTEXT
 
 from worker.model.finding import FindingState
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Counted up whenever a table changes. Earlier ones are brought up to date, later ones refused."""
 
 BATCH = 500
@@ -118,6 +118,7 @@ alerts = Table(  # one row an alert and Alertmanager: what that one is to know
     Column("ends_at", Double),  # NULL while it fires
     Column("changed_at", Double, nullable=False),
     Column("taken_at", Double),  # when the Alertmanager took this; NULL while it waits
+    Column("waits_since", Double),  # since version 6; since when nobody took it, however it changed
     Index("alerts_of_check", "check_name"),
 )
 secrets = Table(
@@ -163,6 +164,8 @@ def prepare(connection: Connection) -> None:
     metadata.create_all(connection)
     if version == 1:
         _upgrade_from_1(connection)
+    if version is not None and version < 6:  # noqa: PLR2004 - the version that has them
+        _add_columns(connection, alerts)
     if version in (1, 2) and connection.dialect.name in ("mysql", "mariadb"):
         # A cursor that holds counts outgrows the 64 KB of a TEXT.
         connection.execute(text("ALTER TABLE cursors MODIFY COLUMN `cursor` LONGTEXT"))
@@ -238,13 +241,19 @@ def _other_version(version: int) -> str:
     return f"the state has schema version {version}, this worker knows {SCHEMA_VERSION}"
 
 
-def _upgrade_from_1(connection: Connection) -> None:
-    """Any step may have been done before: MySQL commits each ALTER TABLE by itself."""
-    present = {column["name"] for column in inspect(connection).get_columns(findings.name)}
-    for column in findings.columns:
+def _add_columns(connection: Connection, table: Table) -> None:
+    """Add what an earlier version of a table lacks; MySQL commits each of them by itself."""
+    present = {column["name"] for column in inspect(connection).get_columns(table.name)}
+    for column in table.columns:
         if column.name not in present:
             type_name = column.type.compile(connection.dialect)
-            connection.execute(text(f"ALTER TABLE findings ADD COLUMN {column.name} {type_name}"))
+            statement = f"ALTER TABLE {table.name} ADD COLUMN {column.name} {type_name}"
+            connection.execute(text(statement))
+
+
+def _upgrade_from_1(connection: Connection) -> None:
+    """Any step may have been done before: MySQL commits each ALTER TABLE by itself."""
+    _add_columns(connection, findings)
     for state, moment, when in (
         (FindingState.CONFIRMED, findings.c.confirmed_at, findings.c.first_seen),
         (FindingState.RESOLVED, findings.c.resolved_at, findings.c.last_seen),

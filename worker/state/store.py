@@ -22,7 +22,8 @@ from worker.config import UrlTable
 from worker.model.alert import StoredAlert
 from worker.model.finding import Counts, Transition
 from worker.model.run import LastRun, Run
-from worker.state import merge, outbox, runs, schema
+from worker.model.steady_clock import STEADY
+from worker.state import merge, outbox, private_file, runs, schema
 from worker.state.lease import Claim, Lease, LeaseLostError
 from worker.state.outbox import Nobody, Policy
 from worker.state.schema import NoStateError, Rows, StateError
@@ -65,6 +66,8 @@ class State:
         """Why the database does not work at present; None while it does."""
         self.set_aside: Path | None = None
         """Where a corrupt state file was moved."""
+        self.narrowed: list[str] = []
+        """Which files of the state others could read."""
         self.is_known = False
         """Whether what earlier processes left was read; nobody may go on from it before."""
         self._turn = threading.Lock()
@@ -72,6 +75,8 @@ class State:
         self._shadow = threading.Lock()
         """Held by whoever uses the memory, and by nobody who waits for the database."""
         self._url = place if isinstance(place, URL) else place.parsed
+        if file := _file_of(self._url):
+            self.narrowed = private_file.narrow(file)
         self._engine = _engine(place, lease.seconds if lease else LONGEST_IDLE)
         self._retry_at = 0.0
         self._prepared = False
@@ -128,7 +133,7 @@ class State:
 
         def work(connection: Connection) -> tuple[Transition, ...]:
             transitions = runs.record(connection, run)
-            outbox.align(connection, self._policy, run.check, time.time())
+            outbox.align(connection, self._policy, run.check, STEADY.seconds())
             return transitions
 
         return self._write(work, [run.check.name], turn)
@@ -139,7 +144,7 @@ class State:
         configured, touched = tuple(checks), set[str]()
 
         def work(connection: Connection) -> None:
-            touched.update(outbox.align_all(connection, policy, configured, time.time()))
+            touched.update(outbox.align_all(connection, policy, configured, STEADY.seconds()))
 
         self._write(work, touched)  # which is known once that has worked
 
@@ -147,15 +152,15 @@ class State:
         """All that an Alertmanager is to know, what has waited longest first."""
         return self.read(lambda memory: outbox.waiting(memory, alertmanager))
 
-    def pending_alerts(self, alertmanager: str) -> tuple[int, float]:
-        """How many alerts it has not taken yet, and since when (Unix time) the oldest waits."""
+    def pending_alerts(self, alertmanager: str) -> Mapping[str, float]:
+        """The alerts that it has not taken yet, and since when each waits (Unix times)."""
         return self.read(lambda memory: outbox.pending(memory, alertmanager))
 
     def settle_alerts(self, taken: Collection[StoredAlert], over: Collection[StoredAlert]) -> None:
         """Note which alerts were taken, and forget which have been over for long enough."""
 
         def work(connection: Connection) -> None:
-            outbox.take(connection, taken, time.time())
+            outbox.take(connection, taken, STEADY.seconds())
             outbox.drop(connection, over)
 
         if taken or over:
@@ -178,7 +183,7 @@ class State:
         gone = self.read(lambda memory: runs.checks_except(memory, names))
         if not gone:
             return {}
-        now = time.time()
+        now = STEADY.seconds()
         return self._write(lambda connection: runs.forget(connection, gone, now), gone)
 
     def close(self) -> None:
@@ -320,6 +325,11 @@ def _engine(place: URL | UrlTable, idle: float = LONGEST_IDLE) -> Engine:
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=limits)
     if engine.dialect.name == "sqlite":
 
+        @event.listens_for(engine, "do_connect")
+        def _private(*_given: object) -> None:
+            if file := _file_of(url):
+                private_file.make(file)
+
         @event.listens_for(engine, "connect")
         def _durable(raw: sqlite3.Connection, _record: object) -> None:
             try:
@@ -375,6 +385,13 @@ def _set_corrupt_file_aside(url: URL, engine: Engine) -> Path | None:
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     return aside
+
+
+def _file_of(url: URL) -> Path | None:
+    """Where a SQLite state lies; None of any other, and of one in memory."""
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return None
+    return Path(url.database)
 
 
 def _reason(error: Exception) -> str:

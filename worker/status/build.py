@@ -29,7 +29,9 @@ RESOLVED_SHOWN = 20
 def abridged(run: Run) -> Run:
     """A run as it is remembered here: what the state keeps anyway would only fill the memory."""
     return replace(
-        run, result=run.result and replace(run.result, findings=(), cursor=None, samples=())
+        run,
+        result=run.result and replace(run.result, findings=(), cursor=None, samples=()),
+        kept=None,
     )
 
 

@@ -8,7 +8,9 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from worker.config import LogSettings
+from worker.telemetry.library_brake import LibraryBrake
 from worker.text.encode import dump
+from worker.text.printable import visible_characters
 
 QUIET = ("apscheduler", "uvicorn", "sqlalchemy", "asyncio", "httpx", "httpcore")
 """Libraries of which only warnings and worse are logged."""
@@ -34,6 +36,7 @@ def set_up(settings: LogSettings) -> None:
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(LibraryBrake())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, _of_a_library],
@@ -80,9 +83,29 @@ def _leave_passing_runs_out(_logger: WrappedLogger, _method: str, event: EventDi
 
 def _console() -> list[Processor]:
     return [
+        structlog.processors.ExceptionRenderer(),
         _nested_as_json,
+        _printable,
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
     ]
+
+
+def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Let no text command the terminal, hide, or begin a line that looks like another event."""
+    return {
+        name: (_lines if name in _OF_LINES else visible_characters)(value)
+        if isinstance(value, str)
+        else value
+        for name, value in event.items()
+    }
+
+
+_OF_LINES = ("exception", "stack")
+"""What may be several lines."""
+
+
+def _lines(text: str) -> str:
+    return "\n".join(visible_characters(each) for each in text.split("\n"))
 
 
 def _nested_as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

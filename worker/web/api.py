@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -24,6 +23,7 @@ from worker.status import CheckStatus, Detail, Known, Status
 from worker.status.as_json import finding_as_json, utc
 from worker.text.encode import dump
 from worker.text.fields import fields
+from worker.text.wildcards import LONGEST, matches
 from worker.web.server import Page
 
 Json = dict[str, Any]
@@ -31,6 +31,9 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 MOST, USUAL = 1000, 100
 """Findings of one answer: the most, and as many as there are when nobody says how many."""
+
+MOST_PARAMETERS = 100
+"""Parameters of one request, repeated ones counted."""
 
 _NUMBER = re.compile("[0-9]{1,18}")
 _PARAMETERS = ("check", "state", "severity", "limit", "offset")
@@ -121,10 +124,14 @@ class _Wanted:
     def of(cls, given: Iterable[tuple[str, str]], checks: Sequence[Check]) -> "_Wanted":
         """Raises ValueError, which names the parameter."""
         wanted, known = cls(), [each.name for each in checks]
-        for name, value in given:
+        for number, (name, value) in enumerate(given):
+            if number >= MOST_PARAMETERS:
+                raise ValueError(f"more than {MOST_PARAMETERS} parameters")
             match name:
                 case "check":
-                    if not any(fnmatchcase(each, value) for each in known):
+                    if len(value) > LONGEST:
+                        raise ValueError(f"{name}: longer than {LONGEST} characters")
+                    if not any(matches(each, value) for each in known):
                         hint = nearest(value, known)
                         raise ValueError(f"check: no check is named {value}{hint}")
                     wanted.checks.append(value)
@@ -137,12 +144,13 @@ class _Wanted:
                 case "offset":
                     wanted.offset = _number(name, value, 0, 10**9)
                 case _:
-                    raise ValueError(f"{name}: no such parameter{nearest(name, _PARAMETERS)}")
+                    hint = nearest(name[:LONGEST], _PARAMETERS)
+                    raise ValueError(f"{name}: no such parameter{hint}")
         return wanted
 
     def takes(self, name: str, severity: Severity | None) -> bool:
         """Whether findings of this check are among them."""
-        named = not self.checks or any(fnmatchcase(name, each) for each in self.checks)
+        named = not self.checks or any(matches(name, each) for each in self.checks)
         return named and (not self.severities or severity in self.severities)
 
 
@@ -215,6 +223,9 @@ def _summary(each: CheckStatus) -> Json:
         "outcome": run and run.outcome,
         "scope": run and run.scope,
         "examined": run and run.examined,
+        "estimated": result and result.estimated,
+        "excluded": dict(result.excluded) if result else {},
+        "leaves_out": [*check.excluded, *check.leaves_out],
         "violations": run and run.violations,
         "seconds": round(run.seconds, 4) if run else None,
         "error": run and run.error,

@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, Response
 
 from checks.types import duration_text
 from worker import status
+from worker.model.run import excluded_rows
 from worker.state import State
 from worker.status import Known, Standby, Status
 from worker.text.fields import fields
@@ -92,7 +93,7 @@ class Pages:
         )
 
     def _runbooks(self, request: Request) -> Response:
-        root = "../" if request.url.path.endswith("/") else ""
+        root = "../" if request.scope["path"].endswith("/") else ""
         return _page("runbooks.html.j2", root=root, names=runbooks.titles())
 
     def _runbook(self, request: Request) -> Response:
@@ -162,6 +163,7 @@ def _environment() -> Environment:
     }
     made.globals |= {
         "words": formatting,
+        "excluded_rows": excluded_rows,
         "duration_text": duration_text,
         "fields": fields,
         "Status": Status,

@@ -3,9 +3,10 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, TypeVar
 
 import uvicorn
 from starlette.applications import Starlette
@@ -14,18 +15,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from worker.config import HttpSettings
+from worker.web import protocol
+from worker.web.connections import Connection, Connections, room
+from worker.web.encoding import encode
+from worker.web.listener import QUEUE, Listener
 from worker.web.login import Login
 from worker.web.security import Security
 from worker.web.tls import Handshake
-
-MOST_CONNECTIONS = 200
-"""One more closes that which has been quiet the longest: a flood locks nobody out."""
-
-REQUEST_TIMEOUT = 10
-"""Seconds in which a client has to send its request, and to take the answer."""
 
 Answer = Callable[[], tuple[bool, str]]
 """Whether all is well, and a sentence."""
@@ -36,8 +35,14 @@ PAGES_AT_ONCE = 2
 PAGES_WAITING = 50
 """Requests for a page beyond which the next one is told to come back later."""
 
+Exposition = Callable[[str, Sequence[str]], tuple[bytes, str]]
+"""Makes the metrics in the format that an Accept header asks for, of those names alone if there are
+any; with their content type."""
+
 Page = Callable[[Request], Response]
 """Makes an answer, on a thread; raises HTTPException."""
+
+Made = TypeVar("Made")
 
 NO_PAGES: Mapping[str, Page] = MappingProxyType({})
 
@@ -58,17 +63,19 @@ class Web:
     def __init__(
         self,
         settings: HttpSettings,
-        metrics: Callable[[str], tuple[bytes, str]],
+        metrics: Exposition,
         live: Answer,
         ready: Answer,
         pages: Mapping[str, Page] = NO_PAGES,
         *,
         on_web_config: Callable[[float], None] = lambda _well: None,
+        on_crowded: Callable[[], None] = lambda: None,
     ) -> None:
         """Bind the address. Raises OSError when it cannot be had, or WebFileError.
 
         `pages` are by their path, in which `{name}` stands for a part of it.
-        `on_web_config` is told 1 when a changed web configuration was accepted, else 0.
+        `on_web_config` is told 1 when a changed web configuration was accepted, else 0;
+        `on_crowded` of each connection that had to be closed for others.
         """
         self._security = Security(settings.web_config_file, on_web_config)
         self._socket = _bound(settings)
@@ -76,10 +83,12 @@ class Web:
         scheme = "https" if self._security.context else "http"
         self.address = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
         """`http://host:port`, with the port that was bound."""
-        self._server = uvicorn.Server(
+        self._connections = Connections(room())
+        self._login = Login(_application(metrics, live, ready, pages), self._security)
+        self._server = _Server(
             uvicorn.Config(
-                Login(_application(metrics, live, ready, pages), self._security),
-                http=self._connection,  # type: ignore[arg-type]  # makes what the class would be
+                _Ending(self._login),
+                http=protocol.BoundedProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -88,7 +97,8 @@ class Web:
                 timeout_keep_alive=75,  # longer than a scrape interval
                 timeout_graceful_shutdown=1,
                 h11_max_incomplete_event_size=16 * 1024,
-            )
+            ),
+            Listener(self._socket, self._connections, self._connection, on_crowded),
         )
         self._thread = threading.Thread(target=self._serve, name="web", daemon=True)
 
@@ -100,20 +110,61 @@ class Web:
     def stop(self) -> None:
         """Stop serving; waits 3 s at most."""
         self._security.stop()
+        self._login.stop()
         self._server.should_exit = True
         self._thread.join(3)
         self._socket.close()
 
     def _serve(self) -> None:
-        self._server.run(sockets=[self._socket])
+        self._server.run(sockets=[])
 
-    def _connection(self, **given: Any) -> asyncio.BaseProtocol:
+    def _connection(self, connection: Connection) -> asyncio.BaseProtocol:
         """What serves the next connection, by the TLS of now."""
-        protocol = _BoundedProtocol(**given)
-        context = self._security.context
-        return (
-            Handshake(protocol, context, MOST_CONNECTIONS, REQUEST_TIMEOUT) if context else protocol
+        context, server = self._security.context, self._server
+        inside = protocol.BoundedProtocol(
+            self._connections,
+            connection,
+            secured=context is not None,
+            config=server.config,
+            server_state=server.server_state,
+            app_state=server.lifespan.state,
         )
+        if context is None:
+            return inside
+        return Handshake(inside, context, self._connections, connection, protocol.REQUEST_TIMEOUT)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but for how connections are accepted."""
+
+    def __init__(self, config: uvicorn.Config, listener: Listener) -> None:
+        super().__init__(config)
+        self._listener = listener
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept."""
+        await super().startup(sockets)
+        self._listener.begin()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more, and let what is going on end in time."""
+        self._listener.end()
+        await super().shutdown(sockets)
+
+
+class _Ending:
+    """Answers what is cut off by the end of the worker, which is no fault to be logged."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._application(scope, receive, send)
+        except asyncio.CancelledError:
+            with suppress(Exception):  # its answer may have begun
+                answer = PlainTextResponse("the worker ends\n", 503, {"Connection": "close"})
+                await answer(scope, receive, send)
 
 
 def _bound(settings: HttpSettings) -> socket.socket:
@@ -125,7 +176,7 @@ def _bound(settings: HttpSettings) -> socket.socket:
     try:
         bound.bind(address)
         # From now on nobody is refused, nor can somebody else have the address.
-        bound.listen(MOST_CONNECTIONS)
+        bound.listen(QUEUE)
     except OSError:
         bound.close()
         raise
@@ -133,15 +184,25 @@ def _bound(settings: HttpSettings) -> socket.socket:
 
 
 def _application(
-    metrics: Callable[[str], tuple[bytes, str]],
+    metrics: Exposition,
     live: Answer,
     ready: Answer,
     pages: Mapping[str, Page],
 ) -> Starlette:
+    shared = _Shared()
+
     async def show_metrics(request: Request) -> Response:
+        accept, encodings = (_joined(request, each) for each in ("accept", "accept-encoding"))
+        names = tuple(request.query_params.getlist("name[]"))
+
+        def make() -> tuple[bytes, Mapping[str, str]]:
+            body, content_type = metrics(accept, names)
+            answer = encode(Response(body, headers={"Content-Type": content_type}), encodings)
+            return bytes(answer.body), answer.headers
+
         # In a thread: a large exposition must not hold up the health answers.
-        body, content_type = await run_in_threadpool(metrics, request.headers.get("accept", ""))
-        return Response(body, headers={**_HEADERS, "Content-Type": content_type})
+        body, headers = await shared.made((accept, encodings, names), make)
+        return Response(body, headers={**headers, **_HEADERS})
 
     def health(answer: Answer) -> Callable[[Request], Any]:
         async def show(_request: Request) -> Response:
@@ -154,7 +215,8 @@ def _application(
 
     def shown(page: Page) -> Callable[[Request], Any]:
         async def show(request: Request) -> Response:
-            answer = await gate.through(page, request)
+            encodings = _joined(request, "accept-encoding")
+            answer = await gate.through(lambda: encode(page(request), encodings))
             answer.headers.update(_HEADERS)
             return answer
 
@@ -187,71 +249,45 @@ class _Gate:
         self._free = asyncio.Semaphore(PAGES_AT_ONCE)
         self._waiting = 0
 
-    async def through(self, page: Page, request: Request) -> Response:
+    async def through(self, make: Callable[[], Response]) -> Response:
         """The page, made on a thread. Raises HTTPException."""
         if self._waiting >= PAGES_WAITING:
             raise HTTPException(503, "too many requests at once", {"Retry-After": "1"})
         self._waiting += 1
         try:
             async with self._free:
-                return await run_in_threadpool(page, request)
+                return await run_in_threadpool(make)
         finally:
             self._waiting -= 1
 
 
-class _BoundedProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1, with a limit on how long and how many clients may dawdle.
+class _Shared:
+    """One is made at a time; who asks for the same before it is begun gets the same.
 
-    uvicorn bounds idle time only between requests, and not while one is half sent or its answer
-    is half taken.
+    So a flood of scrapes takes no more work than a few of them, and nobody gets what is old.
     """
 
-    _by_age: ClassVar[dict["_BoundedProtocol", None]] = {}
-    """Every connection; that of the latest request is the last."""
+    def __init__(self) -> None:
+        self._one = asyncio.Semaphore(1)
+        self._following: dict[Hashable, asyncio.Task[Any]] = {}
 
-    _timer: asyncio.TimerHandle | None = None
-    _answered = False
-    """Whether the latest request has been answered, and none has begun since."""
+    def made(self, key: Hashable, make: Callable[[], Made]) -> Awaitable[Made]:
+        """What is made from now on, or soon."""
+        if key not in self._following:
+            self._following[key] = asyncio.get_running_loop().create_task(self._make(key, make))
+        return asyncio.shield(self._following[key])
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._by_age[self] = None
-        self._start_timer()
-        if len(self._by_age) > MOST_CONNECTIONS:
-            oldest = next(iter(self._by_age))
-            del self._by_age[oldest]
-            oldest.transport.abort()
+    async def _make(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        try:
+            await self._one.acquire()
+        finally:
+            del self._following[key]
+        try:
+            return await run_in_threadpool(make)
+        finally:
+            self._one.release()
 
-    def data_received(self, data: bytes) -> None:
-        if self._answered:
-            self._start_timer()
-        super().data_received(data)
 
-    def on_response_complete(self) -> None:
-        self._answered = True
-        super().on_response_complete()
-        if not self.cycle.response_complete:  # the next request had been sent along
-            self._start_timer()
-        elif not self.transport.get_write_buffer_size():
-            self._stop_timer()
-        if self in self._by_age:
-            self._by_age[self] = self._by_age.pop(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
-        self._by_age.pop(self, None)
-        super().connection_lost(exc)
-
-    def _start_timer(self) -> None:
-        self._stop_timer()
-        self._answered = False
-        self._timer = self.loop.call_later(REQUEST_TIMEOUT, self._abort_if_dawdling)
-
-    def _stop_timer(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-
-    def _abort_if_dawdling(self) -> None:
-        if not self._answered or self.transport.get_write_buffer_size():
-            self.transport.abort()
+def _joined(request: Request, header: str) -> str:
+    """A header that may be there several times."""
+    return ",".join(request.headers.getlist(header))

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from checks.card import SUM_MISMATCH, Card, Words
 from checks.contract import EVERYTHING, Check, Result, Scalar, Window
+from checks.coverage import coverage, excluded
 from checks.kinds.aggregate.findings import finding, phrases
 from checks.kinds.aggregate.sides import Function, Pair, Side, Sides
 from checks.ports import Sources
@@ -170,8 +171,22 @@ class Aggregate(DatabaseCheck):
             violations = int(numbers["violations"])
             found = snapshot.connection.execute(sides.wrong()).mappings() if violations else ()
             findings = tuple(finding(sides, row) for row in found)
+            left_out = self._excluded(sides, snapshot, dict(numbers))
         measures = {"waiting": int(numbers["waiting"])} if self.settle else {}
-        return Result(int(numbers["examined"]), violations, findings, measures)
+        examined = int(numbers["examined"])
+        return Result(examined, violations, findings, measures, excluded=left_out)
+
+    def _excluded(
+        self, sides: Sides, snapshot: Snapshot, numbers: Mapping[str, int]
+    ) -> Mapping[str, int | None]:
+        """The rows that are not compared."""
+        asked = (snapshot, self.table, self.needs[self.table], sides.kept)
+        waiting = {"settle": int(numbers["waiting"])} if self.settle else {}
+        if self.empty == "compared":
+            return {**excluded(*asked), **waiting}
+        seen, compared = coverage(*asked), int(numbers["examined"]) + int(numbers["waiting"])
+        empty = None if seen.estimated else seen.judged - compared
+        return {**seen.excluded, "no_details": empty, **waiting}
 
     def _sides(self, context: Context, known: tuple[tuple[Scalar, ...], ...] = ()) -> Sides:
         own, details = self.table, self.details

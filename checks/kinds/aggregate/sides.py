@@ -115,6 +115,11 @@ class Sides:
         source, judged = self._joined(rows, totals), self._judged(rows, totals)
         return select(*numbers).select_from(source).where(*judged)
 
+    def kept(self, rows: FromClause) -> Mapping[str, Predicate]:
+        """What is true of the rows that are judged, by the field that says so."""
+        when = self.own.when
+        return {"when": self._built(when, rows, self.own.table)} if when else {}
+
     def wrong(self) -> Select[Any]:
         """The first of the rows that are off, with both sides."""
         rows, totals = self._rows(), self._totals()

@@ -17,6 +17,7 @@ from sqlalchemy import (
 
 from checks.card import Alert, Card, Words
 from checks.contract import EVERYTHING, SAMPLE, TWO_TRANSACTIONS, Result, Window
+from checks.coverage import excluded
 from checks.kinds.balance import running_totals
 from checks.kinds.balance.chain import Chain
 from checks.kinds.balance.comparison import Comparison, Seen
@@ -210,12 +211,25 @@ class Balance(DatabaseCheck):
             if reading.begin is not None:
                 seen, kept = self._news(comparison, snapshot, reading.begin)
                 return self._result(seen, reading, notes, kept)
+            left_out = self._excluded(snapshot)
             pages = self._pages(comparison)
             seen = self._page(comparison, 0, pages)
         for page in range(1, pages):
             with self.snapshot(sources, window) as snapshot:
                 seen.add(self._page(self._comparison(snapshot), page, pages))
-        return self._result(seen, reading, notes)
+        return replace(self._result(seen, reading, notes), excluded=left_out)
+
+    def _excluded(self, snapshot: Snapshot) -> Mapping[str, int | None]:
+        """Rows of either side that do not count."""
+
+        def of(table: str, when: Expression | None) -> Mapping[str, int | None]:
+            def kept(rows: FromClause) -> Mapping[str, ColumnElement[bool]]:
+                return {"when": when.on(rows, snapshot.types(table))} if when else {}
+
+            return excluded(snapshot, table, self.needs[table], kept)
+
+        theirs = of(self.ledger, self.ledger_when)
+        return {**of(self.table, self.when), **{f"ledger_{why}": n for why, n in theirs.items()}}
 
     @property
     def postings_by(self) -> tuple[str, ...]:

@@ -1,28 +1,53 @@
 """`conflict_rate`: how often HTTP requests are answered 409, on which routes, and why."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from checks.card import Card, Words
-from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Finding, Result, Window
+from checks.contract import (
+    EVERYTHING,
+    SAMPLE,
+    Check,
+    CheckError,
+    Finding,
+    Kept,
+    Result,
+    Window,
+)
 from checks.http_log.counts import Counts, Route
 from checks.http_log.routes import Routes, shape
 from checks.keys.interfaces import Interface
 from checks.keys.interfaces import Route as RouteTemplate
 from checks.kinds.conflict_rate import promql
+from checks.kinds.conflict_rate.codes import Code, Codes, Problem, causes
+from checks.kinds.conflict_rate.coverage import (
+    BLIND,
+    DONE,
+    ENOUGH,
+    MISSING,
+    NOTED,
+    REASONS,
+    REQUESTS,
+)
 from checks.kinds.conflict_rate.exported import ALERT, DETAILS, FAMILIES, Traffic, details, samples
 from checks.kinds.conflict_rate.promql import Queries
 from checks.kinds.conflict_rate.tally import LATE, USUAL_DAYS, Spans, Tally
-from checks.kinds.conflict_rate.thresholds import Limits, Observed, breaches, findings
-from checks.ports import Sources, SourceType
+from checks.kinds.conflict_rate.thresholds import (
+    Limits,
+    Observed,
+    breaches,
+    findings,
+    still_known,
+)
+from checks.ports import Block, LineReader, Prometheus, Sources, SourceType
+from checks.ports import Lines as LineFormat
 from checks.types import Duration, Ratio, Slug, duration_text
-
-ENOUGH_LINES = 100
-"""Lines after which a log without one request is taken for one that is read wrongly."""
 
 
 class ConflictRate(Check):
@@ -66,6 +91,8 @@ class ConflictRate(Check):
     hash_secret_file: Path | None = None
     """A secret with which keys and clients are hashed; without it the worker makes one."""
     interfaces: tuple[Interface, ...] = ()
+    codes: Mapping[Problem, tuple[Code, ...]] = Field(default={}, repr=False)
+    """The application's codes of each problem, in place of those of the audited application."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -75,6 +102,9 @@ class ConflictRate(Check):
             raise ValueError("short is less than 5s")
         if self.long > timedelta(days=1):
             raise ValueError("long is over 1d, and what is usual is told by a week")
+        stated = Counter(code for codes in self.codes.values() for code in codes)
+        if twice := [code for code, number in stated.items() if number > 1]:
+            raise ValueError(f"codes: {twice[0]} stands for more than one problem, or twice")
         return self
 
     @property
@@ -121,15 +151,22 @@ class ConflictRate(Check):
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Read on where the run before stopped, or ask the server; and judge every route."""
         if self.queries:
-            return self._of_prometheus(sources)
+            return self._of_prometheus(sources, window)
         return self._of_log(sources, window)
 
     def begin(self, left: Mapping[str, Any]) -> tuple[Tally, Routes]:
         """What counts, and what tells routes apart; `left` is the cursor of the run before."""
         spans = Spans(*(int(each.total_seconds()) for each in (self.short, self.long)))
-        tally = Tally(spans, left.get("tally"), self._secret(), plain=self.identities == "plain")
+        codes = self._codes(left.get("codes", ()))
+        plain = self.identities == "plain"
+        tally = Tally(spans, left.get("tally"), self._secret(), plain=plain, codes=codes)
         declared, learnt = self._declared().values(), left.get("routes", ())
         return tally, Routes(declared, learnt, learns=self.learn_routes, most=self.most_routes)
+
+    def _codes(self, learnt: Iterable[str] = ()) -> Codes:
+        """What tells codes apart: those of problems and of interfaces are declared."""
+        declared = (code for each in self.interfaces for code in each.conflicts)
+        return Codes(causes(self.codes), declared, learnt)
 
     def _declared(self) -> Mapping[tuple[str, ...], str]:
         """The declared routes; of those that differ in names of placeholders only, the first."""
@@ -143,37 +180,73 @@ class ConflictRate(Check):
         left: Mapping[str, Any] = window.cursor or {}
         tally, routes = self.begin(left)
         place, behind, examined, notes = left.get("place"), 0, 0, list[str]()
-        read = log.format.reader(window.zone)
+        readers, missing = _Readers(log.format, window.zone, left.get("readers", {})), 0.0
         for block in log.blocks(place):
-            batch = read(block.text)
+            batch = readers.read(block)
             now = _now()
             tally.add(block, batch, routes, now)
-            place, behind = block.place, block.behind
+            place, behind, missing = block.place, block.behind, block.missing
             examined += batch.lines
             notes += [block.note] if block.note else []
-        self._assure(tally, examined)
         now = _now()
         at = tally.moment(now, behind)
+        traffic, partly = self._traffic(tally, at, behind), list(tally.read.notes(at))
+        if missing:
+            traffic = replace(traffic, blind={**traffic.blind, MISSING: missing})
+        tally.read.prove(at)
+        cursor = {
+            "place": place,
+            "readers": readers.left(place),
+            "tally": tally.left(),
+            "routes": list(routes.learnt),
+            "codes": list(tally.codes.learnt),
+        }
+        kept = Kept(cursor, tuple(samples(self.source, traffic.of_no_verdict)))
+        if missing >= BLIND:
+            raise CheckError("; ".join(notes), kept=kept)
+        self._assure(tally, at, kept)
         if behind > LATE:
             notes.append(f"{behind} bytes of the log are not yet read")
         elif at < now:
             notes.append(f"the newest line is {now - at} s old as it is read: is timezone right?")
-        found = self._judged(tally, at)
-        windows = {"short": tally.short.until(at), "long": tally.long.until(at)}
+        notes += [*partly, *_told(traffic.unknown), *tally.codes.notes()]
+        found = self._judged(tally, at, frozenset(traffic.unknown))
+        if traffic.unknown:
+            found += still_known(window.known, found)
         return Result(
             examined,
             len(found),
             tuple(found[:SAMPLE]),
             notes=tuple(notes),
-            cursor={"place": place, "tally": tally.left(), "routes": list(routes.learnt)},
-            **self._exported(Traffic(tally.totals, windows, tally.lines, behind)),
+            cursor=cursor,
+            **self._exported(traffic),
         )
 
-    def _judged(self, tally: Tally, at: int) -> list[Finding]:
+    def _traffic(self, tally: Tally, at: int, behind: int) -> Traffic:
+        """What was seen up to a moment, and what is not known of it."""
+        unknown: dict[str, str] = {}
+        for window in ("short", "long"):
+            seen, coverage = tally.read.seen(window, at), tally.read.coverage(window, at)
+            if seen[REQUESTS] >= self.minimum and not seen[DONE]:
+                unknown[window] = f"no answer below 400 among {seen[REQUESTS]} requests"
+            elif coverage.is_blind:
+                unknown[window] = f"{coverage.told} could not be read"
+        judged = tally.read.judged(at)
+        return Traffic(
+            tally.totals,
+            {"short": tally.short.until(at), "long": tally.long.until(at)},
+            tally.lines,
+            behind,
+            {reason: judged.share(reason) for reason in REASONS},
+            tally.codes.known,
+            unknown,
+        )
+
+    def _judged(self, tally: Tally, at: int, unknown: frozenset[str]) -> list[Finding]:
         short, long, week = (each.until(at) for each in (tally.short, tally.long, tally.usual))
         before = {route: seen.less(long[route]) for route, seen in week.items() if route in long}
         past = tally.past.of_storms(at, self.storm // 2)
-        observed = Observed(short, long, week | before, tally.repeats.until(at), past)
+        observed = Observed(short, long, week | before, tally.repeats.until(at), past, unknown)
         names = self._declared()
         declared: dict[Route, bool] = {
             (names[shape(each.route)], each.method): each.key == "required"
@@ -181,34 +254,60 @@ class ConflictRate(Check):
         }
         return [*findings(observed, self._limits()), *breaches(long, week, declared)]
 
-    def _of_prometheus(self, sources: Sources) -> Result:
+    def _of_prometheus(self, sources: Sources, window: Window) -> Result:
         server = sources.prometheus(self.source)
         queries = self.queries
         assert queries  # noqa: S101 - asked for only where there are some
         week = timedelta(days=USUAL_DAYS)
         notes: list[str] = []
+        codes, blind = self._codes(), self._targets(server, queries)
 
         def ask(span: timedelta, at: datetime | None = None) -> Counts:
-            counts, told = promql.ask(server, queries, span, at, self.most_routes)
+            counts, told = promql.ask(server, queries, span, at, self.most_routes, codes=codes)
             notes.extend(told)
             return counts
 
-        short, long = ask(self.short), ask(self.long)
+        windows = {"short": ask(self.short), "long": ask(self.long)}
         usual = ask(week, datetime.now(UTC) - self.long) if self.times_usual else {}
-        found = list(findings(Observed(short, long, usual), self._limits()))
+        unknown = {**promql.unknown(windows, self.minimum), **blind.unknown}
+        observed = Observed(windows["short"], windows["long"], usual, unknown=frozenset(unknown))
+        found = list(findings(observed, self._limits()))
+        if unknown:
+            found += still_known(window.known, found)
         return Result(
-            round(sum(seen.requests for seen in long.values())),
+            round(sum(seen.requests for seen in windows["long"].values())),
             len(found),
             tuple(found[:SAMPLE]),
-            notes=tuple(dict.fromkeys(notes)),
-            **self._exported(Traffic(windows={"short": short, "long": long})),
+            notes=(*dict.fromkeys(notes), *blind.notes, *_told(unknown), *codes.notes()),
+            **self._exported(
+                Traffic(windows=windows, blind=blind.shares, codes=codes.known, unknown=unknown)
+            ),
+        )
+
+    def _targets(self, server: Prometheus, queries: Queries) -> "_Blind":
+        """Which part of the replicas is not seen. Raises CheckError from a tenth on."""
+        if queries.targets is None:
+            return _Blind()
+        share, told = promql.missing(server, queries.targets, self.short)
+        blind = Traffic(blind={MISSING: share})
+        if share >= BLIND:
+            raise CheckError(
+                f"query targets: {told} of the short window, and from {100 * BLIND:g} % on"
+                " nothing can be told",
+                kept=Kept(samples=tuple(samples(self.source, blind))),
+            )
+        before, told_before = promql.missing(server, queries.targets, self.long)
+        return _Blind(
+            blind.blind,
+            (f"read in part: {told} of the short window",) if share >= NOTED else (),
+            {"long": told_before} if before >= BLIND else {},
         )
 
     def _exported(self, traffic: Traffic) -> dict[str, Any]:
         lengths = {"short": self.short, "long": self.long}
         return {
             "samples": tuple(samples(self.source, traffic)),
-            "details": details(traffic.windows, lengths),
+            "details": details(traffic, lengths),
         }
 
     def _limits(self) -> Limits:
@@ -219,19 +318,26 @@ class ConflictRate(Check):
             self.times_usual,
             self.storm,
             self.reused_keys,
+            causes(self.codes),
         )
 
-    def _assure(self, tally: Tally, examined: int) -> None:
-        """Raise CheckError where lines come and none of them is a request: they are read wrongly.
+    def _assure(self, tally: Tally, at: int, kept: Kept) -> None:
+        """Raise CheckError where lines are read wrongly: none ever was a request, or many are lost.
 
-        A log of an application has other lines, too, and more of them before requests come.
+        Lines of which none ever was a request are read once more by the next run: whoever mends
+        the configuration loses none of them.
         """
-        enough = ENOUGH_LINES if not tally.totals else 10 * ENOUGH_LINES
-        if examined >= enough and tally.latest is None:
+        if not tally.totals and tally.lines["read"] >= ENOUGH:
             faults = {name: number for name, number in tally.lines.items() if name != "read"}
             raise CheckError(
-                f"none of the latest {examined} lines of {self.source} tells of a request:"
-                f" does line_format fit? All so far: {faults}"
+                f"none of the latest {tally.lines['read']} lines of {self.source} tells of a"
+                f" request: does line_format fit? All so far: {faults}"
+            )
+        if (coverage := tally.read.judged(at)).is_blind:
+            raise CheckError(
+                f"{coverage.told} of {self.source} could not be read as requests with a time,"
+                f" and from {100 * BLIND:g} % on nothing can be told: does line_format fit?",
+                kept=kept,
             )
 
     def _secret(self) -> str | None:
@@ -244,6 +350,44 @@ class ConflictRate(Check):
         if not secret:
             raise CheckError(f"hash_secret_file {self.hash_secret_file} is empty")
         return secret
+
+
+class _Readers:
+    """What reads the lines of each file of a log."""
+
+    def __init__(self, of: LineFormat, zone: tzinfo, left: Mapping[str, Any]) -> None:
+        """`left` is what the run before left of each."""
+        self._of, self._zone, self._left = of, zone, left
+        self._readers: dict[str, LineReader] = {}
+
+    def read(self, block: Block) -> Any:
+        """What the lines of a block tell."""
+        if block.origin not in self._readers:
+            left = self._left.get(block.origin)
+            self._readers[block.origin] = self._of.reader(self._zone, left)
+        return self._readers[block.origin](block.text)
+
+    def left(self, place: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """For the next run, as JSON takes it, of the files that the place knows."""
+        read = {origin: reader.left() for origin, reader in self._readers.items()}
+        known = {"", *(place or {}).get("files", ())}
+        return {
+            name: left for name, left in {**self._left, **read}.items() if left and name in known
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Blind:
+    """Which part of a Prometheus server's targets is not seen."""
+
+    shares: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    """The windows of which too much is missing for a ratio, and that in words."""
+
+
+def _told(unknown: Mapping[str, str]) -> Iterator[str]:
+    return (f"ratios of the {window} window are unknown: {why}" for window, why in unknown.items())
 
 
 def _now() -> int:

@@ -1,13 +1,14 @@
 """What people and programs get of requests beside findings: alert, metrics, a table of a page."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Literal
 
 from checks.card import Alert, Detail, Details, Family, Heading, Sample
 from checks.http_log.counts import CODES, OTHER, Counts, Route, Seen
-from checks.http_log.formats import WRITES
+from checks.http_log.request import WRITES
+from checks.kinds.conflict_rate.codes import ordered
 from checks.types import duration_text
 
 _HIGHEST = (
@@ -96,16 +97,16 @@ LINES = _family(
     "counter",
     "Lines of a log by state: all that were read, and those with a fault.",
     ("source", "state"),
-    "lines `read`, and of them `unreadable`, telling of `no_request`, or `without_time`;"
-    " `too_long` ones are beside them",
+    "lines `read`, and of them `unreadable`, telling of `no_request`, `unanswered` requests and"
+    " those `without_status`, `without_time` or `without_method`; `too_long` ones are beside them",
 )
 RATIO = _family(
     "http_conflict_ratio",
     "gauge",
-    "Answers 409 in all answers of the window; absent without requests.",
+    "Answers 409 in all answers of the window; absent without requests, and while unknown.",
     (*_ROUTE, "window"),
     "answers 409 in all answers of the `short` and the `long` window; absent without requests,"
-    " and while the check cannot tell",
+    " while it is unknown, and while the check cannot tell",
 )
 BEHIND = _family(
     "access_log_behind_bytes",
@@ -114,7 +115,23 @@ BEHIND = _family(
     ("source",),
     "what is written in a log and not yet read",
 )
-FAMILIES = (REQUESTS, CONFLICTS, REFUSALS, WITHOUT_KEY, LINES, RATIO, BEHIND)
+BLIND = _family(
+    "source_blind_ratio",
+    "gauge",
+    "The part of what a source holds of requests that could not be read, by reason.",
+    ("source", "reason"),
+    "the part of the latest lines that should tell of a request and do not: `unreadable`,"
+    " `no_request`, or `without_time`; of its files or `targets`: `missing`; from 0.1 on the"
+    " check cannot tell",
+)
+UNKNOWN = _family(
+    "http_conflict_ratio_unknown",
+    "gauge",
+    "Whether the ratios of a window are unknown: 1 or 0.",
+    ("source", "window"),
+    "1 while the ratios of a window are unknown, as of a log that holds failures only; else 0",
+)
+FAMILIES = (REQUESTS, CONFLICTS, REFUSALS, WITHOUT_KEY, LINES, RATIO, BEHIND, BLIND, UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +146,17 @@ class Traffic:
     """Lines of a log since it is sampled: `read`, and by what was wrong with the others."""
     behind_bytes: int | None = None
     """How much of a log is written and not yet read."""
+    blind: Mapping[str, float] = field(default_factory=dict)
+    """The part of the latest lines that does not tell what it should, by reason."""
+    codes: tuple[str, ...] = CODES
+    """The codes that are declared: each is exported, also while it is at zero."""
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    """The windows whose ratios are not known, and why."""
+
+    @property
+    def of_no_verdict(self) -> "Traffic":
+        """What is known of it where nothing can be told of ratios."""
+        return replace(self, windows={}, unknown={})
 
 
 # --- Metrics --------------------------------------------------------------------------------------
@@ -140,21 +168,24 @@ def samples(source: str, traffic: Traffic) -> Iterator[Sample]:
     Counters go on over restarts, because the counts are kept with the place in the log.
     """
     for route, seen in traffic.totals.items():
-        yield from _totals(source, route, seen)
+        yield from _totals(source, route, seen, traffic)
     for window, counts in traffic.windows.items():
+        yield Sample(UNKNOWN, (source, window), float(window in traffic.unknown))
         for route, seen in counts.items():
-            if seen.requests:
+            if seen.requests and window not in traffic.unknown:
                 yield Sample(RATIO, (source, *route, window), seen.ratio)
+    for reason, share in traffic.blind.items():
+        yield Sample(BLIND, (source, reason), share)
     for state, number in traffic.lines.items():
         yield Sample(LINES, (source, state), number)
     if traffic.behind_bytes is not None:
         yield Sample(BEHIND, (source,), traffic.behind_bytes)
 
 
-def _totals(source: str, route: Route, seen: Seen) -> Iterator[Sample]:
+def _totals(source: str, route: Route, seen: Seen, traffic: Traffic) -> Iterator[Sample]:
     own = (source, *route)
     yield Sample(REQUESTS, own, seen.requests)
-    for code in (*CODES, OTHER):
+    for code in ordered({*traffic.codes, *seen.conflicts, OTHER}, traffic.codes):
         number = seen.conflicts.get(code, 0)
         if number or route[1] in WRITES:  # zero is said where there could be conflicts
             yield Sample(CONFLICTS, (*own, code), number)
@@ -167,29 +198,35 @@ def _totals(source: str, route: Route, seen: Seen) -> Iterator[Sample]:
 # --- The table of the page ------------------------------------------------------------------------
 
 
-def details(windows: Mapping[str, Counts], lengths: Mapping[str, timedelta]) -> tuple[Detail, ...]:
+def details(traffic: Traffic, lengths: Mapping[str, timedelta]) -> tuple[Detail, ...]:
     """What each route answered in each window, the short one and the most conflicts first."""
     found = [
-        (window, *route, seen)
-        for window, counts in windows.items()
+        (window, route, seen)
+        for window, counts in traffic.windows.items()
         for route, seen in counts.items()
         if seen.requests
     ]
     found.sort(key=_rank)
-    return tuple(_detail(*each, lengths) for each in found)
+    return tuple(_detail(*each, lengths, traffic) for each in found)
 
 
-def _rank(each: tuple[str, str, str, Seen]) -> tuple[Any, ...]:
-    window, route, method, seen = each
+def _rank(each: tuple[str, Route, Seen]) -> tuple[Any, ...]:
+    window, (route, method), seen = each
     return window != "short", -seen.all_conflicts, -seen.requests, route, method
 
 
 def _detail(
-    window: str, route: str, method: str, seen: Seen, lengths: Mapping[str, timedelta]
+    window: str,
+    of: Route,
+    seen: Seen,
+    lengths: Mapping[str, timedelta],
+    traffic: Traffic,
 ) -> Detail:
+    unknown = traffic.unknown
+    route, method = of
     requests, conflicts = round(seen.requests), round(seen.all_conflicts)
     told = seen.conflicts
-    codes = {code: round(told[code]) for code in (*CODES, OTHER) if told.get(code)}
+    codes = {code: round(told[code]) for code in ordered(told, traffic.codes) if told[code]}
     return Detail(
         {
             "window": window,
@@ -197,7 +234,7 @@ def _detail(
             "method": method,
             "requests": requests,
             "conflicts": conflicts,
-            "ratio": round(seen.ratio, 6),
+            "ratio": None if window in unknown else round(seen.ratio, 6),
             "codes": codes,
         },
         method,
@@ -206,7 +243,7 @@ def _detail(
             f"{window}, {duration_text(lengths[window])}",
             f"{requests:,}",
             f"{conflicts:,}",
-            f"{100 * seen.ratio:.2f} %",
+            "unknown" if window in unknown else f"{100 * seen.ratio:.2f} %",
             ", ".join(f"{code} {number:,}" for code, number in codes.items()) or "–",
         ),
     )

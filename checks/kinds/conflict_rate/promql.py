@@ -1,14 +1,16 @@
 """Counts of requests and conflicts, asked of a Prometheus that scrapes the application."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from checks.contract import CheckError
-from checks.http_log.counts import CODES, OTHER, Counts, Route, Seen
-from checks.http_log.formats import METHODS, OTHER_METHOD
+from checks.http_log.counts import OTHER, Counts, Route, Seen
+from checks.http_log.request import METHODS, OTHER_METHOD
+from checks.kinds.conflict_rate.codes import Codes
 from checks.ports import Answer, Prometheus
 
 WINDOW = "{window}"
@@ -17,7 +19,8 @@ WINDOW = "{window}"
 HINT = "PromQL info"
 """How a remark begins with which a server doubts the expression, and not its own answer."""
 
-_LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
+_CLASSIC = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_NOT_CLASSIC = re.compile(r"[^a-zA-Z0-9_]")
 
 
 def _has_window(promql: str) -> str:
@@ -29,7 +32,15 @@ def _has_window(promql: str) -> str:
 Query = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_has_window)]
 """PromQL that gives one number a series, with `{window}` for the span of time it is about."""
 
-Label = Annotated[str, StringConstraints(pattern=_LABEL, max_length=200)]
+
+def _is_name(label: str) -> str:
+    if not label.isprintable() or label != label.strip():
+        raise ValueError("a label has no name like this")
+    return label
+
+
+Label = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_is_name)]
+"""The name of a label: any text since Prometheus 3; before that letters, digits and `_`."""
 
 
 class Queries(BaseModel):
@@ -44,6 +55,10 @@ class Queries(BaseModel):
     route_label: Label = "route"
     method_label: Label = "method"
     code_label: Label = "code"
+    targets: Annotated[str, StringConstraints(min_length=1, max_length=10_000)] | None = Field(
+        default=None, repr=False
+    )
+    """Which of the application's replicas are scraped, 1 or 0 a series: `up{job="app"}`."""
 
 
 def ask(
@@ -52,6 +67,8 @@ def ask(
     window: timedelta,
     at: datetime | None = None,
     most: int = 100,
+    *,
+    codes: Codes | None = None,
 ) -> tuple[Counts, tuple[str, ...]]:
     """Requests and conflicts of the window that ends now or at an earlier time; and notes.
 
@@ -66,7 +83,9 @@ def ask(
     notes = [*_told("requests", requests), *_told("conflicts", conflicts)]
     if not conflicts.series:
         notes.append(_no_conflicts(conflicts))
-    counts = _counts(queries, requests, conflicts)
+    for name, answer in (("requests", requests), ("conflicts", conflicts)):
+        notes += _without_route(name, queries.route_label, answer)
+    counts = _counts(queries, requests, conflicts, codes or Codes())
     if alone := sorted(route for route, seen in counts.items() if not seen.requests):
         notes.append(_without_requests(alone, counts))
     return _fewer(counts, most), tuple(notes)
@@ -78,6 +97,35 @@ def _filled(query: str, window: timedelta) -> str:
 
 def _told(name: str, answer: Answer) -> Iterable[str]:
     return (f"query {name}: {note}" for note in answer.notes)
+
+
+def unknown(windows: Mapping[str, Counts], minimum: int) -> Mapping[str, str]:
+    """The windows whose ratios are none, and why: everything that is counted is a conflict.
+
+    What counts failures only has no denominator.
+    """
+    found: dict[str, str] = {}
+    for window, counts in windows.items():
+        requests = sum(seen.requests for seen in counts.values())
+        conflicts = sum(min(seen.all_conflicts, seen.requests) for seen in counts.values())
+        if requests >= minimum and conflicts >= requests:
+            found[window] = f"all {requests:.0f} requests are conflicts: does `requests` count all?"
+    return found
+
+
+def missing(prometheus: Prometheus, targets: str, window: timedelta) -> tuple[float, str]:
+    """The part of a window in which replicas were not scraped, 0 to 1, and that in words.
+
+    What a replica counted meanwhile is not seen. One that is gone for good is none of them.
+    """
+    span = int(window.total_seconds())
+    answer = prometheus.query(f"avg_over_time(({targets})[{span}s:])")
+    if not answer.series:
+        raise CheckError("; ".join(("query targets: no series: could not tell", *answer.notes)))
+    number = len(answer.series)
+    down = sum(1 - min(1.0, max(0.0, value)) for _, value in answer.series)
+    some = sum(value < 1 for _, value in answer.series)
+    return down / number, f"{some} of {number} targets were down, {100 * down / number:.3g} %"
 
 
 # --- No series --------------------------------------------------------------------------------
@@ -105,24 +153,56 @@ def _doubts(answer: Answer) -> list[str]:
 # --- Counting ---------------------------------------------------------------------------------
 
 
-def _counts(queries: Queries, requests: Answer, conflicts: Answer) -> dict[Route, Seen]:
+def _counts(
+    queries: Queries, requests: Answer, conflicts: Answer, codes: Codes
+) -> dict[Route, Seen]:
     counts: dict[Route, Seen] = {}
     for labels, value in requests.series:
         route = _route(queries, labels)
         counts.setdefault(route, Seen()).requests += _amount("requests", value)
-    for labels, value in conflicts.series:
+    # The most frequent codes first: of those that nobody declared some are left out.
+    for labels, value in sorted(conflicts.series, key=lambda each: -each[1]):
         seen = counts.setdefault(_route(queries, labels), Seen())
-        code = labels.get(queries.code_label, OTHER)
-        code = code if code in CODES else OTHER
         if amount := _amount("conflicts", value):
+            code = codes.of(_label(labels, queries.code_label))
             seen.conflicts[code] = seen.conflicts.get(code, 0) + amount
     return counts
 
 
 def _route(queries: Queries, labels: Mapping[str, str]) -> Route:
-    method = labels.get(queries.method_label, "").upper()
-    route = labels.get(queries.route_label) or OTHER
+    method = (_label(labels, queries.method_label) or "").upper()
+    route = _label(labels, queries.route_label) or OTHER
     return route, method if method in METHODS else OTHER_METHOD
+
+
+def _label(labels: Mapping[str, str], name: str) -> str | None:
+    """The value of a label, also where it has one of the names that older servers give it."""
+    if name in labels or _CLASSIC.fullmatch(name):
+        return labels.get(name)
+    return next((labels[each] for each in _escaped(name) if each in labels), None)
+
+
+def _escaped(name: str) -> Iterator[str]:
+    """What becomes of a name in UTF-8 where it cannot be kept: Prometheus' escaping schemes.
+
+    They are `underscores`, `dots` and `values`
+    (https://github.com/prometheus/docs/blob/main/docs/instrumenting/escaping_schemes.md).
+    """
+    plain = _NOT_CLASSIC.sub("_", name)
+    yield f"_{plain}" if plain[0].isdigit() else plain
+    doubled = name.replace("_", "__").replace(".", "_dot_")
+    yield _NOT_CLASSIC.sub("__", doubled)
+    whole = name.replace("_", "__")
+    yield "U__" + _NOT_CLASSIC.sub(lambda found: f"_{ord(found[0]):x}_", whole)
+
+
+def _without_route(name: str, label: str, answer: Answer) -> Iterable[str]:
+    """Say that series have labels, and not the one of the route: no verdict tells them apart."""
+    named = [labels for labels, _ in answer.series if labels]
+    lacking = sum(_label(labels, label) is None for labels in named)
+    if lacking:
+        number = "no series has" if lacking == len(named) else f"{lacking} of {len(named)} lack"
+        yield f"query {name}: {number} the label {label}, and count as `{OTHER}`"
 
 
 def _amount(name: str, value: float) -> float:

@@ -3,10 +3,9 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from checks.http_log.counts import CODES, CONFLICT, OTHER, Route
-from checks.http_log.formats import Request
+from checks.http_log.counts import Route
 
 By = Literal["key", "client", "reuse"]
 """Conflicts of one key; those of one client; those that say that a key had another payload."""
@@ -14,7 +13,16 @@ By = Literal["key", "client", "reuse"]
 Who = tuple[By, str, str, str]
 """By what, route, method, and the key or client, hashed."""
 
-_REUSED = CODES[0]
+
+class Refusal(NamedTuple):
+    """What counts of a request that was refused; key and client hashed."""
+
+    is_conflict: bool
+    code: str
+    is_reuse: bool
+    """Whether the code says that the key came with another payload."""
+    key: str | None
+    client: str | None
 
 
 @dataclass(slots=True)
@@ -57,17 +65,15 @@ class Repeats:
         }
         return {"width": self._width, "counts": counts}
 
-    def add(
-        self, slot: int, route: Route, request: Request, key: str | None, client: str | None
-    ) -> None:
+    def add(self, slot: int, route: Route, refusal: Refusal) -> None:
         """Count a request that was answered 409, or 422 because of its key."""
         counts = self._counts.setdefault(slot, {})
-        code = request.code if request.code in CODES else OTHER
-        if key and code == _REUSED:
+        code, key, client = refusal.code, refusal.key, refusal.client
+        if key and refusal.is_reuse:
             _count(counts, ("reuse", *route, key), code, client)
-        if request.status == CONFLICT and key:
+        if refusal.is_conflict and key:
             _count(counts, ("key", *route, key), code, client)
-        if request.status == CONFLICT and client:
+        if refusal.is_conflict and client:
             _count(counts, ("client", *route, client), code, client)
         if len(counts) > self._most:
             ranked = sorted(counts.items(), key=lambda each: -each[1].number)

@@ -2,25 +2,18 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from checks.contract import Evidence, Finding
+from checks.contract import Evidence, Finding, Scalar
 from checks.http_log.counts import OTHER, Counts, Route, Seen
-from checks.http_log.formats import WRITES
+from checks.http_log.request import WRITES
+from checks.kinds.conflict_rate.codes import CAUSES, Problem
 from checks.kinds.conflict_rate.retry_storms import Repeated, Who, storms
 
 SURE = 3.0
 """Standard deviations by which a ratio must be above its limit: of a route that is exactly at its
 limit one verdict in 700 is then a false alarm."""
-
-CAUSES: Mapping[str, tuple[str, ...]] = {
-    "key_reuse": ("IDEMPOTENCY_KEY_CONFLICT",),
-    "slow_handler": ("REQUEST_PROCESSING",),
-    "plain_race": ("CONCURRENT_CONFLICT", "DUPLICATE_ENTRY"),
-    "replay": ("REPLAY_DETECTED",),
-}
-"""The problem that conflicts tell of when more than half of them have these codes."""
 
 _WORDS = {
     "key_reuse": "one key is used for different payloads",
@@ -46,6 +39,8 @@ class Limits:
     """Conflicts of one key, or of one client, in the short window."""
     reused_keys: int
     """Keys with different payloads in the short window."""
+    causes: Mapping[Problem, tuple[str, ...]] = field(default_factory=lambda: CAUSES)
+    """The problem that conflicts tell of when more than half of them have these codes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +54,26 @@ class Observed:
     """Empty where the source does not tell keys and clients."""
     past_storms: Mapping[Route, Counter[str]] = field(default_factory=dict)
     """Conflicts of the long window that were those of storms."""
+    unknown: frozenset[str] = frozenset()
+    """The windows, `short` and `long`, of which no ratio is known."""
+
+
+def still_known(known: Iterable[Mapping[str, Scalar]], found: Iterable[Finding]) -> list[Finding]:
+    """The findings of ratios that runs before made, where no ratio is known now.
+
+    They are neither seen nor over: what cannot be told resolves nothing.
+    """
+    seen = [each.key for each in found]
+    return [
+        Finding(
+            key,
+            f"{key['method']} {key['route']}: too many conflicts when last known;"
+            " the ratio is unknown at present",
+            {"ratio": "unknown"},
+        )
+        for key in known
+        if key.get("problem") in _WORDS and key not in seen
+    ]
 
 
 def bounds(part: float, whole: float) -> tuple[float, float]:
@@ -115,14 +130,18 @@ def _problem(
         for counts, codes in zip((observed.short, observed.long), stormy, strict=True)
     )
     for name, seen, limit in (("short", short, limits.short), ("long", long, limits.long)):
+        if name in observed.unknown:
+            continue
         if seen.requests >= limits.minimum and _least(seen) > limit:
-            return _high(route, name, seen, f"limit {_percent(limit)}")
+            return _high(route, name, seen, f"limit {_percent(limit)}", limits)
     usual = observed.usual.get(route, Seen())
+    if "short" in observed.unknown:
+        return None
     if limits.times_usual and min(short.requests, usual.requests) >= limits.minimum:
         # The highest that may be usual: few requests without a conflict are no proof of none.
         limit = limits.times_usual * bounds(usual.all_conflicts, usual.requests)[1]
         if _least(short) > limit:
-            return _high(route, "short", short, f"usually {_percent(usual.ratio)}")
+            return _high(route, "short", short, f"usually {_percent(usual.ratio)}", limits)
     return None
 
 
@@ -130,8 +149,8 @@ def _least(seen: Seen) -> float:
     return bounds(seen.all_conflicts, seen.requests)[0]
 
 
-def _high(route: Route, window: str, seen: Seen, compared: str) -> Finding:
-    problem = _cause(seen)
+def _high(route: Route, window: str, seen: Seen, compared: str, limits: Limits) -> Finding:
+    problem = _cause(seen, limits.causes)
     conflicts = round(seen.all_conflicts)
     evidence: dict[str, Evidence] = {
         "window": window,
@@ -144,14 +163,21 @@ def _high(route: Route, window: str, seen: Seen, compared: str) -> Finding:
     path, method = route
     message = (
         f"{method} {path}: {_percent(seen.ratio)} of requests conflict ({compared}):"
-        f" {_WORDS[problem]}"
+        f" {_WORDS[problem]}{_most(seen)}"
     )
     key = {"problem": problem, "route": path, "method": method}
     return Finding(key, message, evidence, max(1, conflicts), (window,))
 
 
-def _cause(seen: Seen) -> str:
-    for problem, codes in CAUSES.items():
+def _most(seen: Seen) -> str:
+    """The code that most conflicts have, by its own name."""
+    named = {code: number for code, number in seen.conflicts.items() if code != OTHER}
+    code = max(named, key=lambda code: (named[code], code), default=None)
+    return f", most with {code}" if code and named[code] * 2 > seen.all_conflicts else ""
+
+
+def _cause(seen: Seen, causes: Mapping[Problem, tuple[str, ...]]) -> str:
+    for problem, codes in causes.items():
         if sum(seen.conflicts.get(code, 0) for code in codes) * 2 > seen.all_conflicts:
             return problem
     return "conflicts"

@@ -2,23 +2,26 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
-from sqlalchemy import Connection, FromClause
+from sqlalchemy import ColumnElement, Connection, FromClause
 
 from checks.card import SUM_MISMATCH, Card, Words
 from checks.contract import EVERYTHING, SAMPLE, Check, Finding, Result, Window
+from checks.coverage import excluded
 from checks.kinds.conservation.findings import findings_of, phrases
-from checks.kinds.conservation.groups import Groups, Key, Part, everything
+from checks.kinds.conservation.groups import Groups, Key, Part, Touching, everything
 from checks.ports import Sources
 from checks.snapshot import Context, DatabaseCheck, Snapshot
+from checks.sql import catalog
 from checks.sql.expression import Expression
 from checks.sql.inspection import Keys, fitting, having
 from checks.sql.render import render
 from checks.sql.row_ids import row_keys
-from checks.sql.timestamps import Settle, Since, TimeColumn
+from checks.sql.timestamps import Settle, Since, TimeColumn, Written
 from checks.types import PrimaryKey, Severity, duration_text, key_columns
 from checks.watermark import Followed, Reading, cursor_complaints
 
@@ -52,6 +55,8 @@ class Conservation(DatabaseCheck):
     """Which rows are summed."""
     cursor: TimeColumn | None = None
     written_at: TimeColumn | None = None
+    changed_at: TimeColumn | None = Field(default=None, repr=False)
+    """When a row last changed: incremental runs add up the groups of changed rows, too."""
     pending: Expression | None = None
     """Rows for which it holds may still change; an incremental run never moves past them."""
     settle: Settle = timedelta(seconds=10)
@@ -91,7 +96,13 @@ class Conservation(DatabaseCheck):
             young = f"with a row written less than {duration_text(self.settle)} ago"
             left.append(f"groups that are off and {young}, until they have come to rest")
         if self.cursor and self.by:
-            left.append("in incremental runs, groups without a new row: changed or deleted rows")
+            changed = (
+                "deleted rows, and groups that a row left"
+                if self.changed_at
+                else ("changed or deleted rows")
+            )
+            or_changed = " or a changed" if self.changed_at else ""
+            left.append(f"in incremental runs, groups without a new{or_changed} row: {changed}")
         return tuple(left)
 
     @property
@@ -104,13 +115,15 @@ class Conservation(DatabaseCheck):
         """The columns of all expressions, and those by which rows are named, followed and dated."""
         parts = (*self.by, self.sum, self.equals, self.when, self.pending)
         named = (name for part in parts if part for name in part.columns)
-        own = (*key_columns(self.primary_key), *filter(None, (self.cursor, self.written_at)))
+        times = (self.cursor, self.written_at, self.changed_at)
+        own = (*key_columns(self.primary_key), *filter(None, times))
         return {self.table: tuple(dict.fromkeys((*own, *named)))}
 
     def complaints(self, connection: Connection) -> Iterator[str]:
         """A cursor that cannot be followed, conditions that never hold."""
         if self.cursor:
             yield from cursor_complaints(connection, self.table, self.cursor)
+            yield from filter(None, (self._unfollowed_changes(connection),))
         for each in filter(None, (self.when, self.pending)):
             yield from each.complaints(connection, self.table)
         yield from super().complaints(connection)
@@ -124,8 +137,8 @@ class Conservation(DatabaseCheck):
             for name in part.columns:
                 if types[name].type.lower().startswith(("float", "double", "real")):
                     yield f"{self.table}.{name} is {types[name].type}: such sums are not exact"
-        if self.written_at and (why := snapshot.time_complaint(self.table, self.written_at)):
-            yield why
+        for time in filter(None, (self.written_at, self.changed_at)):
+            yield from filter(None, (snapshot.time_complaint(self.table, time),))
 
     def look(self, keys: Keys = ()) -> str | None:
         """The rows of some groups, or the sums of all that are off."""
@@ -151,11 +164,14 @@ class Conservation(DatabaseCheck):
         window = replace(window, overlap=max(window.overlap, 2 * self.settle))
         with self.snapshot(sources, window) as snapshot:
             reading = self._reading(snapshot)
-            notes = tuple(filter(None, (reading.note, *snapshot.unsteady)))
+            unseen = self._unfollowed_changes(snapshot.connection) if reading.left else None
+            notes = tuple(filter(None, (reading.note, unseen, *snapshot.unsteady)))
             groups = self._groups(snapshot, window, tuple(snapshot.known(self.key_names)))
             seen = Seen()
-            for part in self._parts(groups, reading):
+            changed = self._changed(snapshot) if not unseen else None
+            for part in self._parts(groups, reading, changed):
                 seen.add(self._seen(groups, snapshot, part))
+            left_out = self._excluded(groups, snapshot, seen) if reading.begin is None else {}
         whole = len(seen.findings) == seen.violations <= SAMPLE
         return Result(
             seen.examined,
@@ -165,7 +181,16 @@ class Conservation(DatabaseCheck):
             notes=notes,
             complete=reading.begin is None,
             cursor={"rows": reading.left} if whole and reading.left else None,
+            excluded=left_out,
         )
+
+    def _excluded(
+        self, groups: Groups, snapshot: Snapshot, seen: "Seen"
+    ) -> Mapping[str, int | None]:
+        """The rows that are not summed, and those of groups that wait."""
+        needs = self.needs[self.table]
+        found = excluded(snapshot, self.table, needs, groups.kept)
+        return {**found, "settle": seen.rows_waiting} if self.settle else found
 
     @property
     def key_names(self) -> tuple[str, ...]:
@@ -201,12 +226,34 @@ class Conservation(DatabaseCheck):
         followed = Followed(self.table, self.cursor, self.written_at, self.pending, key=columns)
         return followed.read(snapshot, "rows")
 
-    def _parts(self, groups: Groups, reading: Reading) -> Iterator[Part]:
+    def _unfollowed_changes(self, connection: Connection) -> str | None:
+        """Why changed rows are seen by complete runs only."""
+        name, table = self.changed_at, self.table
+        if name is None or catalog.is_view(connection, table):
+            return None
+        found = catalog.indexes(connection, table)
+        if any(each.columns[0] == name and not each.partial for each in found):
+            return None
+        return f"changed_at {name} starts no index: only complete runs see changed rows"
+
+    def _changed(self, snapshot: Snapshot) -> Written | None:
+        """Since when rows changed whose groups are added up, as their column writes it."""
+        window = snapshot.window
+        if self.changed_at is None or window.cursor is None:
+            return None
+        before = datetime.fromtimestamp(window.cursor["rows"]["marks"][-1][0], UTC)
+        notation = snapshot.notation(self.table, self.changed_at)
+        return notation.earliest(before - window.overlap, snapshot.now)
+
+    def _parts(self, groups: Groups, reading: Reading, changed: Written | None) -> Iterator[Part]:
         cursor = self.cursor
         if reading.begin is None or cursor is None:
             yield everything
             return
-        yield groups.touched(lambda rows: reading.covers(rows.c[cursor]))
+        touching: Touching | None = None
+        if changed is not None:
+            touching = partial(_is_since, name=str(self.changed_at), begin=changed)
+        yield groups.touched(lambda rows: reading.covers(rows.c[cursor]), touching)
         if groups.known:
             yield groups.is_known
 
@@ -215,6 +262,10 @@ class Conservation(DatabaseCheck):
         numbers = {name: int(value) for name, value in counts.items()}
         findings = findings_of(groups, snapshot, part) if numbers["violations"] else []
         return Seen(**numbers, findings=findings)
+
+
+def _is_since(rows: FromClause, name: str, begin: Written) -> ColumnElement[bool]:
+    return rows.c[name] >= begin
 
 
 @dataclass(slots=True)
@@ -227,6 +278,7 @@ class Seen:
     """Groups that were judged."""
     waiting: int = 0
     """Groups that are off and have not come to rest."""
+    rows_waiting: int = 0
     violations: int = 0
     findings: list[Finding] = field(default_factory=list)
 
@@ -235,5 +287,6 @@ class Seen:
         self.examined += other.examined
         self.groups += other.groups
         self.waiting += other.waiting
+        self.rows_waiting += other.rows_waiting
         self.violations += other.violations
         self.findings += other.findings

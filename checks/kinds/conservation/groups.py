@@ -1,6 +1,6 @@
 """The statements of `conservation`: rows summed by group, and the groups whose sum is off."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union,
 )
 
 from checks.contract import SAMPLE
@@ -32,6 +33,9 @@ Built = ColumnElement[Any]
 Predicate = ColumnElement[bool]
 Part = Callable[[FromClause], tuple[FromClause, tuple[Predicate, ...]]]
 """A part of the rows: where to select from, and under which conditions."""
+
+Touching = Callable[[FromClause], Predicate]
+"""Whether a row is a reason to add up its group."""
 
 Key = tuple[Any, ...]
 
@@ -72,8 +76,13 @@ class Groups:
 
     def counts(self, rows: FromClause) -> list[Predicate]:
         """What is true of the rows that are summed."""
-        stated = [self._built(self.when, rows)] if self.when else []
-        return [*stated, *([self._in_scope(rows, timedelta(), self.since)] if self.since else [])]
+        return [*self.kept(rows).values()]
+
+    def kept(self, rows: FromClause) -> Mapping[str, Predicate]:
+        """The same, by the field that says so."""
+        stated = {"when": self._built(self.when, rows)} if self.when else {}
+        begun = {"since": self._in_scope(rows, timedelta(), self.since)} if self.since else {}
+        return {**stated, **begun}
 
     def judged(self, part: Part) -> Select[Any]:
         """How many groups of a part are judged and how many wait, with rows, and the wrong ones."""
@@ -87,6 +96,9 @@ class Groups:
             func.coalesce(func.sum(case((waits, 0), else_=found.c.number)), 0).label("examined"),
             counted(not_(waits), "groups"),
             counted(waits, "waiting"),
+            func.coalesce(func.sum(case((waits, found.c.number), else_=0)), 0).label(
+                "rows_waiting"
+            ),
             counted(and_(found.c.off == 1, found.c.settled == 1), "violations"),
         )
 
@@ -155,12 +167,13 @@ class Groups:
         """The part that is the rows of the groups that are known to be off."""
         return rows, (among(self.keys(rows), self.known),)  # in a form that an index serves
 
-    def touched(self, new: Callable[[FromClause], Predicate]) -> Part:
-        """All rows of the groups that have a new row and are not known."""
-        recent = self.rows()
-        keys = self.keys(recent)
-        where = (new(recent), *self.counts(recent), not_(self._is_known(keys)))
-        groups = select(*labelled("by", keys)).where(*where).distinct().subquery("touched")
+    def touched(self, new: Touching, changed: Touching | None) -> Part:
+        """All rows of the groups that have a new row, or a changed one, and are not known."""
+        some = [self._touched(lambda rows: and_(new(rows), *self.counts(rows)))]
+        # A row that has ceased to count changed the sum of its group, too. By a statement of its
+        # own, so that an index serves each.
+        some += [self._touched(changed)] if changed else []
+        groups = union(*some).subquery("touched")
 
         def joined(rows: FromClause) -> tuple[FromClause, tuple[Predicate, ...]]:
             pairs = zip(numbered(groups, "by"), self.keys(rows), self.by, strict=True)
@@ -168,6 +181,12 @@ class Groups:
             return groups.join(rows, and_(*same)), ()
 
         return joined
+
+    def _touched(self, touching: Touching) -> Select[Any]:
+        recent = self.rows()
+        keys = self.keys(recent)
+        where = (touching(recent), not_(self._is_known(keys)))
+        return select(*labelled("by", keys)).where(*where).distinct()
 
     def _is_known(self, keys: Sequence[Built]) -> Predicate:
         if not self.known or not self.by:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from checks.card import Alert, Card, Phrase, SchemaFacts, Section, Words
 from checks.contract import EVERYTHING, SAMPLE, Check, Evidence, Finding, Result, Scalar, Window
+from checks.coverage import Kept, coverage
 from checks.kinds.duplicates.prefilter import (
     candidates,
     goes_by_hash,
@@ -214,14 +215,39 @@ class Duplicates(DatabaseCheck):
             grouping = self._grouping(rows, snapshot)
             worst = self._worst_groups(grouping, snapshot) if grouping else ()
             findings = self._findings(rows, snapshot, worst)
-            examined = snapshot.estimate(self.table)
+            seen = coverage(snapshot, self.table, self.needs[self.table], self._kept(snapshot))
         total = worst[0] if worst else {}
         measures = {
             "groups": int(total.get("all_groups", 0)),
             "surplus_rows": int(total.get("all_surplus", 0)),
             "groups_spelled_differently": int(total.get("all_spelled", 0)),
         }
-        return Result(examined, measures["groups"], findings, measures)
+        return Result(
+            seen.judged,
+            measures["groups"],
+            findings,
+            measures,
+            excluded=seen.excluded,
+            estimated=seen.estimated,
+        )
+
+    def _kept(self, snapshot: Snapshot) -> Kept:
+        def kept(rows: FromClause) -> Mapping[str, ColumnElement[bool]]:
+            keys = [rows.c[name] for name in self.columns]
+            found = {"when": self.when.on(rows, snapshot.types(self.table))} if self.when else {}
+            if self._may_lack_a_key(snapshot):
+                found["no_key"] = self._has_key(keys)
+            return found
+
+        return kept
+
+    def _may_lack_a_key(self, snapshot: Snapshot) -> bool:
+        nullable = [snapshot.described(self.table, name).nullable for name in self.columns]
+        return all(nullable) if self.nulls == "equal" else any(nullable)
+
+    def _has_key(self, keys: Sequence[Built]) -> ColumnElement[bool]:
+        combine = or_ if self.nulls == "equal" else and_
+        return combine(*(key.is_not(None) for key in keys))
 
     def _grouping(self, rows: FromClause, snapshot: Snapshot) -> _Grouping | None:
         """How groups of several rows are found; None when there are none.
@@ -249,11 +275,10 @@ class Duplicates(DatabaseCheck):
 
     def _repeated(self, source: FromClause, keys: Sequence[Built], *columns: Built) -> Select[Any]:
         """The groups of several rows; sorts by nothing but the key, so that an index serves."""
-        combine = or_ if self.nulls == "equal" else and_
         return (
             select(*columns)
             .select_from(source)
-            .where(combine(*(key.is_not(None) for key in keys)))
+            .where(self._has_key(keys))
             .group_by(*keys)
             .having(func.count() > 1)
         )

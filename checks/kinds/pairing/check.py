@@ -7,10 +7,12 @@ from datetime import timedelta
 from typing import Any, Self
 
 from pydantic import Field, model_validator
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select
 
 from checks.contract import EVERYTHING, SAMPLE, TWO_TRANSACTIONS, Check, Result, Window
+from checks.keys.template import Template
 from checks.kinds.pairing import together
+from checks.kinds.pairing.covered import covered
 from checks.kinds.pairing.findings import Problem, Seen, far_findings, near_findings
 from checks.kinds.pairing.inspection import inspection_query
 from checks.kinds.pairing.plan import Id, Pair, Plan, Side
@@ -158,10 +160,16 @@ class Pairing(DatabaseCheck):
         yield from super().complaints(connection)
 
     def suspicions(self, connection: Connection) -> Iterator[str]:
-        """That most of the last rows break the rule, or that it is about few of them."""
+        """That most of the last rows break the rule, it is about few, or no index serves it."""
         snapshot = Snapshot.of(connection, self.needs, relations=self.relations)
+        plan = self.plan
+        looked_up = {plan.far.table: plan.far.key}
+        if self.reverse and plan.near.table != plan.far.table:
+            looked_up[plan.near.table] = plan.near.key.columns
+        for table, names in looked_up.items():
+            yield from collations.unserved(connection, self.collation, table, names)
         if not any(self.doubts(snapshot)):
-            yield from suspicions(replace(self.plan, described=snapshot.columns), snapshot)
+            yield from suspicions(replace(plan, described=snapshot.columns), snapshot)
 
     def doubts(self, snapshot: Snapshot) -> Iterator[str]:
         """Times that are none, joins that meet several rows, columns that cannot be compared."""
@@ -173,7 +181,26 @@ class Pairing(DatabaseCheck):
         yield from joins.complaints(snapshot.connection, plan.far.table, plan.joins)
         for pair in plan.equal:
             yield from _pair_doubts(plan, pair, columns)
+        yield from self._doubts_of_names(snapshot)
         yield from self.key_doubts(columns)
+
+    def _doubts_of_names(self, snapshot: Snapshot) -> Iterator[str]:
+        """Placeholders of templates that could be columns as well."""
+        for field, template in self.templates:
+            names = template.could_be_columns
+            known = catalog.columns(snapshot.connection, self.table) if names else ()
+            for name in names:
+                if name in known:
+                    yield (
+                        f"{field}: {{{name}}} is a placeholder, and {self.table} has a column"
+                        f" {name}: write {{`{name}`}} for the column, {{token:1..64}} or another"
+                        " length for a text that no column holds"
+                    )
+
+    @property
+    def templates(self) -> Sequence[tuple[str, Template]]:
+        """The templates of keys, each with its field."""
+        return ()
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Look for near rows without their far row and, if asked, for far rows nobody names."""
@@ -182,19 +209,21 @@ class Pairing(DatabaseCheck):
             near, far = _readings(plan, snapshot)
             questions = self._questions(plan, snapshot, near, far)
             answers = [each.answer(snapshot) for each in questions]
-            examined = _examined(plan, snapshot, near)
+            seen = covered(plan, snapshot, near)
             notes = (near.note, far.note, *snapshot.unsteady)
         findings = tuple(finding for some, _ in answers for finding in some)
         violations = sum(number for _, number in answers)
         left = {"near": near.left, "far": far.left}
         goes_on = len(findings) == violations <= SAMPLE and any(left.values())
         return Result(
-            examined,
+            seen.judged,
             violations,
             findings[:SAMPLE],
             notes=(*filter(None, notes), *self.remarks(snapshot.columns)),
             complete=near.begin is None and (far.begin is None or not plan.reverse),
             cursor=left if goes_on else None,
+            excluded=seen.excluded,
+            estimated=seen.estimated,
         )
 
     def _questions(
@@ -205,7 +234,7 @@ class Pairing(DatabaseCheck):
         all_matched, all_referenced = (
             all_paired(plan, snapshot) if plan.is_paired_one_by_one and is_whole else (False, False)
         )
-        describe = together.findings if plan.far_sums else near_findings
+        describe = together.findings if plan.is_together else near_findings
         yield Question(
             plan.near.id,
             lambda known: [] if all_matched else _unmatched(plan, snapshot, near, far, known),
@@ -229,7 +258,7 @@ def _or_changed(plan: Plan) -> str:
 def _unmatched(
     plan: Plan, snapshot: Snapshot, near: Reading, far: Reading, known: Sequence[Id]
 ) -> list[Select[Any]]:
-    if plan.far_sums:
+    if plan.is_together:
         return together.not_adding_up(plan, snapshot, near, far, known)
     return unmatched(plan, snapshot, near, known)
 
@@ -274,11 +303,3 @@ def _followed(
         changed_at=side.changed_at,
         settle=plan.scope.settle,
     )
-
-
-def _examined(plan: Plan, snapshot: Snapshot, reading: Reading) -> int:
-    near = plan.near
-    if reading.begin is None or near.cursor is None:
-        return snapshot.estimate(near.table)
-    covered = reading.covers(plan.rows(near).c[near.cursor])
-    return snapshot.number(select(func.count()).where(covered))

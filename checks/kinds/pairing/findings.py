@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import FromClause, RowMapping, func, select
+from sqlalchemy import ColumnElement, FromClause, RowMapping, and_, func, select
 
 from checks.contract import Evidence, Finding, Scalar
 from checks.kinds.pairing.far_rows import FarRows, far_rows
 from checks.kinds.pairing.near_key import Built
 from checks.kinds.pairing.near_rows import near_side
+from checks.kinds.pairing.open_keys import beginnings_of, keyed_far_rows
 from checks.kinds.pairing.plan import Id, Pair, Plan
 from checks.kinds.pairing.statements import refers, same, ways_back
 from checks.snapshot import Snapshot
@@ -61,6 +62,16 @@ class Seen:
     is_wanted: bool
     """Whether `far.when` holds for the far row."""
     compared: tuple[Compared, ...]
+    far_rows: int | None = None
+    """How many far rows it has, where that matters."""
+    is_open: bool = False
+    """Whether other far rows may have its key, for which `far.when` does not hold."""
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it has a far row that it may not have."""
+        may_be = self.is_wanted or self.is_open
+        return self.far_id is not None and (bool(self.different) or not may_be)
 
     @property
     def closeness(self) -> int:
@@ -77,30 +88,50 @@ def near_findings(
     plan: Plan, snapshot: Snapshot, ids: Sequence[Id], problem: Callable[[Seen], Problem]
 ) -> list[Finding]:
     """A finding for each of these near rows or groups, which have no right far row."""
+    return [near_finding(plan, each, problem(each)) for each in near_seen(plan, snapshot, ids)]
+
+
+def near_seen(plan: Plan, snapshot: Snapshot, ids: Sequence[Id]) -> list[Seen]:
+    """These near rows or groups, each with the far row that comes nearest to the right one.
+
+    Of far rows that are looked at together with one that is wrong, if one is.
+    """
     best: dict[Id, Seen] = {}
     for way in plan.ways:
-        for seen in _near_seen(way, snapshot, ids):
+        for seen in _seen_by_key(way, snapshot, ids):
             before = best.setdefault(seen.id, seen)
-            if seen.closeness > before.closeness:
+            if _rank(plan, seen) > _rank(plan, before):
                 best[seen.id] = seen
-    return [_near_finding(plan, each, problem(each)) for each in best.values()]
+    return [*best.values()]
 
 
-def _near_seen(plan: Plan, snapshot: Snapshot, ids: Sequence[Id]) -> list[Seen]:
+def _rank(plan: Plan, seen: Seen) -> tuple[int, int]:
+    if not plan.is_together:
+        return seen.closeness, 0
+    return int(seen.is_wrong), seen.closeness
+
+
+def _seen_by_key(plan: Plan, snapshot: Snapshot, ids: Sequence[Id]) -> list[Seen]:
     """These near rows or groups, each with the far row that has its key, if one has."""
     near = near_side(plan).read(snapshot, lambda rows: among(plan.near.ids(rows), ids))
-    far = far_rows(plan, outer=True)
+    far = keyed_far_rows(plan, beginnings_of(snapshot, near))
     is_wanted = func.coalesce(plan.far.wanted(far.column), False)
+    equal = same(plan, near, far.column)
+    order: list[ColumnElement[Any]] = [is_wanted.desc()]
+    if plan.is_together:
+        is_right = func.coalesce(and_(is_wanted, *equal), False)
+        order = [is_wanted.desc(), is_right] if plan.near.key.is_open else [is_right]
     statement = (
         select(
             *_near_columns(plan, snapshot, near),
             *labelled("far_key", far.ids),
             is_wanted.label("wanted"),
             *labelled("far", _far_values(plan, snapshot, far)),
-            *labelled("same", same(plan, near, far.column)),
+            *labelled("found", _far_key(plan, snapshot, far) if plan.near.key.is_open else []),
+            *labelled("same", equal),
         )
-        .select_from(near.join(far.source, refers(plan, near, far.column), isouter=True))
-        .order_by(*numbered(near, "key"), is_wanted.desc(), *far.ids)
+        .select_from(near.join(far.source, refers(near, far), isouter=True))
+        .order_by(*numbered(near, "key"), *order, *far.ids)
     )
     rows = _first_of_each_id(snapshot.connection.execute(statement).mappings())
     return [_seen(plan, snapshot, row) for row in rows]
@@ -144,7 +175,7 @@ def _near_columns(plan: Plan, snapshot: Snapshot, near: FromClause) -> list[Buil
     return [
         *numbered(near, "key"),
         *labelled("name", _cut(keys, plan.near.key.may_be_long(types))),
-        *labelled("length", [func.char_length(each) for each in keys]),
+        *labelled("length", plan.near.key.lengths(keys)),
         *labelled("value", _cut(numbered(near, "value"), [*is_long, *(False for _ in plan.sums)])),
         *labelled("also", _cut(numbered(near, "also"), is_long)),
     ]
@@ -175,15 +206,18 @@ def _far_key(plan: Plan, snapshot: Snapshot, far: FarRows) -> list[Built]:
 def _seen(plan: Plan, snapshot: Snapshot, row: RowMapping) -> Seen:
     types = snapshot.columns[plan.far.table]
     limits = [types[name].longest for name in plan.far.key]
+    far_id = _id_of(row, "far_key")
+    is_found = far_id is not None and plan.near.key.is_open
     return Seen(
         id=_plain(row, "key"),
-        key=_plain(row, "name"),
+        key=_plain(row, "found" if is_found else "name"),
         key_fits=all(
             limit is None or (length or 0) <= limit
             for length, limit in zip(_numbered(row, "length"), limits, strict=True)
         ),
-        far_id=_id_of(row, "far_key"),
+        far_id=far_id,
         is_wanted=bool(row["wanted"]),
+        is_open=plan.near.key.is_open,
         compared=tuple(_compared(pair, row, number) for number, pair in enumerate(plan.pairs)),
     )
 
@@ -195,7 +229,8 @@ def _compared(pair: Pair, row: RowMapping, number: int) -> Compared:
     return Compared(pair, scalar(ours), scalar(theirs), bool(row[f"same_{number}"]))
 
 
-def _near_finding(plan: Plan, seen: Seen, problem: Problem) -> Finding:
+def near_finding(plan: Plan, seen: Seen, problem: Problem) -> Finding:
+    """What is told of a near row or group, and of the far row that was seen with it."""
     far = plan.far
     evidence: dict[str, Evidence] = {"problem": problem.word, **_named_key(plan, seen.key)}
     far_id = dict(zip(far.id, seen.far_id or (), strict=bool(seen.far_id)))

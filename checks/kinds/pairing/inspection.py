@@ -169,8 +169,8 @@ def _without_far(plan: Plan, *, by_id: bool = False) -> Select[Any]:
         ~exists(select(_ONE).select_from(source).where(way.leads_to(near.rows, far), *right))
         for way in plan.ways
     ]
-    if plan.far_sums:
-        alone = [does_not_add_up(plan, listed(plan, near.rows))]
+    if plan.is_together:
+        alone = [does_not_add_up(plan, listed(plan, near))]
     problem = f"{plan.near.role} without its {plan.far.role}"
     shown = _by_id(problem, *ids) if by_id else (_whole(near.rows),)
     return select(*shown).select_from(near.rows).where(*near.conditions, *alone)

@@ -5,10 +5,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, String, and_, case, func, literal, not_, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    String,
+    and_,
+    case,
+    func,
+    literal,
+    not_,
+    select,
+)
 
-from checks.keys.template import Template, as_number, joined
+from checks.keys.pattern import Placeholder
+from checks.keys.template import Part, Template, as_number, joined
 from checks.sql.catalog import Column, unlike
+from checks.sql.statements import ALL_ROWS
 
 Built = ColumnElement[Any]
 
@@ -28,6 +41,9 @@ class ByKey:
     def found(self, rows: FromClause) -> Built:
         """What the column of a near row should name: the least, should several have its key."""
         far = self.far.alias("by_key")
+        if self.template.placeholders:
+            key = self.template.generalized(far.c[self.column])
+            far = with_key(far, key).subquery("by_key")
         found: Built = (
             select(func.min(far.c[self.named]))
             .where(self.refers(rows, far))
@@ -42,7 +58,32 @@ class ByKey:
 
     def refers(self, near: FromClause, far: FromClause) -> ColumnElement[bool]:
         """Whether a far row has the key of a near row."""
-        return far.c[self.column] == self.template.on(near)
+        key = self.template.on(near)
+        if KEY in far.c:
+            return has_key(far, key)
+        return self.template.generalized(far.c[self.column]) == key
+
+
+KEY = "key_by_template"
+"""What `with_key` calls the column that it adds."""
+
+_START = "start_of_key"
+"""And its beginning, of which MariaDB makes an index; it does not of a text of any length."""
+
+_MOST_INDEXED = 200
+"""Characters, less than 1,000 bytes."""
+
+
+def with_key(rows: FromClause, key: Built) -> Select[Any]:
+    """Rows that have a key with it, of which a server makes a table, and of that an index."""
+    start = func.substr(key, 1, _MOST_INDEXED).label(_START)
+    found = select(*rows.c, key.label(KEY), start)
+    return found.where(key.is_not(None)).limit(ALL_ROWS)
+
+
+def has_key(rows: FromClause, key: Built) -> ColumnElement[bool]:
+    """Whether a row of those has this key."""
+    return and_(rows.c[_START] == func.substr(key, 1, _MOST_INDEXED), rows.c[KEY] == key)
 
 
 class NearKey(ABC):
@@ -74,6 +115,29 @@ class NearKey(ABC):
     def given(self, rows: FromClause) -> ColumnElement[bool]:
         """Whether the key of a row names something."""
         return and_(*(rows.c[name].is_not(None) for name in self.columns), *self.names(rows))
+
+    @property
+    def is_looked_up(self) -> bool:
+        """Whether an index of the near side may find a row by a far key."""
+        return True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether parts of it are in no column, so that several far keys are of one row."""
+        return False
+
+    def of_far(self, far_key: Sequence[Built]) -> list[Built]:
+        """What a far key is compared as: the key of a near row that it can be that of."""
+        return [*far_key]
+
+    def lengths(self, named: Sequence[Built]) -> list[Built]:
+        """The characters that a far key has at least, by the values of a key."""
+        return [func.char_length(each) for each in named]
+
+    def beginning(self, rows: FromClause) -> Built | None:
+        """How the far keys of a row begin that is open; None where it knows nothing of that."""
+        _ = rows
+        return None
 
     @abstractmethod
     def may_be_long(self, types: Mapping[str, Column]) -> list[bool]:
@@ -142,9 +206,31 @@ class DerivedKey(NearKey):
         """The columns in the template's braces."""
         return self.template.columns
 
+    @property
+    def is_looked_up(self) -> bool:
+        """Whether the columns that an index has can be read out of a far key."""
+        return any(isinstance(each, Part) and each.is_whole for each in self.template.parts)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the template has placeholders."""
+        return bool(self.template.placeholders)
+
     def of(self, rows: FromClause) -> list[Built]:
-        """The text."""
+        """The text, with placeholders as they are."""
         return [self.template.on(rows)]
+
+    def of_far(self, far_key: Sequence[Built]) -> list[Built]:
+        """The text with what placeholders stand for put back into braces."""
+        return [self.template.generalized(each) for each in far_key]
+
+    def lengths(self, named: Sequence[Built]) -> list[Built]:
+        """Each placeholder is as short as it may be."""
+        return [self.template.length(each) for each in named]
+
+    def beginning(self, rows: FromClause) -> Built | None:
+        """As far as the first placeholder."""
+        return self.template.beginning(rows)
 
     def may_be_long(self, types: Mapping[str, Column]) -> list[bool]:
         """Whatever the columns are, the text may be longer."""
@@ -154,7 +240,7 @@ class DerivedKey(NearKey):
     def read_out_of(
         self, far_key: Sequence[Built], rows: FromClause, types: Mapping[str, Column]
     ) -> list[ColumnElement[bool]]:
-        """Each column equals its part of the far key."""
+        """Each whole column equals its part of the far key."""
         (text,) = far_key
         return parts_equal(self.template, text, rows, types)
 
@@ -164,8 +250,9 @@ def parts_equal(
 ) -> list[ColumnElement[bool]]:
     """What follows for the columns of a row with this key: each equals its part of the key."""
     return [
-        rows.c[name] == (part if types[name].is_text else as_number(part))
-        for name, part in zip(template.columns, template.parts(key), strict=True)
+        rows.c[part.name] == (text if types[part.name].is_text else as_number(text))
+        for part, text in zip(template.parts, template.read(key), strict=True)
+        if isinstance(part, Part) and part.is_whole
     ]
 
 
@@ -180,16 +267,30 @@ def template_doubts(
 
 def unreadable(template: Template, types: Mapping[str, Column]) -> Iterator[tuple[str, str]]:
     """Columns of a template that cannot be read out of a key, each with the reason."""
-    for number, name in enumerate(template.columns):
-        if why := _unreadable(template, number, types[name]):
-            yield name, why
+    for number, part in enumerate(template.parts):
+        if isinstance(part, Part) and (why := _unreadable(template, number, types[part.name])):
+            yield part.name, why
 
 
 def _unreadable(template: Template, number: int, column: Column) -> str | None:
-    if column.is_text:
-        return "is text and may hold what keeps it apart: only the first may be" if number else None
-    if not column.is_integer:
+    if not (column.is_text or column.is_integer):
         return f"is {column.type}: only texts and whole numbers are written in one way"
-    if number and template.texts[number][-1] in "-0123456789":
+    if number == template.free:
+        return None
+    if column.is_text:
+        return _text_beside(template.parts[template.free])
+    if template.end_of(number) not in "-0123456789":
+        return None
+    if number > template.free:
         return f"may begin like the end of {template.texts[number]!r} before it"
-    return None
+    return f"may end like the beginning of {template.texts[number + 1]!r} after it"
+
+
+def _text_beside(free: Part | Placeholder) -> str:
+    """Why there can be no text beside a part that may hold any character."""
+    if isinstance(free, Part):
+        return f"is text and may hold what keeps it apart: only {free.name} may be"
+    return (
+        f"is text and may hold what keeps it apart from {free.shown}, as that may: give"
+        f" {free.shown} one length, as in {{{free.kind}:8}}, or use {{int}} or {{hex}}"
+    )

@@ -4,6 +4,7 @@ A run's statements call it `near`, with these columns, each numbered from 0:
 
 | `key_n`   | the id: what names the row or group in findings                    |
 | `name_n`  | the key: what its far row has in its key columns                   |
+| `low_0`   | how that begins, if no more of it is known                         |
 | `value_n` | the near values of the pairs; of groups the least value, or the sum|
 | `also_n`  | of groups, the greatest of the values that are equal               |
 | `whole_n` | what sums of several far rows are compared with                    |
@@ -107,6 +108,7 @@ class NearRows:
         return select(
             *labelled("key", near.ids(rows)),
             *labelled("name", self.plan.names(rows)),
+            *labelled("low", self.plan.beginnings(rows)),
             *labelled("value", [pair.near.over(rows.c.__getitem__) for pair in self.plan.equal]),
             *labelled("whole", self.plan.wholes(rows)),
         )
@@ -198,6 +200,7 @@ class NearGroups(NearRows):
         shown = (
             *labelled("key", near.ids(rows)),
             *labelled("name", self.plan.names(rows)),
+            *labelled("low", self.plan.beginnings(rows)),
             *labelled("value", [*least, *sums]),
             *labelled("also", greatest),
         )

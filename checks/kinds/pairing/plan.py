@@ -166,11 +166,12 @@ class Far(Side):
 
 
 @dataclass(frozen=True, slots=True)
-class FarColumn:
-    """A column of the far side itself, as an expression."""
+class FarKey:
+    """A column of the far side that holds keys of a template, as an expression."""
 
     source: str
     """Its name."""
+    template: Template
     is_column: ClassVar[bool] = True
     is_qualified: ClassVar[bool] = False
 
@@ -179,9 +180,9 @@ class FarColumn:
         """The column."""
         return (self.source,)
 
-    def over(self, column: Lookup) -> Built:
-        """The column, looked up by its name."""
-        return column(self.source)
+    def over(self, column: Callable[[str], Built]) -> Built:
+        """The key, as that of the near row that it can be the key of."""
+        return self.template.generalized(column(self.source))
 
     def may_be_long(self, column: Callable[[str], Column]) -> bool:
         """Whether it may be a text of any length."""
@@ -193,7 +194,7 @@ class Pair:
     """Two values that must be the same."""
 
     near: Expression | Template
-    far: FarExpression | FarColumn
+    far: FarExpression | FarKey
     name: str
     """What findings call the near value."""
 
@@ -216,6 +217,25 @@ class FarSum:
     def typed(self, ours: Types | None, theirs: Types | None) -> "FarSum":
         """The same of columns of these types."""
         return replace(self, near=self.near.typed(ours), far=self.far.typed(theirs))
+
+
+@dataclass(frozen=True, slots=True)
+class FarCount:
+    """How many far rows a near row has."""
+
+    least: int
+    most: int | None
+    """None where there may be any number."""
+
+    def fits(self, number: int) -> bool:
+        """Whether so many are right."""
+        return number >= self.least and (self.most is None or number <= self.most)
+
+    def holds(self, number: Built) -> Predicate:
+        """The same in a statement."""
+        if self.most is None:
+            return number >= self.least
+        return number.between(self.least, self.most)  # worked out but once
 
 
 def equal_pairs(values: Mapping[Expression, FarExpression]) -> tuple[Pair, ...]:
@@ -283,6 +303,8 @@ class Plan:
     """What all near rows of one id have in common with one far row; none, if each has its own."""
     far_sums: tuple[FarSum, ...] = ()
     """What all far rows of one near row have in common with it; none, if it has but one."""
+    far_count: FarCount | None = None
+    """How many far rows a near row has, where that matters."""
     joins: Through
     """Tables joined to the far side."""
     scope: Scope
@@ -344,12 +366,17 @@ class Plan:
     @property
     def is_paired_one_by_one(self) -> bool:
         """Whether counting both sides can show that nothing is wrong on either."""
-        return self.reverse and not self.more_keys and not self.far_sums
+        return self.reverse and not self.more_keys and not self.is_together
+
+    @property
+    def is_together(self) -> bool:
+        """Whether all far rows of a near row are looked at together: see `together.py`."""
+        return bool(self.far_sums) or self.far_count is not None
 
     @property
     def follows_far(self) -> bool:
-        """Whether new far rows are read: they may be left over, or add up to too much."""
-        return self.reverse or bool(self.far_sums)
+        """Whether new far rows are read: they may be left over, or too many."""
+        return self.reverse or self.is_together
 
     def wholes(self, near: FromClause) -> list[Built]:
         """What the sums of a near row's far rows are compared with."""
@@ -358,6 +385,11 @@ class Plan:
     def names(self, near: FromClause) -> list[Built]:
         """The keys of a near row, those of one way after those of the other."""
         return [value for way in self.ways for value in way.near.key.named(near)]
+
+    def beginnings(self, near: FromClause) -> list[Built]:
+        """How the far keys of a near row begin, where that is all that it knows of one."""
+        begun = self.near.key.beginning(near) if not self.more_keys else None
+        return [] if begun is None else [begun]
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -370,7 +402,7 @@ class Plan:
         return (self.near, self.far) if self.reverse else (self.near,)
 
     @property
-    def far_expressions(self) -> tuple[FarExpression | FarColumn, ...]:
+    def far_expressions(self) -> tuple[FarExpression | FarKey, ...]:
         """What is asked of the far side and the tables joined to it."""
         return (
             *(pair.far for pair in self.pairs),
@@ -461,8 +493,12 @@ class Plan:
 
     def refers(self, near: FromClause, far: FromClause) -> Predicate:
         """Whether a near row refers to a far row by its columns."""
-        keys = zip(self.far.key, self.near.key.of(near), strict=True)
-        return and_(*(far.c[name] == value for name, value in keys), *self.near.key.names(near))
+        keys = zip(self.far_key(far), self.near.key.of(near), strict=True)
+        return and_(*(one == other for one, other in keys), *self.near.key.names(near))
+
+    def far_key(self, far: FromClause) -> list[Built]:
+        """The far key of a row, as it is compared with that of a near row."""
+        return self.near.key.of_far([far.c[name] for name in self.far.key])
 
     def refers_by_key(self, by_key: ByKey, near: FromClause, far: FromClause) -> Predicate:
         """Whether a near row refers to a far row by a derived key, as its columns name none."""

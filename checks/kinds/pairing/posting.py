@@ -1,16 +1,27 @@
 """`posting`: business rows have their ledger rows, under derived keys, and vice versa."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PlainValidator, model_validator
 
 from checks.card import Alert, Card, Words
-from checks.keys.template import Template
+from checks.keys.template import Part, Template
 from checks.kinds.pairing.check import Pairing
 from checks.kinds.pairing.findings import Problem, Seen
 from checks.kinds.pairing.near_key import DerivedKey, template_doubts, unreadable
-from checks.kinds.pairing.plan import Far, FarSum, Id, Near, Plan, Scope, equal_pairs, sum_pairs
+from checks.kinds.pairing.plan import (
+    Far,
+    FarCount,
+    FarSum,
+    Id,
+    Near,
+    Plan,
+    Scope,
+    equal_pairs,
+    sum_pairs,
+)
 from checks.snapshot import Catalog
 from checks.sql.expression import Expression, FarExpression
 from checks.sql.timestamps import TimeColumn
@@ -29,6 +40,24 @@ def _keys(value: object) -> Template | tuple[Template, ...]:
         raise ValueError("a template stands twice in the list")
     return found if len(found) > 1 else found[0]
 
+
+_ROWS = re.compile(r"(\d{1,6})(?:(\.\.)(\d{1,6})?)?", re.ASCII)
+
+
+def _far_count(value: object) -> FarCount:
+    if isinstance(value, FarCount):
+        return value
+    found = None if isinstance(value, bool) else _ROWS.fullmatch(str(value))
+    if found is None:
+        raise ValueError('a number of rows, 1, or a range of numbers, "1..3" or "1.."')
+    least, most = int(found[1]), found[3] if found[2] else found[1]
+    if most is not None and (int(most) < least or int(most) == 0):
+        raise ValueError("a range of numbers goes up, and there is one row at least at its end")
+    return FarCount(least, None if most is None else int(most))
+
+
+Rows = Annotated[FarCount, PlainValidator(_far_count)]
+"""How many rows there are."""
 
 Keys = Annotated[Template | tuple[Template, ...], PlainValidator(_keys)]
 """A template, or several."""
@@ -79,6 +108,9 @@ class Posting(Pairing):
     """What the ledger rows of a business row add up to, by what this is in the business row."""
     ledger_sum_at_most: Mapping[Expression, FarExpression] = Field(default={}, repr=False)
     """The same where they may add up to less, or be none."""
+    ledger_rows: Rows | None = Field(default=None, repr=False)
+    """How many ledger rows a business row has, under all of its keys. Unless stated one, where a
+    key has placeholders and nothing is added up; else one at least."""
     reverse: bool = True
 
     @model_validator(mode="after")
@@ -96,11 +128,18 @@ class Posting(Pairing):
             )
         if self.sum and len({frozenset(each.columns) for each in self._keys}) > 1:
             raise ValueError("ledger_key: with sum all keys are made of the same columns")
+        if self.sum and any(_parts_of_columns(each) for each in self._keys):
+            raise ValueError("ledger_key: with sum a key is made of whole columns")
         return self
 
     @property
     def _keys(self) -> tuple[Template, ...]:
         return (self.ledger_key,) if isinstance(self.ledger_key, Template) else self.ledger_key
+
+    @property
+    def templates(self) -> Sequence[tuple[str, Template]]:
+        """The keys."""
+        return [("ledger_key", each) for each in self._keys]
 
     @property
     def _event(self) -> str:
@@ -112,6 +151,12 @@ class Posting(Pairing):
         exact = (FarSum(*each) for each in self.ledger_sum.items())
         most = (FarSum(*each, at_most=True) for each in self.ledger_sum_at_most.items())
         return (*exact, *most)
+
+    @property
+    def _far_count(self) -> FarCount | None:
+        is_open = any(each.placeholders for each in self._keys)
+        is_one = is_open and not self._far_sums
+        return self.ledger_rows or (FarCount(1, 1) if is_one else None)
 
     @property
     def _when(self) -> Expression | None:
@@ -147,6 +192,7 @@ class Posting(Pairing):
             equal=equal_pairs(self.equal),
             sums=sum_pairs(self.sum),
             far_sums=self._far_sums,
+            far_count=self._far_count,
             more_keys=tuple(map(DerivedKey, self._keys[1:])),
             joins=self.through,
             scope=Scope(self.settle, self.since),
@@ -181,6 +227,9 @@ class Posting(Pairing):
         if seen.far_id is None:
             message = f"{self.table}: no row of {self.ledger} has the key {event}"
             return Problem("missing", message)
+        if _is_miscounted(self._far_count, seen):
+            message = f"{self.table}: not as many rows of {self.ledger} as may have the key {event}"
+            return Problem("miscounted", message)
         if self._far_sums:
             message = f"{self.table}: the rows of {self.ledger} with the key {event} do not add up"
             return Problem("mismatched", message)
@@ -200,6 +249,8 @@ class Posting(Pairing):
         limit = columns[self.ledger][self.ledger_key_column].longest
         for each in self._keys:
             lengths = [columns[self.table][name].longest for name in each.columns]
+            if not each.is_of_whole_columns:
+                continue
             longest = each.fixed_length + sum(length or 0 for length in lengths)
             if limit is not None and longest > limit:
                 yield (
@@ -214,5 +265,19 @@ class Posting(Pairing):
         for each in self._keys:
             for name, why in template_doubts(each, near, key, self.collation):
                 yield f"{self.table}.{name} cannot be part of {whole}: {why}"
-            for name, why in unreadable(each, near) if self.plan.follows_far else ():
-                yield f"ledger_key: {name} {why}; reverse = false reads no key backwards"
+            for name, why in unreadable(each, near) if self._is_read(each) else ():
+                advice = "" if each.placeholders else "; reverse = false reads no key backwards"
+                yield f"ledger_key: {name} {why}{advice}"
+
+    def _is_read(self, key: Template) -> bool:
+        """Whether its parts have to be told apart."""
+        return bool(key.placeholders) or (self.plan.follows_far and DerivedKey(key).is_looked_up)
+
+
+def _parts_of_columns(key: Template) -> bool:
+    return any(isinstance(each, Part) and not each.is_whole for each in key.parts)
+
+
+def _is_miscounted(wanted: FarCount | None, seen: Seen) -> bool:
+    """Whether a business row has ledger rows, and not as many as it may."""
+    return wanted is not None and bool(seen.far_rows) and not wanted.fits(seen.far_rows or 0)

@@ -12,7 +12,7 @@ from checks.keys.template import Template
 from checks.kinds.pairing.check import Pairing
 from checks.kinds.pairing.findings import Problem, Seen
 from checks.kinds.pairing.near_key import ByKey, ReferringColumns, template_doubts, unreadable
-from checks.kinds.pairing.plan import Far, FarColumn, Id, Near, Pair, Plan, Scope, equal_pairs
+from checks.kinds.pairing.plan import Far, FarKey, Id, Near, Pair, Plan, Scope, equal_pairs
 from checks.snapshot import Catalog
 from checks.sql import catalog
 from checks.sql.collations import under
@@ -117,12 +117,17 @@ class Reference(Pairing):
         return ByKey(self.key, self.key_column, named, parent)
 
     @property
+    def templates(self) -> Sequence[tuple[str, Template]]:
+        """The key."""
+        return [("key", self.key)] if self.key else []
+
+    @property
     def _pairs(self) -> tuple[Pair, ...]:
         """What is equal, and the key."""
         equal = equal_pairs(self.equal)
         if not self.key:
             return equal
-        return (Pair(self.key, FarColumn(self.key_column), self.key.source), *equal)
+        return (Pair(self.key, FarKey(self.key_column, self.key), self.key.source), *equal)
 
     @property
     def _far_key(self) -> tuple[str, ...]:
@@ -229,6 +234,7 @@ class Reference(Pairing):
             key, near, columns[self.parent][self.key_column], self.collation
         ):
             yield f"{self.table}.{name} cannot be part of {whole}: {why}"
-        is_read_back = self.reverse and self.key_suffices
-        for name, why in unreadable(key, near) if is_read_back else ():
-            yield f"key: {name} {why}; reverse = false reads no key backwards"
+        is_read = bool(key.placeholders) or (self.reverse and self.key_suffices)
+        for name, why in unreadable(key, near) if is_read else ():
+            advice = "" if key.placeholders else "; reverse = false reads no key backwards"
+            yield f"key: {name} {why}{advice}"

@@ -23,7 +23,7 @@ FEWEST = 20
 def suspicions(plan: Plan, snapshot: Snapshot) -> Iterator[str]:
     """What is said of a rule that most of the last rows do not obey, or that is about few."""
     near = plan.near
-    if near.table in plan.relations or plan.sums or plan.far_sums or not near.primary_key:
+    if near.table in plan.relations or plan.sums or plan.is_together or not near.primary_key:
         return  # no index finds the last rows, or a row is not judged by itself
     rows = plan.rows(near)
     last = select(*near.own(rows)).order_by(*(each.desc() for each in near.own(rows))).limit(ROWS)

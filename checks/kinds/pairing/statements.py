@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import FromClause, Select, and_, case, exists, func, literal_column, select
 
-from checks.kinds.pairing.far_rows import far_rows, far_rows_to_count
-from checks.kinds.pairing.near_key import parts_equal
+from checks.kinds.pairing.far_rows import FarRows, far_rows, far_rows_to_count
+from checks.kinds.pairing.near_key import KEY, Built, DerivedKey, has_key, parts_equal, with_key
 from checks.kinds.pairing.near_rows import Part, near_side, parts_of
 from checks.kinds.pairing.plan import Id, Plan, Predicate
 from checks.snapshot import Snapshot
@@ -49,7 +49,7 @@ def all_paired(plan: Plan, snapshot: Snapshot) -> tuple[bool, bool]:
     reached = number_of_different(*(case((is_judged, each)) for each in far.ids))
     unpaired, found = snapshot.connection.execute(
         select(func.count(alone), reached).select_from(
-            near.join(far.source, _is_right(plan, near, far.column), isouter=True)
+            near.join(far.source, _is_right(plan, near, far), isouter=True)
         )
     ).one()
     return unpaired == 0, found == snapshot.number(_far_total(plan, snapshot))
@@ -68,14 +68,14 @@ def without_far(plan: Plan, near: FromClause) -> Select[Any]:
         alone = (~_has_far(plan, near, way) for way in range(len(plan.ways)))
         return select(*numbered(near, "key")).select_from(near).where(*alone)
     far = far_rows(plan, outer=False)
-    pairs = near.join(far.source, _is_right(plan, near, far.column), isouter=True)
+    pairs = near.join(far.source, _is_right(plan, near, far), isouter=True)
     return select(*numbered(near, "key")).select_from(pairs).where(far.is_absent)
 
 
 def _has_far(plan: Plan, near: FromClause, way: int) -> Predicate:
     """Whether a near row has a right far row under one of its keys."""
     far = far_rows(plan, outer=False)
-    right = and_(_is_right(plan, near, far.column, way), *plan.apart(numbered(near, "key")))
+    right = and_(_is_right(plan, near, far, way), *plan.apart(numbered(near, "key")))
     return exists(select(literal_column("1")).select_from(far.source).where(right).correlate(near))
 
 
@@ -97,17 +97,17 @@ def _without_near(plan: Plan, snapshot: Snapshot, part: Part) -> Select[Any]:
     )
 
 
-def _is_right(plan: Plan, near: FromClause, column: Lookup, way: int = 0) -> Predicate:
+def _is_right(plan: Plan, near: FromClause, far: FarRows, way: int = 0) -> Predicate:
     """Whether a far row is the one that a near row must have."""
-    return and_(refers(plan, near, column, way), *same(plan, near, column), plan.far.wanted(column))
+    right = (*same(plan, near, far.column), plan.far.wanted(far.column))
+    return and_(refers(near, far, way), *right)
 
 
-def refers(plan: Plan, near: FromClause, column: Lookup, way: int = 0) -> Predicate:
+def refers(near: FromClause, far: FarRows, way: int = 0) -> Predicate:
     """Whether a row of `near` refers to a far row, in one of the ways."""
-    width = len(plan.far.key)
+    width = len(far.key)
     names = numbered(near, "name")[way * width : (way + 1) * width]
-    keys = zip(plan.far.key, names, strict=True)
-    return and_(*(column(name) == value for name, value in keys))
+    return far.has(names)
 
 
 def ways_back(
@@ -115,7 +115,7 @@ def ways_back(
 ) -> Iterator[tuple[FromClause, Predicate]]:
     """The near rows once for each way in which they refer to far rows, with the condition."""
     for number, way in enumerate(plan.ways):
-        near = plan.rows(plan.near).alias(f"near_{number}" if number else "near")
+        near = near_of_way(way, f"near_{number}" if number else "near")
         yield near, refers_by_index(way, snapshot, near, far)
     if by_key := plan.by_key:
         near, types = plan.rows(plan.near).alias("near_by_key"), snapshot.columns[plan.near.table]
@@ -123,8 +123,18 @@ def ways_back(
         yield near, and_(*parts, plan.refers_by_key(by_key, near, far))
 
 
+def near_of_way(plan: Plan, name: str) -> FromClause:
+    """The near rows; with their keys, of which a server makes an index, where none finds them."""
+    rows, key = plan.rows(plan.near), plan.near.key
+    if not isinstance(key, DerivedKey) or key.is_looked_up:
+        return rows.alias(name)
+    return with_key(rows, key.template.on(rows)).subquery(name)
+
+
 def refers_by_index(plan: Plan, snapshot: Snapshot, near: FromClause, far: FromClause) -> Predicate:
     """Whether a row of the near table refers to a far row, so put that an index of it serves."""
+    if KEY in near.c:
+        return has_key(near, *plan.far_key(far))
     far_key = [far.c[name] for name in plan.far.key]
     parts = plan.near.key.read_out_of(far_key, near, snapshot.columns[plan.near.table])
     return and_(*parts, plan.refers(near, far))
@@ -132,13 +142,20 @@ def refers_by_index(plan: Plan, snapshot: Snapshot, near: FromClause, far: FromC
 
 def same(plan: Plan, near: FromClause, column: Lookup) -> list[Predicate]:
     """For each pair, whether its two values are the same, NULL being one value."""
-    found = []
+    return [
+        and_(*(each.is_not_distinct_from(pair.far.over(column)) for each in values))
+        for pair, values in zip(plan.pairs, near_values(plan, near), strict=True)
+    ]
+
+
+def near_values(plan: Plan, near: FromClause) -> list[tuple[Built, ...]]:
+    """For each pair the near values, of grouped rows the least and the greatest."""
+    found: list[tuple[Built, ...]] = []
     for number, pair in enumerate(plan.pairs):
-        names = [name for name in (f"value_{number}", f"also_{number}") if name in near.c]
-        theirs = pair.far.over(column)
-        if not pair.near.columns:
+        if pair.near.columns:
+            names = (f"value_{number}", f"also_{number}")
+            found.append(tuple(near.c[name] for name in names if name in near.c))
+        else:
             # As a column of grouped rows, a text would have the session's collation.
-            found.append(pair.near.over(near.c.__getitem__).is_not_distinct_from(theirs))
-            continue
-        found.append(and_(*(near.c[name].is_not_distinct_from(theirs) for name in names)))
+            found.append((pair.near.over(near.c.__getitem__),))
     return found

@@ -21,7 +21,7 @@ def doubts(line: bytes | str, of: LineFormat = JSON) -> list[Doubt]:
     [
         '{"time":"2026-01-05T12:00:00Z","method":"POST","path":"/orders","status":201',
         'method":"POST","path":"/orders","status":201}',
-        r'{"method":"POST","path":"/orders","status":201,"agent":"K\q"}',
+        r'{"method":"POST","path":"/orders","status":201,"agent":"K"q"}',
         "{'method': 'POST', 'path': '/orders', 'status': 201}",
         CLF,
         'INFO:     10.0.0.7:40312 - "POST /orders HTTP/1.1" 409 Conflict',
@@ -56,7 +56,7 @@ def test_what_should_have_been_read_lets_doubt_a_log_of_text(line: str) -> None:
         '{"verb":"POST","url":"/orders","answer":409}',
         '{"http.request.method":"POST","url.path":"/orders","http.response.status_code":409}',
         '{"method":"POST","path":"/orders","status":"conflict"}',
-        '{"method":"POST","path":"/orders","status":[409]}',
+        '{"method":"POST","path":"/orders","status":[[409]]}',
         '{"method":"POST","route":"/orders","status":409}',
         '{"path":"/orders","status":409}',
         '{"msg":"POST /orders HTTP/1.1","status":409}',

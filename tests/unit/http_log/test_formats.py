@@ -8,7 +8,8 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from checks.http_log.formats import LineFormat, Request
+from checks.http_log.formats import LineFormat
+from checks.http_log.request import Request
 from tests.support.access_logs import Whole, whole
 
 NOON = int(datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp())
@@ -158,10 +159,7 @@ def test_what_is_no_json_object_is_counted_and_left_out(bad: bytes) -> None:
         {},
         {"message": "server started"},
         line(status=None),
-        line(status="4O9"),
-        line(status="٤٠٩"),
-        line(status=[409]),
-        line(status=True),
+        line(method="export", status="done"),
         line(method=7),
         line(path=None),
         line(path={"a": 1}),
@@ -172,8 +170,30 @@ def test_a_line_that_tells_of_no_request_is_counted_as_such(document: dict[str, 
     assert (batch.requests, dict(batch.faults)) == ([], {"no_request": 1})
 
 
-def test_a_status_may_be_written_as_text() -> None:
-    assert read(line(status="409")).requests[0].status == 409
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("409", "409.0", 409.0, " 409 ", "409 Conflict", [409], ["409"], "502, 409", "502 : 409"),
+        *("502, 504 : 409", "502,409", "-, 409", "409, -", [502, 409], ["502", "-", 409.0]),
+    ],
+)
+def test_a_status_is_a_number_however_it_is_written(written: object) -> None:
+    """Of several attempts it is the last one's that the client got."""
+    assert read(line(status=written)).requests[0].status == 409
+
+
+@pytest.mark.parametrize("written", ["-", "", 0, "0", "000", -1, "-1", [], "-, -", 0.0])
+def test_a_request_that_was_never_answered_is_no_conflict_and_no_fault(written: object) -> None:
+    batch = read(line(status=written))
+    assert (batch.requests, dict(batch.faults)) == ([], {"unanswered": 1})
+
+
+@pytest.mark.parametrize(
+    "written", ["4O9", "٤٠٩", [[409]], True, {}, 409.5, 7, 1000, "40", "4090", "409, x", "409;x=1"]
+)
+def test_a_status_that_is_none_is_said(written: object) -> None:
+    batch = read(line(status=written))
+    assert (batch.requests, dict(batch.faults)) == ([], {"without_status": 1})
 
 
 def test_bytes_that_are_no_utf8_lose_no_request() -> None:
@@ -208,7 +228,9 @@ COMBINED = b'10.0.0.7 - - [05/Jan/2026:20:00:00 +0800] "%s" 409 52 "-" "Mozilla/
         (b"-", "OTHER", ""),
         (b"", "OTHER", ""),
         (b"\\x16\\x03\\x01", "OTHER", ""),
-        (b'GET /a\\"b HTTP/1.1', "GET", '/a\\"b'),
+        (b'GET /a\\"b HTTP/1.1', "GET", '/a"b'),
+        (rb"GET /caf\xC3\xA9/\x22\x5C HTTP/1.1", "GET", '/caf\u00e9/"\\'),
+        (rb"GET /caf\xc3\xa9/\\x22 HTTP/1.1", "GET", "/caf\u00e9/\\x22"),
         (b"HACK /secret HTTP/1.1", "OTHER", ""),
         (b"GET /\xff\xfe HTTP/1.1", "GET", "/\ufffd\ufffd"),
     ],
@@ -233,7 +255,10 @@ def test_what_is_no_combined_line_is_counted(bad: bytes) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"format": "combined", "fields": PINO}, "the combined format has its own"),
+        (
+            {"format": "combined", "fields": PINO},
+            "fields are those of JSON lines; combined has its own",
+        ),
         ({"fields": {"method": "m"}}, "does not say where path and status is"),
         ({"fields": {**PINO, "colour": "c"}}, "Input should be"),
         ({"format": "xml"}, "Input should be"),

@@ -23,7 +23,7 @@ from worker.model.finding import FindingState
 from worker.model.run import LastRun, Outcome, Run, Scope
 from worker.model.server import Identity
 from worker.telemetry.metrics import Metrics
-from worker.web import Web
+from worker.web import Web, protocol
 from worker.web import server as web_module
 
 CHECKS: tuple[Check, ...] = (
@@ -208,7 +208,7 @@ def test_flood_of_half_requests(
     web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """300 clients that send half a request keep nobody out; the oldest of them are closed."""
-    monkeypatch.setattr(web_module, "REQUEST_TIMEOUT", 3600)
+    monkeypatch.setattr(protocol, "REQUEST_TIMEOUT", 3600)
     with ExitStack() as stack:
         sockets = [stack.enter_context(closing(half_open(web))) for _ in range(300)]
         assert client.get("/metrics").status_code == 200
@@ -220,7 +220,7 @@ def test_flood_does_not_cut_who_just_asked(
     web: Web, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those that are quiet the longest are closed first, not who connected first."""
-    monkeypatch.setattr(web_module, "REQUEST_TIMEOUT", 3600)
+    monkeypatch.setattr(protocol, "REQUEST_TIMEOUT", 3600)
     with closing(half_open(web, b"")) as scraper, ExitStack() as stack:
         for number in range(300):
             stack.enter_context(closing(half_open(web)))
@@ -235,7 +235,7 @@ def test_half_a_request_is_closed(
     web: Web, requests_before: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request that is not finished in time ends its connection, on a kept-alive one as well."""
-    monkeypatch.setattr(web_module, "REQUEST_TIMEOUT", stretched(0.3).total_seconds())
+    monkeypatch.setattr(protocol, "REQUEST_TIMEOUT", stretched(0.3).total_seconds())
     with closing(half_open(web, b"")) as connection:
         for _ in range(requests_before):
             ask(connection)
@@ -247,14 +247,14 @@ def test_answer_that_nobody_takes(
     web: Web, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that asks and does not read is closed in time."""
-    monkeypatch.setattr(web_module, "REQUEST_TIMEOUT", stretched(0.3).total_seconds())
+    monkeypatch.setattr(protocol, "REQUEST_TIMEOUT", stretched(0.3).total_seconds())
     for number in range(20_000):
         metrics.database_up.labels(f"a_database_with_a_long_name_{number}").set(1)
     with closing(socket.socket()) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(web._socket.getsockname())
         connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
-        known = web_module._BoundedProtocol._by_age
+        known = web._connections
         wait_until(lambda: len(known) == 1, 5, "it is connected")
         wait_until(lambda: len(known) == 0, 10, "it is closed")
 
@@ -263,7 +263,7 @@ def test_idle_keep_alive_outlives_the_request_timeout(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between two scrapes a connection may rest longer than a request may take."""
-    monkeypatch.setattr(web_module, "REQUEST_TIMEOUT", stretched(0.2).total_seconds())
+    monkeypatch.setattr(protocol, "REQUEST_TIMEOUT", stretched(0.2).total_seconds())
     with closing(half_open(web, b"")) as resting, closing(half_open(web, b"")) as silent:
         ask(resting)
         wait_until(lambda: is_closed(silent), 5, "who asked nothing is closed")
@@ -306,7 +306,10 @@ EXPECTED = {
     "reconciler_check_rows_examined_total": {"check"},
     "reconciler_check_last_completed_timestamp_seconds": {"check", "scope"},
     "reconciler_check_interval_seconds": {"check"},
-    "reconciler_findings": {"check", "kind", "table", "severity", "state"},
+    "reconciler_findings": {
+        *("check", "kind", "table", "severity", "state"),
+        *("environment", "database", "address"),
+    },
     "reconciler_table_rows": {"table"},
     "reconciler_scheduler_missed_runs_total": {"check", "reason"},
     "reconciler_up": set(),
@@ -318,7 +321,7 @@ def test_address_in_use(web: Web) -> None:
     """A taken address is an error at once, before anything else begins."""
     port = web._socket.getsockname()[1]
     with pytest.raises(OSError, match="in use"):
-        Web(HttpSettings(port=port), lambda _: (b"", ""), lambda: (True, ""), lambda: (True, ""))
+        Web(HttpSettings(port=port), lambda *_: (b"", ""), lambda: (True, ""), lambda: (True, ""))
 
 
 def test_address_of_ipv6(metrics: Metrics) -> None:
@@ -356,7 +359,7 @@ def slow() -> Iterator[tuple[Slow, Web]]:
     page = Slow()
     served = Web(
         HttpSettings(port=0),
-        lambda _: (b"# EOF\n", "text/plain"),
+        lambda *_: (b"# EOF\n", "text/plain"),
         lambda: (True, "alive"),
         lambda: (True, "ready"),
         {"/slow": page},

@@ -57,6 +57,8 @@ class Content:
     """What is wrong with a compressed file, once reading has come there."""
     rotated_since: float | None = None
     """From when on it is known to be rotated out, by the monotonic clock."""
+    path = ""
+    """Where it was when it was opened, whatever links led there."""
 
     def __init__(self, descriptor: int) -> None:
         """The descriptor belongs to this object from here on."""
@@ -71,10 +73,12 @@ class Content:
         try:
             _refuse_irregular(os.fstat(descriptor))
             begins = os.pread(descriptor, len(_MAGIC), 0)
-            return Compressed(descriptor) if begins == _MAGIC else Content(descriptor)
+            content = Compressed(descriptor) if begins == _MAGIC else Content(descriptor)
         except BaseException:
             os.close(descriptor)
             raise
+        content.path = os.path.realpath(path)
+        return content
 
     def status(self) -> os.stat_result:
         """The file's status at present."""

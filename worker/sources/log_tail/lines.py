@@ -1,6 +1,9 @@
 """Whole lines out of bytes, without those that are too long."""
 
+import re
 from typing import NamedTuple
+
+_NULLS = re.compile(rb"\n\0+")
 
 
 class Cut(NamedTuple):
@@ -19,21 +22,34 @@ class Cut(NamedTuple):
 def cut(data: bytes, longest: int, *, skipping: bool) -> Cut:
     """Cut bytes into whole lines; an unfinished line is left, unless it is too long already.
 
-    `skipping` says that they begin inside a line that is too long. Progress is certain when there
-    are more than `longest` bytes.
+    `skipping` says that they begin inside a line that is too long; else they begin with a line.
+    NULs with which a line begins are none of its bytes, however many there are: a program that did
+    not open its log for appending leaves a hole there when the log is truncated. Progress is
+    certain when there are more than `longest` bytes.
     """
     begin = 0
     if skipping:
         begin = data.find(b"\n") + 1
         if not begin:
             return Cut(b"", len(data), 0, skipping=True)
+    begin = _after_nulls(data, begin)
     end = data.rfind(b"\n") + 1
     if end > begin:
-        text, dropped = _without_long(data[begin:end], longest)
-        return Cut(text, end, dropped, skipping=False)
+        text, dropped = _without_long(_without_nulls(data[begin:end]), longest)
+        return Cut(text, _after_nulls(data, end), dropped, skipping=False)
     if len(data) - begin > longest:
         return Cut(b"", len(data), 1, skipping=True)
     return Cut(b"", begin, 0, skipping=False)
+
+
+def _after_nulls(data: bytes, begin: int) -> int:
+    if data[begin : begin + 1] != b"\0":
+        return begin
+    return len(data) - len(data[begin:].lstrip(b"\0"))
+
+
+def _without_nulls(text: bytes) -> bytes:
+    return _NULLS.sub(b"\n", text) if b"\n\0" in text else text
 
 
 def _without_long(text: bytes, longest: int) -> tuple[bytes, int]:

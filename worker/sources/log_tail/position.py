@@ -72,6 +72,8 @@ class Place:
     """Whether nothing more is to be read of this file."""
     done: tuple[Done, ...] = ()
     """Files that are not to be read again, the latest last."""
+    path: str = ""
+    """Where the file was when it was opened, whatever links led there."""
 
     def as_cursor(self) -> Cursor:
         """The place as a JSON object."""
@@ -102,7 +104,7 @@ class Reading:
     def __init__(self, content: Content, place: Place) -> None:
         """Raises ReplacedError when the content is not what was read up to the place."""
         self.content = content
-        self.place = replace(place, identity=content.identity)
+        self.place = replace(place, identity=content.identity, path=content.path)
         self._head = content.read(0, min(place.offset, KEPT))
         if place.offset and _digest(self._head) != place.head:
             raise ReplacedError
@@ -147,7 +149,8 @@ class Reading:
         self._pass(rest, skipping=False)
         latest = (*self.place.done, *([done] if done.size else []))
         self.place = replace(self.place, finished=True, done=latest[-REMEMBERED:])
-        return rest + b"\n" if rest and not self.content.damage else b""
+        last = rest.lstrip(b"\0")
+        return last + b"\n" if last and not self.content.damage else b""
 
     def as_done(self, longest: int) -> Done:
         """What this file will be known by if it is left as it is."""

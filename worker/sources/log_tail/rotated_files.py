@@ -15,6 +15,11 @@ from worker.sources.log_tail.position import Done
 _LARGEST_NUMBER = 9999
 """Rotated files that count are numbered up to here; what is larger is a date."""
 
+_MOST_LINKS = 40
+"""As Linux follows."""
+
+_DATE = re.compile(r"(?:19|20)\d\d[-_.]?\d\d[-_.]?\d\d(?:[-_.T]?\d\d(?:[-_.:]?\d\d){0,2})?(?!\d)")
+
 
 class MovingError(Exception):
     """Files are being renamed at this very moment: look again later."""
@@ -59,13 +64,15 @@ def sibling(path: Path) -> Sibling | None:
     return Sibling(path, Identity.of(status), status.st_mtime_ns, status.st_size)
 
 
-def siblings(path: Path, patterns: Collection[str]) -> list[Sibling]:
+def siblings(path: Path, patterns: Collection[str], last: str = "") -> list[Sibling]:
     """The regular files beside a log that are named as it is when rotated, the oldest first.
 
-    Raises OSError, and MovingError while they are being renamed: one could have been overlooked.
+    Where the log is a link, they are also sought beside what it leads to, and beside the file that
+    was read last: that link may lead elsewhere by now. Raises OSError, and MovingError while they
+    are being renamed: one could have been overlooked.
     """
-    found = _listed(path, patterns)
-    if [each[:2] for each in found] != [each[:2] for each in _listed(path, patterns)]:
+    found = _listed(path, patterns, last)
+    if [each[:2] for each in found] != [each[:2] for each in _listed(path, patterns, last)]:
         raise MovingError
     paths = {each.path for each in found}
     unique = {each.identity: each for each in found if not _is_being_made(each.path, paths)}
@@ -95,15 +102,59 @@ def done_with(found: Collection[Sibling]) -> Iterator[Done]:
             content.close()
 
 
-def _listed(path: Path, patterns: Collection[str]) -> list[Sibling]:
-    wanted = patterns or [glob.escape(path.name) + end for end in (".*", "-*")]
-    found = []
-    with os.scandir(path.parent) as entries:
+def _listed(path: Path, patterns: Collection[str], last: str) -> list[Sibling]:
+    named = _links(path)
+    others = [Path(last)] if last and Path(last) not in named else []
+    found: dict[Path, Sibling] = {}
+    for base in (*named, *others):
+        wanted = patterns or [glob.escape(base.name) + end for end in (".*", "-*")]
+        names = [re.compile(fnmatch.translate(each)) for each in wanted]
+        if len(named) > 1 and not patterns:
+            names.append(_alike(base.name))
+        found |= {each.path: each for each in _in_folder(base, names, is_own=base == path)}
+    if others and (one := sibling(others[0])):
+        found[one.path] = one
+    return sorted(each for each in found.values() if each.path not in named)
+
+
+def _in_folder(
+    base: Path, names: Collection[re.Pattern[str]], *, is_own: bool
+) -> Iterator[Sibling]:
+    try:
+        entries = os.scandir(base.parent)
+    except (FileNotFoundError, NotADirectoryError):
+        if is_own:
+            raise
+        return  # a link that leads nowhere, or a folder that was removed together with its files
+    with entries:
         for entry in entries:
-            named = any(fnmatch.fnmatchcase(entry.name, each) for each in wanted)
-            if named and entry.name != path.name and (one := sibling(Path(entry.path))):
-                found.append(one)
-    return sorted(found)
+            is_named = any(each.fullmatch(entry.name) for each in names)
+            if is_named and (one := sibling(Path(entry.path))):
+                yield one
+
+
+def _links(path: Path) -> list[Path]:
+    """A path, and each that a link of the one before leads to."""
+    found = [path]
+    try:
+        while found[-1].is_symlink() and len(found) < _MOST_LINKS:
+            found.append(found[-1].parent / found[-1].readlink())
+    except FileNotFoundError:
+        raise MovingError from None
+    return found
+
+
+def _alike(name: str) -> re.Pattern[str]:
+    """The names that a link may have led to before, or may lead to next: of another day or number.
+
+    `access-2026-11-30.log` is followed by `access-2026-12-01.log`, and `0.log` by `1.log`.
+    """
+    stem = re.match(r"\d+(?=\.)", name)
+    parts = [name[: stem.end()], name[stem.end() :]] if stem else _DATE.split(name)
+    between = r"\d+" if stem else _DATE.pattern
+    if stem:
+        parts[0] = ""
+    return re.compile(between.join(re.escape(each) for each in parts) + r"(?:[.-].*)?")
 
 
 def _is_being_made(path: Path, others: Collection[Path]) -> bool:

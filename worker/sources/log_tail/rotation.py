@@ -47,7 +47,7 @@ def beginning(settings: AccessLogSettings) -> Reading:
         else:
             reading = Reading(live, Place(live.identity))
         # What was rotated out before is not to be read, even if it is compressed only now.
-        known = (*done_with(siblings(settings.path, settings.rotated)[-REMEMBERED:]),)
+        known = (*done_with(_beside(settings)[-REMEMBERED:]),)
         reading.place = replace(reading.place, done=known)
         opened.pop_all()
         return reading
@@ -85,8 +85,7 @@ def after(settings: AccessLogSettings, place: Place, current: Reading | None) ->
             return None
         done = (*place.done, *([current.as_done(settings.longest_line)] if current else []))
         others = {live.identity, place.identity} if current else {live.identity}
-        beside = siblings(settings.path, settings.rotated)
-        newer = [*unread(beside, place.time, done, others)]
+        newer = [*unread(_beside(settings, place), place.time, done, others)]
         if not newer and not live.size:
             return None
         opened.pop_all()
@@ -98,7 +97,7 @@ def after_loss(settings: AccessLogSettings, place: Place) -> Successor:
     with ExitStack() as opened:
         live = _live(settings)
         opened.callback(live.close)
-        beside = siblings(settings.path, settings.rotated)
+        beside = _beside(settings, place)
         newer = [*unread(beside, place.time + 1, place.done, {live.identity})]
         newer = [each for each in newer if not _begins_like(each, place)]
         opened.pop_all()
@@ -124,13 +123,17 @@ def rotated_bytes(settings: AccessLogSettings, reading: Reading) -> int:
         live = Identity.of(settings.path.stat())
         if live == reading.place.identity:
             return 0
-        beside = siblings(settings.path, settings.rotated)
+        beside = _beside(settings, reading.place)
         others = {live, reading.place.identity}
         return sum(
             each.size for each in unread(beside, reading.place.time, reading.place.done, others)
         )
     except (FileNotFoundError, MovingError):
         return 0
+
+
+def _beside(settings: AccessLogSettings, place: Place | None = None) -> list[Sibling]:
+    return siblings(settings.path, settings.rotated, place.path if place else "")
 
 
 def _oldest(newer: list[Sibling], live: Content, place: Place) -> Successor:
@@ -148,7 +151,7 @@ def _live(settings: AccessLogSettings) -> Content:
         content = Content.open(settings.path)
     except FileNotFoundError:
         # Between two steps of a rotation there is no file of that name.
-        if siblings(settings.path, settings.rotated):
+        if _beside(settings):
             raise MovingError from None
         raise
     if content.compressed:
@@ -173,7 +176,7 @@ def _candidates(settings: AccessLogSettings, place: Place) -> Iterator[Content]:
     Devices change their numbers when a machine starts anew, and copies have another identity.
     """
     live = sibling(settings.path)
-    files = [*siblings(settings.path, settings.rotated), *([live] if live else [])][::-1]
+    files = [*_beside(settings, place), *([live] if live else [])][::-1]
     for each in files:
         if each.identity == place.identity:
             yield each.open()

@@ -2,7 +2,7 @@
 
 import platform
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from importlib.metadata import version
 
@@ -14,13 +14,15 @@ from prometheus_client import (
     disable_created_metrics,
 )
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from checks.contract import Check
 from checks.registry import KINDS
 from checks.types import Severity
 from worker.model.finding import Counts, FindingState
 from worker.model.run import LastRun, Outcome, Run, Scope
-from worker.model.server import Identity
+from worker.model.server import Identity, Origin
 from worker.telemetry.metrics.outbox import Outbox
 from worker.telemetry.metrics.samples import Samples
 
@@ -29,9 +31,12 @@ _OF_DATABASE = (
     *("database", "environment", "host", "port", "schema", "server", "version", "time_zone"),
     "tls",
 )
+_OF_AN_ORIGIN = ("environment", "database", "address")
 _OF_A_STANDBY = (
+    "reconciler_origin_info",
     *("reconciler_up", "reconciler_leader", "reconciler_state_lease_token", "reconciler_state_up"),
     *("reconciler_build_info", "reconciler_config_last_reload_successful"),
+    "reconciler_http_connections_closed_total",
 )
 _SECONDS = (0.005, 0.02, 0.1, 0.5, 2, 5, 15, 30, 60)
 
@@ -71,7 +76,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self.examined = counter("check_rows_examined", "Rows that completed runs covered.", "check")
+        self.examined = counter("check_rows_examined", "Rows that completed runs judged.", "check")
         self.last_completed = gauge(
             "check_last_completed_timestamp_seconds",
             "When a run last answered the check's question (Unix time).",
@@ -86,6 +91,7 @@ class Metrics:
             "Unresolved findings by state, unlisted ones included; a failed run leaves them.",
             *_OF_CHECK,
             "state",
+            *_OF_AN_ORIGIN,
         )
         self.missed = counter(
             "scheduler_missed_runs",
@@ -126,6 +132,15 @@ class Metrics:
             "Whether the latest web configuration file and its certificates were accepted.",
         )
         self.web_config_loaded.set(1)
+        self.crowded = counter(
+            "http_connections_closed",
+            "Connections that were closed because there were too many, or no descriptor was left.",
+        )
+        self.origin = gauge(
+            "origin_info",
+            "Every audited database as configured: 1 for the first, 0 for the others.",
+            *_OF_AN_ORIGIN,
+        )
         self.page = gauge(
             "page_info", "Always 1; the label says where people reach the status page.", "url"
         )
@@ -136,7 +151,7 @@ class Metrics:
         )
         self.sent = counter(
             "alerts_sent",
-            "Alerts sent to an Alertmanager: accepted, refused, or failed on the way.",
+            "Alerts sent to an Alertmanager: accepted, refused, failed on the way, or given up.",
             "alertmanager",
             "outcome",
         )
@@ -153,17 +168,21 @@ class Metrics:
         self.config_loaded.set(1)
         self._info: dict[str, tuple[str, ...]] = {}
         self._planned: set[str] = set()
+        self._origins: dict[str, Origin] = {}
 
-    def render(self, accept: str, *, leads: bool = True) -> tuple[bytes, str]:
+    def render(
+        self, accept: str, names: Collection[str] = (), *, leads: bool = True
+    ) -> tuple[bytes, str]:
         """The exposition and its content type, in the format that the client accepts.
 
-        A standby says nothing of checks, findings, databases and alerts.
+        Of those metrics alone that `names` has, or the name of a series of theirs, if there are
+        any. A standby says nothing of checks, findings, databases and alerts.
         """
         encode, content_type = choose_encoder(accept)
         with self.changing:
             self.leader.set(leads)
             said = self.registry if leads else self.registry.restricted_registry(_OF_A_STANDBY)
-            return encode(said), content_type
+            return encode(_Only(said, frozenset(names)) if names else said), content_type
 
     def plan(
         self,
@@ -193,6 +212,8 @@ class Metrics:
             self.outcome.labels(check.name, outcome).set(outcome is run.outcome)
         if result is None:
             self._withdraw(check)
+            if run.kept:
+                self.of_kinds.take(check.name, run.kept.samples)
             return
         self.violations.labels(*_labels(check)).set(result.violations)
         self.examined.labels(check.name).inc(result.examined)
@@ -207,8 +228,15 @@ class Metrics:
         for severity in Severity:
             self.pushed.labels(severity).set(severity in pushed)
         for name in alertmanagers:
-            for outcome in ("accepted", "refused", "failed"):
+            for outcome in ("accepted", "refused", "failed", "given_up"):
                 self.sent.labels(name, outcome)
+
+    def tell_origins(self, origins: Iterable[Origin]) -> None:
+        """Say which systems are audited, in place of what was said before; the main one first."""
+        self._origins = {each.database: each for each in origins}
+        self.origin.clear()
+        for number, each in enumerate(self._origins.values()):
+            self.origin.labels(*_of_origin(each)).set(number == 0)
 
     def count_findings(self, checks: Iterable[Check], counts: Counts) -> None:
         """Say how many findings the state holds; zero is said, too."""
@@ -217,7 +245,8 @@ class Metrics:
                 if state is FindingState.RESOLVED:
                     continue
                 number = counts.get((check.name, state), 0)
-                self.findings.labels(*_labels(check), state).set(number)
+                labels = (*_labels(check), state, *_of_origin(self._origin_of(check)))
+                self.findings.labels(*labels).set(number)
 
     def identify(self, identity: Identity) -> None:
         """Say which server a database is."""
@@ -250,12 +279,37 @@ class Metrics:
             for counter in (self.runs, self.duration, self.examined, self.missed):
                 counter.remove_by_labels({"check": gone})
 
+    def _origin_of(self, check: Check) -> Origin:
+        """That of its database; of a check that reads none, that of the main one."""
+        main = next(iter(self._origins.values()), Origin("", check.database, ""))
+        return self._origins.get(check.database, main)
+
     def _withdraw(self, check: Check) -> None:
         self.violations.remove(*_labels(check))
         self.of_kinds.withdraw(check.name)
 
     def _completed(self, check: Check, scope: Scope, when: datetime) -> None:
         self.last_completed.labels(check.name, scope).set(when.timestamp())
+
+
+class _Only:
+    """What a collector says of some names.
+
+    The library's own way misses what is made only as it is asked.
+    """
+
+    def __init__(self, of: Collector, names: frozenset[str]) -> None:
+        self._of, self._names = of, names
+
+    def collect(self) -> Iterator[Metric]:
+        """Whole metrics: those that have one of these names, or a series of such a name."""
+        for family in self._of.collect():
+            if not self._names.isdisjoint({family.name, *(each.name for each in family.samples)}):
+                yield family
+
+
+def _of_origin(origin: Origin) -> tuple[str, str, str]:
+    return origin.environment, origin.database, origin.instance
 
 
 def _labels(check: Check) -> tuple[str, str, str, str]:

@@ -3,6 +3,7 @@
 SELECT COALESCE(SUM(CASE WHEN (`sums`.`off` = 1 AND `sums`.`settled` = 0) THEN 0 ELSE `sums`.`number` END), 0) AS `examined`,
   COALESCE(SUM(CASE WHEN (NOT (`sums`.`off` = 1 AND `sums`.`settled` = 0)) THEN 1 ELSE 0 END), 0) AS `groups`,
   COALESCE(SUM(CASE WHEN (`sums`.`off` = 1 AND `sums`.`settled` = 0) THEN 1 ELSE 0 END), 0) AS `waiting`,
+  COALESCE(SUM(CASE WHEN (`sums`.`off` = 1 AND `sums`.`settled` = 0) THEN `sums`.`number` ELSE 0 END), 0) AS `rows_waiting`,
   COALESCE(SUM(CASE WHEN (`sums`.`off` = 1 AND `sums`.`settled` = 1) THEN 1 ELSE 0 END), 0) AS `violations`
 FROM (
     SELECT COUNT(*) AS `number`, CASE WHEN (COALESCE(SUM(`lines`.`delta_amount`), 0) != 0) THEN 1 ELSE 0 END AS `off`,
