@@ -37,6 +37,20 @@ def test_a_quiet_log_passes_and_its_requests_are_counted_once(app: Application) 
     assert (second.examined, requests(second)) == (0, {(DRAW, "POST"): 51})
 
 
+def test_the_newest_request_is_told_for_logs_that_fall_silent(app: Application) -> None:
+    def newest() -> list[float]:
+        found = (e for e in app.run().samples if e.family is exported.NEWEST)
+        return [each.number for each in found]
+
+    assert newest() == []
+    app.asked(3)
+    at = app.at.timestamp()
+    for _ in range(3):
+        assert newest() == [at]
+        app.at += timedelta(hours=5)
+        app.wrote('{"level":"info","text":"statement exported"}')
+
+
 def test_an_empty_log_passes(app: Application) -> None:
     result = app.run()
     assert (result.violations, result.examined) == (0, 0)
@@ -316,6 +330,7 @@ def test_lines_that_come_late_are_judged_as_of_their_own_time_and_said_to_be_lat
         ({"table": "orders!"}, "table"),
         ({"codes": {"replay": ["A"], "plain_race": ["A"]}}, "A stands for more than one problem"),
         ({"codes": {"weather": ["A"]}}, "codes"),
+        ({"prometheus": "main"}, "queries says what prometheus is asked, and is missing"),
         ({"codes": {"replay": ["a b"]}}, "codes"),
         ({"source": None}, "source"),
     ],

@@ -21,15 +21,19 @@ from checks.registry import BY_NAME, any_check
 from checks.relations import Relations
 from checks.sql.catalog import nearest
 from checks.types import split_name
-from worker.config import tenants
+from worker.config import bounds, tenants
 from worker.config.cron import CronLine
 from worker.config.known_keys import known_keys
 from worker.config.settings import Override, Settings, Timetable
 from worker.config.types import Schedule
+from worker.text.printable import visible
 
 PREFIX = "RECONCILER_"
 PATH_VARIABLE = "RECONCILER_CONFIG"
 DEFAULT_PATH = Path("config.toml")
+
+MOST_PROBLEMS = 200
+"""Mistakes that are listed; of any others only the number is given."""
 
 _EITHER_DAY = (
     "is due on each of these days of the month and also on each of these days of the week,"
@@ -43,9 +47,16 @@ class Problem:
 
     place: str
     message: str
+    name: str = ""
+    """Of the check or interface that it is in, where the place only counts them."""
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}" if self.place else self.message
+
+    @property
+    def told(self) -> str:
+        """For people, who do not count entries: with the name, where there is one."""
+        return str(replace(self, place=f'{self.place} of "{self.name}"') if self.name else self)
 
 
 class ConfigError(Exception):
@@ -53,8 +64,10 @@ class ConfigError(Exception):
 
     def __init__(self, path: Path, problems: list[Problem]) -> None:
         self.path = path
-        self.problems = problems
-        lines = "\n".join(f"  {problem}" for problem in problems)
+        left_out = len(problems) - MOST_PROBLEMS
+        rest = [Problem("", f"and {left_out} more")] if left_out > 0 else []
+        self.problems = problems[:MOST_PROBLEMS] + rest
+        lines = "\n".join(f"  {problem.told}" for problem in self.problems)
         super().__init__(f"{path}: {len(problems)} mistake(s)\n{lines}")
 
 
@@ -115,6 +128,8 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
     path = path or Path(environment.get(PATH_VARIABLE) or DEFAULT_PATH)
     document = _read(path)
     problems = list(_override_from(environment, document))
+    if excesses := [Problem(place_of(place), said) for place, said in bounds.excesses(document)]:
+        raise ConfigError(path, excesses)
     try:
         settings = Settings.model_validate(document)
     except ValidationError as error:
@@ -125,19 +140,45 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
     if not plan and not problems:
         problems.append(Problem("", "nothing is declared to be checked: no tables, no checks"))
     if problems or settings is None:
-        raise ConfigError(path, problems)
+        raise ConfigError(path, [_with_its_name(each, document) for each in problems])
     return Config(settings, tuple(plan))
+
+
+_ENTRY = re.compile(r"(checks|interfaces)\[(\d+)\]")
+
+
+def _with_its_name(problem: Problem, document: Mapping[str, Any]) -> Problem:
+    """The same, with the name of the check or interface that it is in: nobody counts entries."""
+    found = _ENTRY.match(problem.place)
+    entries = document.get(found[1]) if found else None
+    if not found or not isinstance(entries, list) or int(found[2]) >= len(entries):
+        return problem
+    entry = entries[int(found[2])]
+    name = entry.get("name") if isinstance(entry, dict) else None
+    if not isinstance(name, str) or not name or name in problem.message:
+        return problem
+    return replace(problem, name=visible(name[:_LONGEST_NAME]))
+
+
+_LONGEST_NAME = 200
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(bounds.LARGEST_FILE + 1)
+        if len(content) > bounds.LARGEST_FILE:
+            reason = f"is larger than {bounds.LARGEST_FILE} bytes"
+            raise ConfigError(path, [Problem("", reason)])
+        return tomllib.loads(content.decode().replace("\r\n", "\n"))
     except OSError as error:
         reason = f"{error.strerror}; --config or {PATH_VARIABLE} names another file"
         raise ConfigError(path, [Problem("", reason)]) from None
     except UnicodeDecodeError as error:
         raise ConfigError(path, [Problem("", f"not UTF-8 (byte {error.start})")]) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except RecursionError:
+        raise ConfigError(path, [Problem("", "not TOML: nested too deeply")]) from None
+    except ValueError as error:  # also of a number with more digits than Python reads
         raise ConfigError(path, [Problem("", f"not TOML: {error}")]) from None
 
 
@@ -242,6 +283,10 @@ def _plan(
             waiting.append(check.name)
         elif check.source_name not in sources[check.source_type]:
             problems.append(Problem(str(origin), _no_source(check, sources)))
+        elif lacking := [(of, x) for of, x in check.added_sources.items() if x not in sources[of]]:
+            (sort, name), *_ = lacking
+            message = f"no {sort} is named {name}{nearest(name, sources[sort])}"
+            problems.append(Problem(str(origin), message))
         elif check.follows and check.source_name in followed:
             message = f"{followed[check.source_name]} samples {check.source_name} already"
             problems.append(Problem(str(origin), message))
