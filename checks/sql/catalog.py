@@ -155,6 +155,11 @@ class Column:
         return self._type_name in ("binary", "varbinary") or self._type_name.endswith("blob")
 
     @property
+    def is_json(self) -> bool:
+        """Whether its values are JSON to the server; to MariaDB they are texts."""
+        return self._type_name == "json"
+
+    @property
     def is_elusive(self) -> bool:
         """Whether a row is not always found again by a value that was read from it."""
         return self._type_name in ("float", "json")
@@ -269,11 +274,11 @@ BYTES = "bytes"
 def unlike(one: Column, other: Column, stated: str | None = None) -> str | None:
     """Why two columns cannot be compared as keys, or None when they can.
 
-    Any numbers can. A text against a number cannot: `'7a' = 7` is true on MySQL. Nor can texts of
+    Any numbers can. A text, or bytes, against a number cannot: `'7a' = 7` is true. Nor can texts of
     different collations, unless it is `stated` how or the one's are the other's: the server
     refuses, or takes one of the two.
     """
-    if (one.is_text and other.is_number) or (one.is_number and other.is_text):
+    if any(a.is_number and (b.is_text or b.is_binary) for a, b in ((one, other), (other, one))):
         return f"{one.type} against {other.type}"
     if _differ(one, other) and agreed(one, other, stated) is None:
         return f"{one.collation} against {other.collation}"
