@@ -23,10 +23,10 @@ def texts(source: str) -> Iterator[str]:
 
 
 def stray(written: str) -> str | None:
-    """What is wrong with the backslashes of a text, as it is written; None when nothing is.
+    r"""What is wrong with the backslashes of a text, as it is written; None when nothing is.
 
-    A server drops that of 'App\\User', so that no row ever equals the text, and reads
-    'app\\new' with a line feed.
+    A server drops that of 'App\User', so that no row ever equals the text, and reads
+    'app\new' with a line feed.
     """
     for pair in _PAIR.finditer(written):
         if pair[1] not in _UNDERSTOOD:
