@@ -28,7 +28,7 @@ from sqlalchemy.sql.elements import Grouping
 from sqlglot import exp
 
 from checks.contract import CheckError
-from checks.sql import exact, functions
+from checks.sql import escapes, exact, functions
 from checks.sql.catalog import Column
 from checks.sql.exact import MOST_DIGITS, MOST_PLACES, Size
 from checks.sql.functions import non_empty_array
@@ -66,6 +66,9 @@ def parse(source: str) -> exp.Expr:
     if len(source) > LONGEST:
         raise ValueError(f"not a condition: longer than {LONGEST} characters")
     try:
+        for written in escapes.texts(source):
+            if complaint := escapes.stray(written):
+                raise ValueError(f"not a condition: {complaint}")
         tree = sqlglot.parse_one(source, read="mysql")
     except sqlglot.errors.ParseError as error:
         details = error.errors[0] if error.errors else {}
