@@ -1,8 +1,10 @@
 """The running worker: its parts wired together, and the session that it works by."""
 
 import threading
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import TypeVar
 
 import structlog
@@ -123,7 +125,7 @@ class Worker:
         except ConfigError as error:
             mistakes = [str(each) for each in error.problems]
         except Exception as error:  # noqa: BLE001 - the session that we have goes on
-            mistakes = [f"fault in the worker: {type(error).__name__}"]
+            mistakes = [f"fault in the worker: {type(error).__name__} at {_place(error)}"]
         self.metrics.config_loaded.set(0)
         _log.error("config_refused", mistakes=mistakes)
         return None
@@ -176,6 +178,14 @@ class Worker:
 
     def _ready(self) -> tuple[bool, str]:
         return (False, "stopping") if self._stopping else health.ready(self._session)
+
+
+def _place(error: Exception) -> str:
+    """Where in the program it was raised; what it says may hold what is secret."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [each for each in frames if {"checks", "worker"} & {*Path(each.filename).parts}]
+    last = (ours or frames)[-1]
+    return f"{Path(last.filename).name}:{last.lineno} ({last.name})"
 
 
 def _state(settings: StateSettings) -> State:

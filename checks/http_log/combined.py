@@ -16,7 +16,7 @@ from checks.http_log.request import METHODS, UNANSWERED, Batch, Told
 from checks.http_log.times import Times
 from checks.http_log.values import method, path, request_line, text, unescaped
 
-Combined = Literal["combined", "common", "vhost_combined"]
+Combined = Literal["combined", "common", "vhost_combined", "traefik"]
 COMBINED = frozenset(get_args(Combined))
 
 _CLIENT = r'"?([^\s,"]++)(?:, ?[^\s,"]++)*+"?'
@@ -27,7 +27,7 @@ _USER = r'(""|(?:[^"\\]|\\.)*?)'
 """It may have blanks and brackets, but no quotation mark that is not escaped."""
 _TIME = r"\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d(?:\.\d{1,9})? [+-]\d{4})\]"
 _REQUEST = r'"((?:[^"\\]++|\\.)*+)"'
-_ANSWER = r"([1-9][0-9]{2}|-|000)"
+_ANSWER = r"([1-9][0-9]{2}|-|0{1,3})"
 _REST = r'(?: (?:\d+|-)(?: ".*)?)?'
 """The size; after it referrer and agent, and what further fields a server was told to add."""
 
@@ -53,7 +53,7 @@ def read(entries: Iterable[Entry], batch: Batch, times: Times, form: Combined) -
             batch.unreadable(line, latest, is_json=False)
             continue
         client, _, _, time, asked, answer = match.groups()
-        if answer in ("-", "000"):
+        if not answer.strip("-0"):
             batch.faults[UNANSWERED] += 1
             continue
         second = times.read(time) or times.read(moment)

@@ -6,9 +6,12 @@ nothing about how well requests are read; that a line of a request cannot be rea
 
 import re
 from enum import StrEnum
+from itertools import islice
 
-LOOKED_AT = 4096
+LOOKED_AT = 2048
 """Bytes of a line that are looked at."""
+MOST_NUMBERS = 20
+"""Numbers of a line that are looked at."""
 
 
 class Doubt(StrEnum):
@@ -33,12 +36,13 @@ _STATUS = re.compile(r"(?<!\d)[1-5]\d\d(?!\d)")
 _METHOD = rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)"
 _ASKED = re.compile(rb"\b" + _METHOD + rb"\b")
 _TARGET = re.compile(rb"(?:^|[\s\"'=:|,/\[])/[^\s/]|https?://|(?:^|[\s\"'=:|,])/(?=$|[\s\"'|,?])")
-_STATUS_FIELD = re.compile(rb"(?i)(?:status|code)[\w.]*[\"']?\s*[=:]\s*[\"']?[1-5]\d\d\b")
-_NUMBER = re.compile(rb"(?<![\w.#:*/-])[1-5]\d\d(?![\w.#:/-])")
-_VALUE = re.compile(
-    rb"(?i)(?<!pid)(?<!level)(?<!port)(?<!line)(?<!size)(?<!bytes)(?<!length)(?<!ms)(?<!id)"
-    rb"[\"']\s*:\s*\[?\s*[\"']?[1-5]\d\d(?:\.0+)?[\"']?\s*[\],}]"
+_STATUS_FIELD = re.compile(
+    rb"(?i)(?:status|code)[\w.]{0,24}[\"']?\s{0,4}[=:]\s{0,4}[\"']?[1-5]\d\d\b"
 )
+_NUMBER = re.compile(rb"(?<![\w.#:*/-])[1-5]\d\d(?![\w.#:/-])")
+_VALUE = re.compile(rb"([\w.-])[\"'] ?: ?\[? ?[\"']?[1-5]\d\d(?:\.0+)?[\"']? ?[\],}]")
+_OTHER_NUMBERS = (b"pid", b"level", b"port", b"line", b"size", b"bytes", b"length", b"ms", b"id")
+"""How fields of messages end that hold numbers of three digits, too."""
 _PROTOCOL = re.compile(rb"\bHTTP/\d")
 _QUOTED_ELSEWHERE = re.compile(rb"\brequest: \"")
 """How nginx repeats a request in a line of its error log."""
@@ -59,7 +63,7 @@ def looks_like_request(line: bytes) -> bool:
     start = line[:LOOKED_AT]
     if not (_ASKED.search(start) and _TARGET.search(start)) or _QUOTED_ELSEWHERE.search(start):
         return False
-    if _STATUS_FIELD.search(start) or _VALUE.search(start):
+    if _STATUS_FIELD.search(start) or _has_number(start):
         return True
     if start.lstrip()[:1] == b"{":
         return False
@@ -94,6 +98,14 @@ def doubt_of_record(line: bytes, verb: object, path: object, status: object) -> 
         if (has_verb and has_path) or (is_number and (has_verb or has_path)):
             return Doubt.NO_REQUEST
     return Doubt.NO_REQUEST if looks_like_request(line) else None
+
+
+def _has_number(line: bytes) -> bool:
+    """Whether a field holds what may be a status."""
+    return any(
+        not line[max(0, found.end(1) - 8) : found.end(1)].lower().endswith(_OTHER_NUMBERS)
+        for found in islice(_VALUE.finditer(line), MOST_NUMBERS)
+    )
 
 
 def _is_damaged(line: bytes) -> bool:

@@ -5,14 +5,17 @@ from datetime import UTC, tzinfo
 from itertools import repeat
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+import pydantic
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
-from checks.http_log import combined, json_lines
+from checks.http_log import combined, json_lines, patterns
 from checks.http_log.combined import COMBINED, Combined
 from checks.http_log.envelopes import Envelope, Wrapped, Wrapping
 from checks.http_log.json_lines import Entry, Field
+from checks.http_log.patterns import PRESETS, Pattern, Preset
 from checks.http_log.request import Batch, Told
 from checks.http_log.times import Times
+from checks.http_log.w3c import Columns
 
 DEFAULT_FIELDS: Mapping[Field, str] = {
     "time": "time",
@@ -24,6 +27,30 @@ DEFAULT_FIELDS: Mapping[Field, str] = {
     "client": "client",
 }
 
+JsonPreset = Literal["caddy", "traefik_json"]
+JSON_PRESETS: Mapping[JsonPreset, Mapping[Field, str]] = {
+    # https://caddyserver.com/docs/logging
+    "caddy": {
+        "time": "ts",
+        "method": "request.method",
+        "path": "request.uri",
+        "status": "status",
+        "key": "request.headers.Idempotency-Key",
+        "client": "request.client_ip",
+    },
+    # https://doc.traefik.io/traefik/observability/access-logs/, with this header kept
+    "traefik_json": {
+        "time": "StartUTC",
+        "method": "RequestMethod",
+        "path": "RequestPath",
+        "status": "DownstreamStatus",
+        "key": "request_Idempotency-Key",
+        "client": "ClientHost",
+    },
+}
+
+Format = Literal["json", "iis", "pattern"] | Combined | JsonPreset | Preset
+
 _Read = Callable[[Iterable[Entry], Batch], Iterator[Told]]
 
 
@@ -32,44 +59,81 @@ class LineFormat(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal["json"] | Combined = "json"
+    format: Format = "json"
     fields: Mapping[Field, str] = DEFAULT_FIELDS
-    """Where a JSON line has what; dots lead into objects: `req.method`."""
+    """Where a JSON line has what; dots lead into objects: `req.method`. Of a program's own format,
+    what differs from it."""
+    pattern: str | None = pydantic.Field(default=None, repr=False)
+    """A regular expression, in RE2's syntax, that describes a whole line; its named groups are
+    those of `GROUPS`."""
     wrapped: Wrapped = ()
     """What a container engine or a collector has put around each line."""
 
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            Pattern(pattern)
+        return pattern
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.format != "json" and "fields" in self.model_fields_set:
-            raise ValueError(
-                f"fields are those of JSON lines; the {self.format} format has its own"
-            )
+        if (self.format == "pattern") != (self.pattern is not None):
+            raise ValueError('pattern and format = "pattern" are needed together')
+        is_given = "fields" in self.model_fields_set
+        if self.format not in ("json", "iis", *JSON_PRESETS) and is_given:
+            raise ValueError(f"fields are those of JSON lines; {self.format} has its own")
+        if self.format == "iis":
+            return self
         if "request" in self.fields:
             if twice := [name for name in ("method", "path") if name in self.fields]:
                 raise ValueError(f"fields has request, and {' and '.join(twice)} as well")
-        elif self.fields.get("method") and self.fields.get("method") == self.fields.get("path"):
+        elif self.places.get("method") and self.places.get("method") == self.places.get("path"):
             raise ValueError("method and path are in one field: name it as request")
         needed: tuple[Field, ...] = ("method", "path", "status")
         if "request" in self.fields:
             needed = ("request", "status")
-        if missing := [name for name in needed if not self.fields.get(name)]:
+        if missing := [name for name in needed if not self.places.get(name)]:
             raise ValueError(f"fields does not say where {' and '.join(missing)} is")
         return self
+
+    @property
+    def places(self) -> Mapping[Field, str]:
+        """Where a JSON line has what, all in all."""
+        preset = next((each for name, each in JSON_PRESETS.items() if name == self.format), None)
+        if preset is None:
+            return self.fields
+        given = self.fields if "fields" in self.model_fields_set else {}
+        hidden = ("method", "path") if "request" in given else ()
+        return {name: at for name, at in preset.items() if name not in hidden} | dict(given)
 
     def reader(self, zone: tzinfo = UTC, left: Mapping[str, Any] | None = None) -> "Reader":
         """What reads whole lines; `zone` is that of times without one.
 
         `left` is what `Reader.left` of the run before gave.
         """
-        has_times = self.format != "json" or bool(self.wrapped or self.fields.get("time"))
-        return Reader(self._read(Times(zone)), self.wrapped, left or {}, has_times=has_times)
+        left, columns, times = left or {}, None, Times(zone)
+        if self.format == "iis":
+            given = self.fields if "fields" in self.model_fields_set else {}
+            columns = Columns(given, left.get("columns", ()))
+        has_times, read = self._read(times, columns)
+        return Reader(read, self.wrapped, left, columns, has_times=has_times or bool(self.wrapped))
 
-    def _read(self, times: Times) -> _Read:
-        if self.format in COMBINED:
-            form: Any = self.format
-            return lambda entries, batch: combined.read(entries, batch, times, form)
-        find = json_lines.finder(self.fields)
-        return lambda entries, batch: json_lines.read(entries, batch, find, times)
+    def _read(self, times: Times, columns: Columns | None) -> tuple[bool, _Read]:
+        """Whether lines have times, and what reads them."""
+        form: Any = self.format
+        if columns:
+            return True, lambda entries, batch: columns.read(entries, batch, times)
+        if form in COMBINED:
+            return True, lambda entries, batch: combined.read(entries, batch, times, form)
+        if self.pattern or form in PRESETS:
+            pattern = Pattern(self.pattern or PRESETS[form])
+            return pattern.has_times, lambda entries, batch: patterns.read(
+                entries, batch, times, pattern
+            )
+        find = json_lines.finder(self.places)
+        has_times = bool(self.places.get("time"))
+        return has_times, lambda entries, batch: json_lines.read(entries, batch, find, times)
 
 
 class Reader:
@@ -80,10 +144,12 @@ class Reader:
         read: _Read,
         wrapped: Sequence[Wrapping],
         left: Mapping[str, Any],
+        columns: Columns | None,
         *,
         has_times: bool,
     ) -> None:
         self._read = read
+        self._columns = columns
         self._has_times = has_times
         self._names = [str(each) for each in wrapped]
         begun = left.get("begun", ()) if left.get("wrapped") == self._names else ()
@@ -102,6 +168,8 @@ class Reader:
         return batch
 
     def left(self) -> Mapping[str, Any]:
-        """What the next run has to know to go on, as JSON takes it: lines that are begun."""
+        """What the next run has to know to go on, as JSON takes it: begun lines, columns."""
         begun = [envelope.left() for envelope in self._envelopes]
-        return {"wrapped": self._names, "begun": begun} if any(begun) else {}
+        left = {"wrapped": self._names, "begun": begun} if any(begun) else {}
+        columns = self._columns.left() if self._columns else []
+        return left | ({"columns": columns} if columns else {})

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import make_url
 from typer.testing import CliRunner
 
-from checks.contract import Check
+from checks.contract import EVERYTHING, Check
 from checks.http_log.counts import Seen
 from checks.kinds.conflict_rate.check import ConflictRate
 from checks.kinds.row_count import RowCount
@@ -219,6 +219,13 @@ class Audit:
 
     def run(self) -> tuple[int, int]:
         """How many lines a run read, and how many requests the state counts after it."""
+        run = self.execute()
+        assert run.result
+        totals = traffic_of(run.result).totals
+        return run.result.examined, int(totals.get((DRAW, "POST"), Seen()).requests)
+
+    def execute(self) -> Run:
+        """A run, and what the state makes of it."""
         current = self.config
         (check,) = current.checks
         intervals = {check.name: timedelta(minutes=1)}
@@ -229,9 +236,7 @@ class Audit:
             windows = ReadScope(current.settings, state, intervals, DAY)
             run = execute(check, sources, windows.of(check, complete=self.complete))
             state.record(run)
-        assert run.result
-        totals = traffic_of(run.result).totals
-        return run.result.examined, int(totals.get((DRAW, "POST"), Seen()).requests)
+        return run
 
     def command(self, *options: str) -> dict[str, Any]:
         """What `reconciler check` says of the check."""
@@ -274,6 +279,35 @@ def test_a_line_that_is_being_written_is_counted_when_it_is_whole(audit: Audit) 
     with log.open("ab") as file:
         file.write(whole[-20:])
     assert audit.run() == (1, 3)
+
+
+def test_lines_that_were_read_by_a_run_that_could_not_tell_are_not_read_again(
+    audit: Audit,
+) -> None:
+    """The place goes on in the state; findings, and when a run last could tell, stay."""
+    audit.asked(25)
+    audit.run()
+    with (audit.folder / "app.log").open("ab") as file:
+        file.write(b'{"method":"POST","path":"/draw","status":\n' * 300)
+    with closing(State(audit.config.settings.state)) as state:
+        before = state.last_runs()
+    failed = audit.execute()
+    assert failed.error
+    assert "325 lines" in failed.error
+    assert failed.kept
+    with closing(State(audit.config.settings.state)) as state:
+        cursor = state.window(failed.check, EVERYTHING).cursor
+        assert cursor
+        assert cursor["place"]["offset"] == (audit.folder / "app.log").stat().st_size
+        after = state.last_runs()
+        assert {name: each.completed for name, each in after.items()} == {
+            name: each.completed for name, each in before.items()
+        }
+        assert {(name, number) for (name, _), number in state.counts().items()} == {
+            ("app.conflict_rate", 1)
+        }
+    audit.asked(5)
+    assert audit.execute().error == failed.error.replace("325", "330").replace("92.3", "90.9")
 
 
 def test_other_limits_count_on_and_another_source_begins_anew(audit: Audit) -> None:

@@ -37,6 +37,20 @@ def test_a_quiet_log_passes_and_its_requests_are_counted_once(app: Application) 
     assert (second.examined, requests(second)) == (0, {(DRAW, "POST"): 51})
 
 
+def test_the_newest_request_is_told_for_logs_that_fall_silent(app: Application) -> None:
+    def newest() -> list[float]:
+        found = (e for e in app.run().samples if e.family is exported.NEWEST)
+        return [each.number for each in found]
+
+    assert newest() == []
+    app.asked(3)
+    at = app.at.timestamp()
+    for _ in range(3):
+        assert newest() == [at]
+        app.at += timedelta(hours=5)
+        app.wrote('{"level":"info","text":"statement exported"}')
+
+
 def test_an_empty_log_passes(app: Application) -> None:
     result = app.run()
     assert (result.violations, result.examined) == (0, 0)

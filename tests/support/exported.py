@@ -19,7 +19,7 @@ def traffic_of(result: Result) -> Traffic:
                 lines[sample.labels[-1]] = int(number)
             case exported.BEHIND:
                 behind = int(number)
-            case exported.RATIO | exported.BLIND | exported.UNKNOWN:
+            case exported.RATIO | exported.BLIND | exported.UNKNOWN | exported.NEWEST:
                 pass
             case family:
                 _, path, method, *more = sample.labels

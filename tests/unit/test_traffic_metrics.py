@@ -1,6 +1,7 @@
 """What the worker exports and logs of HTTP traffic."""
 
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,8 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from structlog.testing import capture_logs
 
-from checks.contract import Finding, Result
+from checks.contract import Finding, Kept, Result
 from checks.http_log.counts import CODES, OTHER, Route, Seen
+from checks.kinds.conflict_rate import exported
 from checks.kinds.conflict_rate.check import ConflictRate
 from checks.kinds.conflict_rate.exported import Traffic
 from worker.model.finding import Change, Transition
@@ -71,7 +73,7 @@ def samples(metrics: Metrics, name: str) -> Samples:
 
 def values(sample: Sample) -> tuple[str, ...]:
     """The values of a series' labels, in the order in which one thinks of them."""
-    names = ("source", "route", "method", "code", "status", "window", "state")
+    names = ("source", "route", "method", "code", "status", "window", "state", "reason")
     assert set(sample.labels) <= set(names)
     return tuple(sample.labels[name] for name in names if name in sample.labels)
 
@@ -178,6 +180,30 @@ def test_a_run_that_could_not_tell_withdraws_what_is_of_the_present(metrics: Met
         assert {name: samples(metrics, name) for name in COUNTERS} == before
     metrics.observe(run_that_saw(TRAFFIC))
     assert len(samples(metrics, "http_conflict_ratio")) == 3
+
+
+def test_what_a_run_keeps_that_could_not_tell_is_exported(metrics: Metrics) -> None:
+    """How much cannot be read is known then, and lines are counted on; no ratio is."""
+    blind = Traffic(TRAFFIC.totals, lines={"read": 999}, blind={"unreadable": 0.4})
+    kept = Kept(samples=tuple(exported.samples("app", blind.of_no_verdict)))
+    metrics.observe(replace(failed_run(), kept=kept))
+    assert samples(metrics, "source_blind_ratio") == {("app", "unreadable"): 0.4}
+    assert samples(metrics, "access_log_lines_total") == {("app", "read"): 999}
+    assert samples(metrics, "http_conflict_ratio") == {}
+    metrics.observe(failed_run())
+    assert samples(metrics, "source_blind_ratio") == {}
+    assert samples(metrics, "access_log_lines_total") == {("app", "read"): 999}
+
+
+def test_a_window_whose_ratios_are_unknown_has_none(metrics: Metrics) -> None:
+    """The other one has its own."""
+    unknown = replace(TRAFFIC, unknown={"short": "no answer below 400 among 30 requests"})
+    metrics.observe(run_that_saw(unknown))
+    assert {labels[-1] for labels in samples(metrics, "http_conflict_ratio")} == {"long"}
+    assert samples(metrics, "http_conflict_ratio_unknown") == {
+        ("app", "short"): 1,
+        ("app", "long"): 0,
+    }
 
 
 def test_a_first_run_that_could_not_tell_says_nothing_of_traffic() -> None:

@@ -31,7 +31,7 @@ WIDTH = 400
 @app.command()
 def traffic(
     files: Annotated[
-        list[Path], typer.Argument(help="Log files, plain or compressed by gzip.", metavar="FILE")
+        list[Path], typer.Argument(help="Log files, plain or compressed.", metavar="FILE")
     ],
     check: Annotated[
         str | None,

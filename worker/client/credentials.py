@@ -7,6 +7,7 @@ from pathlib import Path
 
 from checks.contract import CheckError
 from worker.config import ServerSettings
+from worker.config.bounds import LARGEST_SECRET
 
 _TOKEN = re.compile(r"[!-~]+", re.ASCII)
 
@@ -27,12 +28,16 @@ def credentials(settings: ServerSettings) -> dict[str, str]:
 
 def _secret(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8").rstrip("\r\n")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_SECRET + 1)
+        text = content.decode().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8"
         raise CheckError(f"file {path} cannot be read: {reason}", permanent=True) from None
     if not text:
         raise CheckError(f"file {path} is empty", permanent=True)
+    if len(content) > LARGEST_SECRET:
+        raise CheckError(f"file {path} is larger than {LARGEST_SECRET} bytes", permanent=True)
     return text
 
 

@@ -14,6 +14,7 @@ from checks.http_log.formats import LineFormat
 from checks.lazy_import import Later
 from checks.types import Duration
 from worker.config.backoff import BackOff
+from worker.config.bounds import LARGEST_SECRET
 from worker.config.tls import TlsMode, TlsTable, is_loopback
 from worker.config.types import Table, WebAddress, parse_url
 from worker.text.printable import visible
@@ -36,7 +37,11 @@ def _with_driver(url: URL) -> URL:
 
 def _file_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_SECRET + 1)
+        if len(content) > LARGEST_SECRET:
+            raise ValueError(f"file {path} is larger than {LARGEST_SECRET} bytes")
+        return content.decode().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8"
         raise ValueError(f"file {path} cannot be read: {reason}") from None

@@ -21,7 +21,7 @@ from checks.registry import BY_NAME, any_check
 from checks.relations import Relations
 from checks.sql.catalog import nearest
 from checks.types import split_name
-from worker.config import tenants
+from worker.config import bounds, tenants
 from worker.config.cron import CronLine
 from worker.config.known_keys import known_keys
 from worker.config.settings import Override, Settings, Timetable
@@ -30,6 +30,9 @@ from worker.config.types import Schedule
 PREFIX = "RECONCILER_"
 PATH_VARIABLE = "RECONCILER_CONFIG"
 DEFAULT_PATH = Path("config.toml")
+
+MOST_PROBLEMS = 200
+"""Mistakes that are listed; of any others only the number is given."""
 
 _EITHER_DAY = (
     "is due on each of these days of the month and also on each of these days of the week,"
@@ -53,8 +56,10 @@ class ConfigError(Exception):
 
     def __init__(self, path: Path, problems: list[Problem]) -> None:
         self.path = path
-        self.problems = problems
-        lines = "\n".join(f"  {problem}" for problem in problems)
+        left_out = len(problems) - MOST_PROBLEMS
+        rest = [Problem("", f"and {left_out} more")] if left_out > 0 else []
+        self.problems = problems[:MOST_PROBLEMS] + rest
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
         super().__init__(f"{path}: {len(problems)} mistake(s)\n{lines}")
 
 
@@ -115,6 +120,8 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
     path = path or Path(environment.get(PATH_VARIABLE) or DEFAULT_PATH)
     document = _read(path)
     problems = list(_override_from(environment, document))
+    if excesses := [Problem(place_of(place), said) for place, said in bounds.excesses(document)]:
+        raise ConfigError(path, excesses)
     try:
         settings = Settings.model_validate(document)
     except ValidationError as error:
@@ -131,13 +138,20 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(bounds.LARGEST_FILE + 1)
+        if len(content) > bounds.LARGEST_FILE:
+            reason = f"is larger than {bounds.LARGEST_FILE} bytes"
+            raise ConfigError(path, [Problem("", reason)])
+        return tomllib.loads(content.decode().replace("\r\n", "\n"))
     except OSError as error:
         reason = f"{error.strerror}; --config or {PATH_VARIABLE} names another file"
         raise ConfigError(path, [Problem("", reason)]) from None
     except UnicodeDecodeError as error:
         raise ConfigError(path, [Problem("", f"not UTF-8 (byte {error.start})")]) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except RecursionError:
+        raise ConfigError(path, [Problem("", "not TOML: nested too deeply")]) from None
+    except ValueError as error:  # also of a number with more digits than Python reads
         raise ConfigError(path, [Problem("", f"not TOML: {error}")]) from None
 
 

@@ -12,7 +12,7 @@ from checks.http_log.formats import LineFormat
 from checks.ports import Block, Cursor
 from worker.config import AccessLogSettings
 from worker.sources.log_tail import rotation
-from worker.sources.log_tail.file import Content
+from worker.sources.log_tail.file import Content, Foreign, NotRegularError
 from worker.sources.log_tail.position import Place, Reading, ReplacedError
 from worker.sources.log_tail.tail import BLOCK, Follower
 
@@ -107,6 +107,8 @@ def read_file(path: Path, settings: AccessLogSettings) -> Iterator[Block]:
     """
     longest = settings.longest_line
     with _explained("file", path), closing(Content.open(path)) as content:
+        if isinstance(content, Foreign):
+            raise NotRegularError(errno.EINVAL, f"it {content.damage}")
         yield from _to_the_end(Reading(content, Place(content.identity)), longest)
 
 

@@ -237,6 +237,7 @@ class ConflictRate(Check):
             {"short": tally.short.until(at), "long": tally.long.until(at)},
             tally.lines,
             behind,
+            tally.newest,
             {reason: judged.share(reason) for reason in REASONS},
             tally.codes.known,
             unknown,

@@ -131,7 +131,15 @@ UNKNOWN = _family(
     ("source", "window"),
     "1 while the ratios of a window are unknown, as of a log that holds failures only; else 0",
 )
-FAMILIES = (REQUESTS, CONFLICTS, REFUSALS, WITHOUT_KEY, LINES, RATIO, BEHIND, BLIND, UNKNOWN)
+NEWEST = _family(
+    "access_log_newest_timestamp_seconds",
+    "gauge",
+    "When the newest request was that a log tells of, as a Unix time.",
+    ("source",),
+    "when the newest request was that a log tells of; absent before there was one",
+)
+_OF_LOGS = (REQUESTS, CONFLICTS, REFUSALS, WITHOUT_KEY, LINES, BEHIND, NEWEST)
+FAMILIES = (*_OF_LOGS, RATIO, BLIND, UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +154,8 @@ class Traffic:
     """Lines of a log since it is sampled: `read`, and by what was wrong with the others."""
     behind_bytes: int | None = None
     """How much of a log is written and not yet read."""
+    newest: int | None = None
+    """When the newest request was that a log tells of, as a Unix time."""
     blind: Mapping[str, float] = field(default_factory=dict)
     """The part of the latest lines that does not tell what it should, by reason."""
     codes: tuple[str, ...] = CODES
@@ -180,6 +190,8 @@ def samples(source: str, traffic: Traffic) -> Iterator[Sample]:
         yield Sample(LINES, (source, state), number)
     if traffic.behind_bytes is not None:
         yield Sample(BEHIND, (source,), traffic.behind_bytes)
+    if traffic.newest is not None:
+        yield Sample(NEWEST, (source,), traffic.newest)
 
 
 def _totals(source: str, route: Route, seen: Seen, traffic: Traffic) -> Iterator[Sample]:

@@ -255,7 +255,10 @@ def test_what_is_no_combined_line_is_counted(bad: bytes) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"format": "combined", "fields": PINO}, "the combined format has its own"),
+        (
+            {"format": "combined", "fields": PINO},
+            "fields are those of JSON lines; combined has its own",
+        ),
         ({"fields": {"method": "m"}}, "does not say where path and status is"),
         ({"fields": {**PINO, "colour": "c"}}, "Input should be"),
         ({"format": "xml"}, "Input should be"),

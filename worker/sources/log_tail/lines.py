@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 _NULLS = re.compile(rb"\n\0+")
+_ZEROS = bytes(1 << 12)
 
 
 class Cut(NamedTuple):
@@ -43,9 +44,10 @@ def cut(data: bytes, longest: int, *, skipping: bool) -> Cut:
 
 
 def _after_nulls(data: bytes, begin: int) -> int:
-    if data[begin : begin + 1] != b"\0":
-        return begin
-    return len(data) - len(data[begin:].lstrip(b"\0"))
+    while data.startswith(_ZEROS, begin):
+        begin += len(_ZEROS)
+    rest = data[begin : begin + len(_ZEROS)]
+    return begin + len(rest) - len(rest.lstrip(b"\0"))
 
 
 def _without_nulls(text: bytes) -> bytes:

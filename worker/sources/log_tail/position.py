@@ -29,7 +29,7 @@ class Done(NamedTuple):
 
     inode: int
     size: int
-    """Bytes of its content."""
+    """Bytes of its content; -1 where nobody knows, and only its inode tells."""
     head: str
     """The digest of its first bytes."""
     tail: str
@@ -38,7 +38,7 @@ class Done(NamedTuple):
     @classmethod
     def of(cls, content: Content) -> "Done":
         """A file as it is."""
-        size = content.size
+        size = -1 if content.size is None else content.size
         head = content.read(0, KEPT)
         # The last bytes of a compressed file are not to be had without reading all of it.
         tail = b"" if content.compressed else _last(content, size)
@@ -46,10 +46,11 @@ class Done(NamedTuple):
 
     def is_(self, content: Content) -> bool:
         """Whether it is this file: the same bytes, in the same inode or nothing after them."""
-        same_size = (content.size - self.size) % _GZIP_COUNTS_TO == 0
-        if not same_size and content.identity.inode != self.inode:
+        read = KEPT if self.size < 0 else min(self.size, KEPT)
+        if _digest(content.read(0, read)) != self.head:
             return False
-        if _digest(content.read(0, min(self.size, KEPT))) != self.head:
+        is_moved = content.identity.inode == self.inode
+        if not is_moved and (self.size < 0 or (content.measured() - self.size) % _GZIP_COUNTS_TO):
             return False
         return content.compressed or _digest(_last(content, self.size)) == self.tail
 
@@ -116,7 +117,7 @@ class Reading:
     @classmethod
     def at_end(cls, content: Content, longest: int) -> "Reading":
         """Begin where the last whole line ends."""
-        size = content.size
+        size = content.measured()
         last = content.read(max(0, size - longest - 1), longest + 1)
         rest = len(last) - last.rfind(b"\n") - 1
         # Without a line feed the end is inside a line: one that is too long, or the first.
@@ -147,7 +148,7 @@ class Reading:
             return None
         done = self.as_done(longest)
         self._pass(rest, skipping=False)
-        latest = (*self.place.done, *([done] if done.size else []))
+        latest = (*self.place.done, *([done] if done.size or self.content.damage else []))
         self.place = replace(self.place, finished=True, done=latest[-REMEMBERED:])
         last = rest.lstrip(b"\0")
         return last + b"\n" if last and not self.content.damage else b""

@@ -96,7 +96,7 @@ def done_with(found: Collection[Sibling]) -> Iterator[Done]:
         except (OSError, MovingError):
             continue
         try:
-            if content.size:
+            if content.read(0, 1) or content.damage:
                 yield Done.of(content)
         finally:
             content.close()
@@ -165,6 +165,7 @@ def _is_being_made(path: Path, others: Collection[Path]) -> bool:
 def _has_news(one: Sibling, done: Collection[Done]) -> bool:
     content = one.open()
     try:
-        return content.read(0, 1) != b"" and not any(each.is_(content) for each in done)
+        has_any = bool(content.read(0, 1) or content.damage)
+        return has_any and not any(each.is_(content) for each in done)
     finally:
         content.close()

@@ -86,7 +86,7 @@ def after(settings: AccessLogSettings, place: Place, current: Reading | None) ->
         done = (*place.done, *([current.as_done(settings.longest_line)] if current else []))
         others = {live.identity, place.identity} if current else {live.identity}
         newer = [*unread(_beside(settings, place), place.time, done, others)]
-        if not newer and not live.size:
+        if not newer and not live.measured():
             return None
         opened.pop_all()
         return _oldest(newer, live, place)

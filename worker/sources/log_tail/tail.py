@@ -8,7 +8,7 @@ from dataclasses import replace
 from checks.ports import Block
 from worker.config import AccessLogSettings
 from worker.sources.log_tail import rotation
-from worker.sources.log_tail.file import Content, Identity
+from worker.sources.log_tail.file import Content, Identity, lost
 from worker.sources.log_tail.position import Place, Reading, ReplacedError
 from worker.sources.log_tail.rotated_files import MovingError
 
@@ -97,7 +97,7 @@ class Follower:
             self._drop_next()
             return None
         if now.content.damage:
-            self._notes.append(f"a compressed file {now.content.damage}: the rest of it is lost")
+            self._notes.append(lost(now.content))
         return self._block(now, last) if last or self._notes else None
 
     def _block(self, now: Reading, text: bytes) -> Block:
