@@ -10,6 +10,7 @@ CONFIGS ?= 10000
 STRINGS ?= 10000
 MEGABYTES ?= 1024
 FINDINGS ?= 1000000
+FLOOD ?= 60
 SOAK_SECONDS ?= 5400
 SUITES ?= bookworm trixie
 USERS ?= user root
@@ -72,8 +73,8 @@ image-test: dev-environment ## build the image on a base made of Debian's packag
 	@scripts/build-image
 	@$(BIN)/pytest -n 0 tests/system/image/running.py
 
-faults: dev-environment servers ## the fault suite in its long form: KILLS, CONFIGS, STRINGS, MEGABYTES, FINDINGS (an hour)
-	@FAULTS=long CONFIGS=$(CONFIGS) STRINGS=$(STRINGS) MEGABYTES=$(MEGABYTES) FINDINGS=$(FINDINGS) \
+faults: dev-environment servers ## the fault suite in its long form: KILLS, CONFIGS, STRINGS, MEGABYTES, FINDINGS, FLOOD (an hour)
+	@FAULTS=long CONFIGS=$(CONFIGS) STRINGS=$(STRINGS) MEGABYTES=$(MEGABYTES) FINDINGS=$(FINDINGS) FLOOD=$(FLOOD) \
 		$(BIN)/pytest -s tests/system/faults
 	@FAULTS=long KILLS=$(KILLS) $(BIN)/pytest -s tests/system/endurance/test_kill.py
 

@@ -256,6 +256,11 @@ class Check(BaseModel, ABC):
         return SourceType.DATABASE
 
     @property
+    def added_sources(self) -> Mapping[SourceType, str]:
+        """Further sources that are read, by their sort."""
+        return {}
+
+    @property
     def waits_for_source(self) -> bool:
         """Whether it is left out while no source has that name; elsewhere that is a mistake."""
         return False

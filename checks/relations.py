@@ -31,6 +31,7 @@ from checks.sql import catalog, statements
 from checks.sql.catalog import Column, Index
 from checks.sql.expression import Expression
 from checks.sql.named_select import NamedSelect, Source
+from checks.sql.names import Names, same
 from checks.sql.render import render
 from checks.sql.result_columns import result_columns
 
@@ -337,7 +338,7 @@ class Selected(Relation):
             return False  # numbers of several tables do not grow together
         return bool(sources) and all(
             any(
-                index.columns[0] == each.column and not index.partial
+                same(index.columns[0], each.column) and not index.partial
                 for index in catalog.indexes(connection, each.table)
             )
             for each in sources
@@ -349,7 +350,7 @@ class Selected(Relation):
     def _of_the_table(self, connection: Connection) -> Iterator[Index]:
         """The indexes of the one table that is read, where the result has all of their columns."""
         traced = {name: self._sources(connection, name) for name in self.select.columns}
-        called = {found[0].column: name for name, found in traced.items() if found}
+        called = Names({found[0].column: name for name, found in traced.items() if found})
         for index in catalog.indexes(connection, self.select.tables[0]):
             if all(name in called for name in index.columns):
                 names = tuple(called[name] for name in index.columns)

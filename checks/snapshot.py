@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import chain
 from typing import Any, ClassVar, Self
 
 from pydantic import PrivateAttr
@@ -38,6 +39,9 @@ Types = Callable[[str], catalog.Column]
 """What the catalog says of a column, by its name."""
 
 WITHOUT_SNAPSHOT = "which knows no snapshot: reads of one run may see several moments of it"
+
+_LOOKED_AT = 50
+"""Rows by which the unit of a time is judged."""
 
 _UNKNOWN = catalog.Column("", nullable=True)
 _SHORT_TEXT = catalog.Column("varchar(1)", nullable=True)
@@ -221,6 +225,16 @@ class Snapshot(Context):
             engine = catalog.engine(self.connection, table)
             if not catalog.keeps_snapshots(engine):
                 yield f"{table} is of engine {engine}, {WITHOUT_SNAPSHOT}"
+
+    def misread(self, table: str, time: TimeColumn) -> Iterator[str]:
+        """That the numbers of a column are in another unit than the one stated: of a few rows."""
+        rows = self.rows_of(table, (time,))
+        found = self.connection.scalars(select(rows.c[time]).limit(_LOOKED_AT)).all()
+        if time.unit and (unit := time.unit.misread(found)):
+            yield (
+                f"{table}.{time} holds numbers as of {unit}, and not of {time.unit}: write"
+                f' {{ column = "{time}", unit = "{unit}" }}'
+            )
 
     @property
     def is_sqlite(self) -> bool:
@@ -420,7 +434,17 @@ class DatabaseCheck(Check, ABC):
 
     def complaints(self, connection: Connection) -> Iterator[str]:
         """What would make an answer wrong, and what else does not fit."""
-        yield from self.doubts(Snapshot.of(connection, self.needs, relations=self.relations))
+        snapshot = Snapshot.of(connection, self.needs, relations=self.relations)
+        found = [*self.doubts(snapshot)]
+        yield from found or self._misread(snapshot)
+
+    def _misread(self, snapshot: Snapshot) -> Iterator[str]:
+        """The columns whose numbers are, by their size, no times in the unit that is stated."""
+        for naming, prefix in {"table": "", **self.beside}.items():
+            for name in ("written_at", "changed_at", "entered_at", "due_at", "cursor"):
+                time = getattr(self, f"{prefix}{name}", None)
+                if isinstance(time, TimeColumn) and time.unit:
+                    yield from snapshot.misread(str(getattr(self, naming)), time)
 
     @contextmanager
     def snapshot(self, sources: Sources, window: Window = EVERYTHING) -> Iterator[Snapshot]:
@@ -441,6 +465,6 @@ class DatabaseCheck(Check, ABC):
 
     def _beyond_doubt(self, connection: Connection, window: Window) -> Snapshot:
         snapshot = Snapshot.of(connection, self.needs, window, self.relations)
-        if doubt := next(iter(self.doubts(snapshot)), None):
+        if doubt := next(chain(self.doubts(snapshot), self._misread(snapshot)), None):
             raise CheckError(doubt, permanent=True)
         return snapshot

@@ -17,6 +17,7 @@ from checks.ports import Cursor
 from checks.snapshot import Snapshot
 from checks.sql import catalog, derived
 from checks.sql.expression import Expression
+from checks.sql.names import same
 from checks.sql.timestamps import Notation, TimeColumn
 from checks.sql.values import scalar
 
@@ -184,7 +185,7 @@ def cursor_complaints(connection: Connection, table: str, cursor: str) -> Iterat
     elif not (
         catalog.is_view(connection, table)  # of which no catalog says how it is read
         or any(
-            index.columns[0] == cursor and not index.partial
+            same(index.columns[0], cursor) and not index.partial
             for index in catalog.indexes(connection, table)
         )
     ):

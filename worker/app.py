@@ -123,7 +123,7 @@ class Worker:
         try:
             return make()
         except ConfigError as error:
-            mistakes = [str(each) for each in error.problems]
+            mistakes = [each.told for each in error.problems]
         except Exception as error:  # noqa: BLE001 - the session that we have goes on
             mistakes = [f"fault in the worker: {type(error).__name__} at {_place(error)}"]
         self.metrics.config_loaded.set(0)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import orjson
 
-from checks.http_log.request import LONGEST_VALUE, METHODS, UNANSWERED, WITHOUT_METHOD, Batch, Told
+from checks.http_log.request import LONGEST_VALUE, METHODS, UNANSWERED, Batch, Told
 from checks.http_log.times import Times
 from checks.http_log.values import (
     NO_ANSWER,
@@ -129,7 +129,7 @@ def read(  # noqa: C901, PLR0912 - see below
             latest = second
         if verb not in METHODS:
             if not is_method(verb):
-                batch.faults[WITHOUT_METHOD] += 1
+                batch.without_method(latest)
             verb = method(verb)
         if target[:1] != "/" or "?" in target:
             target = path(target)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, get_args
 
 from checks.http_log.json_lines import Entry, plain
-from checks.http_log.request import METHODS, UNANSWERED, WITHOUT_METHOD, Batch, Told
+from checks.http_log.request import METHODS, UNANSWERED, Batch, Told
 from checks.http_log.times import Times
 from checks.http_log.values import (
     NO_ANSWER,
@@ -147,7 +147,7 @@ def request(
         batch.without_time(latest, time)
     if verb not in METHODS:
         if asked is None and not is_method(verb):
-            batch.faults[WITHOUT_METHOD] += 1
+            batch.without_method(latest)
         verb = method(verb)
     return (
         *(second, verb, path(unescaped(target)), answer),

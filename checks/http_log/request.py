@@ -88,6 +88,11 @@ class Batch:
         if doubt:
             self.doubts[second, doubt] += 1
 
+    def without_method(self, second: int | None) -> None:
+        """Count a request whose method can be none: the wrong field may have been named."""
+        self.faults[WITHOUT_METHOD] += 1
+        self.doubts[second, Doubt.NO_REQUEST] += 1
+
     def without_time(self, second: int | None, time: object) -> None:
         """Count a request whose time is missing or cannot be read."""
         self.faults[WITHOUT_TIME] += 1

@@ -67,8 +67,11 @@ class NonNegative(RowCheckOfSome):
         return tuple(dict.fromkeys((*self.columns, *worked_out)))
 
     def doubts(self, snapshot: Snapshot) -> Iterator[str]:
-        """What is worked out and is no exact number."""
+        """Columns that hold no numbers, and what is worked out and is no exact number."""
         found = snapshot.columns[self.table]
+        for name in self.columns:
+            if not (snapshot.is_sqlite or found[name].is_number):
+                yield f"{self.table}.{name} is {found[name].type}, and no amount"
         for each in self.amounts:
             if why := amount(each).unfit_amount(found.__getitem__):
                 yield f"{self.table}: {each} {why}"

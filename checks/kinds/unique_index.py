@@ -12,6 +12,7 @@ from checks.snapshot import DatabaseCheck
 from checks.sql import catalog
 from checks.sql.expression import Expression
 from checks.sql.inspection import Keys, in_catalog
+from checks.sql.names import folded
 from checks.types import Columns, Identifier
 
 
@@ -83,7 +84,7 @@ class UniqueIndex(DatabaseCheck):
     def _notes(self, proving: list[catalog.Index]) -> tuple[str, ...]:
         names = [index.name for index in proving]
         notes = []
-        if self.index and self.index not in names:
+        if self.index and self.index.lower() not in folded(names):
             notes.append(f"the unique index is named {names[0]}, not {self.index}")
         if len(names) > 1:
             notes.append(f"redundant unique indexes: {', '.join(names)}")

@@ -8,6 +8,8 @@ from sqlglot import exp
 from sqlglot.dialects.mysql import MySQL
 from sqlglot.tokenizer_core import Token, TokenType
 
+from checks.sql import escapes
+
 DEEPEST = 100
 """Levels of nesting."""
 
@@ -167,6 +169,8 @@ def _of_text(written: str) -> Iterator[str]:
         yield f"a text stands between single quotes: {written[:20]} is a name in some SQL modes"
     if "\\'" in written:
         yield "a quote in a text is written as two: 'it''s'"
+    if complaint := escapes.stray(written):
+        yield complaint
 
 
 def _of_node(node: exp.Expr) -> Iterator[str]:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, text
 
 from checks.contract import CheckError
 from checks.sql import combined_rows
+from checks.sql.names import Names, folded, same
 from checks.types import split_name
 
 T = TypeVar("T")
@@ -43,8 +44,9 @@ _MYSQL_TYPE = """
 _MYSQL_VIEW = """
     SELECT view_definition FROM information_schema.views
     WHERE table_schema = DATABASE() AND table_name = :table"""
-_SQLITE_VIEW = "SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = :table"
-_SQLITE_TYPE = "SELECT UPPER(type) FROM sqlite_schema WHERE name = :table"
+_SQLITE_VIEW = """
+    SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = :table COLLATE NOCASE"""
+_SQLITE_TYPE = "SELECT UPPER(type) FROM sqlite_schema WHERE name = :table COLLATE NOCASE"
 _MYSQL_STORAGE = """
     SELECT table_rows AS estimate, engine AS engine FROM information_schema.tables
     WHERE table_schema = DATABASE() AND table_name = :table"""
@@ -155,6 +157,11 @@ class Column:
         return self._type_name in ("binary", "varbinary") or self._type_name.endswith("blob")
 
     @property
+    def is_json(self) -> bool:
+        """Whether its values are JSON to the server; to MariaDB they are texts."""
+        return self._type_name == "json"
+
+    @property
     def is_elusive(self) -> bool:
         """Whether a row is not always found again by a value that was read from it."""
         return self._type_name in ("float", "json")
@@ -209,12 +216,13 @@ class Index:
 
     def proves_unique(self, columns: Iterable[str]) -> bool:
         """Whether it forbids two rows to share exactly these columns, in any order."""
-        return self.unique and not self.partial and set(self.columns) == set(columns)
+        return self.unique and not self.partial and folded(self.columns) == folded(columns)
 
     def beyond(self, columns: Iterable[str]) -> set[str]:
         """The further columns within which no two rows may share these; none if they may."""
-        widens = self.unique and not self.partial and set(columns) < set(self.columns)
-        return set(self.columns) - set(columns) if widens else set()
+        asked = folded(columns)
+        widens = self.unique and not self.partial and asked < folded(self.columns)
+        return {each for each in self.columns if each.lower() not in asked} if widens else set()
 
     def proves_unique_among(
         self, columns: Iterable[str], when: Iterable[str], described: Mapping[str, Column]
@@ -230,20 +238,20 @@ class Index:
         return (
             self.unique
             and bool(texts)
-            and plain <= set(columns)
-            and all(name in plain or mentions(texts, name) for name in named)
+            and plain <= folded(columns)
+            and all(name.lower() in plain or mentions(texts, name) for name in named)
         )
 
     def is_near(self, columns: Iterable[str], described: Mapping[str, Column]) -> bool:
         """Whether it covers one of these columns, as it is or in an expression."""
         plain, texts = self._parts(described)
-        return any(name in plain or mentions(texts, name) for name in columns)
+        return any(name.lower() in plain or mentions(texts, name) for name in columns)
 
     def _parts(self, described: Mapping[str, Column]) -> tuple[set[str], list[str]]:
-        """The columns that are no generated ones, and all expressions."""
+        """The columns that are no generated ones, as they are compared, and all expressions."""
         found = {name: described[name].generated for name in self.columns if name in described}
         texts = [*self.expressions, *filter(None, found.values())]
-        return {name for name, generated in found.items() if not generated}, texts
+        return folded(name for name, generated in found.items() if not generated), texts
 
 
 def mentions(expressions: Iterable[str], column: str) -> bool:
@@ -269,11 +277,11 @@ BYTES = "bytes"
 def unlike(one: Column, other: Column, stated: str | None = None) -> str | None:
     """Why two columns cannot be compared as keys, or None when they can.
 
-    Any numbers can. A text against a number cannot: `'7a' = 7` is true on MySQL. Nor can texts of
+    Any numbers can. A text, or bytes, against a number cannot: `'7a' = 7` is true. Nor can texts of
     different collations, unless it is `stated` how or the one's are the other's: the server
     refuses, or takes one of the two.
     """
-    if (one.is_text and other.is_number) or (one.is_number and other.is_text):
+    if any(a.is_number and (b.is_text or b.is_binary) for a, b in ((one, other), (other, one))):
         return f"{one.type} against {other.type}"
     if _differ(one, other) and agreed(one, other, stated) is None:
         return f"{one.collation} against {other.collation}"
@@ -323,11 +331,19 @@ def _plain(piece: str) -> str:
 def objects(connection: Connection, beside: str = "") -> dict[str, str]:
     """Every table and view of the database, by name, with its type: `BASE TABLE`, `VIEW`, ….
 
-    Those of the schema in which a table is, `beside`, are called as that is: `schema.table`.
+    Those of the schema in which a table is, `beside`, are called as that is: `schema.table`. They
+    are found by each spelling that the database takes for theirs.
     """
     schema, _ = split_name(beside)
     found = _ask(connection, _SQLITE_OBJECTS, _MYSQL_OBJECTS, beside)
-    return {f"{schema}.{row.name}" if schema else row.name: row.type for row in found}
+    known = {f"{schema}.{row.name}" if schema else row.name: row.type for row in found}
+    return Names(known) if folds_tables(connection) else known
+
+
+def folds_tables(connection: Connection) -> bool:
+    """Whether names of tables that differ in letter case only are one (lower_case_table_names)."""
+    # SQLAlchemy asks a server for it as it first connects: it cannot change while that runs.
+    return _is_sqlite(connection) or bool(getattr(connection.dialect, "_casing", 0))
 
 
 def _ask(connection: Connection, of_sqlite: str, of_mysql: str, table: str) -> Sequence[Row[Any]]:
@@ -419,7 +435,7 @@ def note(
     """
     memory = connection.info.setdefault(_MEMORY, {})
     known = {
-        "columns": columns,
+        "columns": Names(columns),
         "indexes": indexes,
         "estimate": estimate,
         "unfollowed": unfollowed,
@@ -454,8 +470,11 @@ MADE_OF_SEVERAL = "a row is made of several rows, and changes with one that come
 
 
 def columns(connection: Connection, table: str) -> dict[str, Column]:
-    """The columns of a table in order; empty when it does not exist or may not be seen."""
-    return {**once(connection, "columns", table, lambda: _columns(connection, table))}
+    """The columns of a table in order; empty when it does not exist or may not be seen.
+
+    They are found by each spelling, as the databases find them.
+    """
+    return Names(once(connection, "columns", table, lambda: _columns(connection, table)))
 
 
 def _columns(connection: Connection, table: str) -> dict[str, Column]:
@@ -559,18 +578,14 @@ def require(connection: Connection, table: str, names: Iterable[str]) -> dict[st
 
 def spelled(connection: Connection, table: str, name: str) -> str | None:
     """A column as the catalog spells it: to a server letter case is all one; None if none is."""
-    found = columns(connection, table)
-    if name in found:
-        return name
-    return next((each for each in found if each.casefold() == name.casefold()), None)
+    return next((each for each in columns(connection, table) if same(each, name)), None)
 
 
 def nearest(name: str, existing: Iterable[str]) -> str:
     """A suggestion to append to an error: `; the nearest existing name is X`, or nothing."""
     names = [each for each in existing if each != name]
-    same = [each for each in names if each.casefold() == name.casefold()]
     best = (
-        same
+        [each for each in names if same(each, name)]
         or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
         or [each for each in names if name in each or each in name]
     )

@@ -36,6 +36,10 @@ _GUARD = "1" + "0" * MOST_DIGITS
 """A product with it overflows, if the other factor is long enough to need a guard."""
 
 
+_SPELLED = "^[ \t\n\r]*[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]{1,3})?[ \t\n\r]*$"
+"""A number in a text, for a server: with nothing beside it but white space."""
+
+
 class Size(NamedTuple):
     """The most digits before and behind the point."""
 
@@ -112,6 +116,15 @@ class parsed(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
     """A text or a double as a DECIMAL, as it is written, and the places that are kept.
 
     It is an error if too many digits are before the point.
+    """
+
+    inherit_cache = True
+
+
+class read_out(FunctionElement[Decimal]):  # noqa: N801 - reads as SQL
+    """A text as the DECIMAL that it spells, with the places that are kept.
+
+    NULL if it spells no number, or one of too many digits before the point.
     """
 
     inherit_cache = True
@@ -237,6 +250,24 @@ def _parsed_mysql(element: parsed, compiler: SQLCompiler, **kw: Any) -> str:
     return f"CASE WHEN ABS({text}) >= {bound} THEN {cast} * {_GUARD} ELSE {cast} END"
 
 
+@compiles(read_out, "mysql")
+def _read_out_mysql(element: read_out, compiler: SQLCompiler, **kw: Any) -> str:
+    # An ENUM is a number to a server, that of its place, unless it is converted.
+    value, places = _operands(element, compiler, kw)
+    text = f"CONVERT({value} USING utf8mb4)"
+    cast = f"CAST({text} AS DECIMAL({MOST_DIGITS}, {places}))"
+    bound = f"1e{MOST_DIGITS - int(places)}"
+    return (
+        f"CASE WHEN {text} REGEXP '{_SPELLED}' THEN"
+        f" CASE WHEN ABS({text}) < {bound} THEN {cast} END END"
+    )
+
+
+@compiles(read_out, "sqlite")
+def _read_out_sqlite(element: read_out, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"exact_read({_first(element, compiler, **kw)})"
+
+
 @compiles(guarded, "mysql")
 def _guarded_mysql(element: guarded, compiler: SQLCompiler, **kw: Any) -> str:
     value, bound = _operands(element, compiler, kw)
@@ -348,6 +379,13 @@ def _order(value: Number) -> str | None:
     return f"0{5000 - number.adjusted():04}{below}~"
 
 
+def _read_out(value: Number) -> Number:
+    """A number as it is, a text as the one that it spells; NULL if it spells none."""
+    if isinstance(value, str) and not _NUMBER.fullmatch(value.rstrip(" \t\n\r")):
+        return None
+    return None if value is None else _kept(_read(value))
+
+
 def _absolute(value: Number) -> Number:
     return None if value is None else _kept(_read(value).copy_abs())
 
@@ -392,6 +430,7 @@ AGGREGATES: Mapping[str, type[_Sum]] = {"exact_sum": _Sum}
 FUNCTIONS: Mapping[str, tuple[int, Callable[..., Number]]] = {
     "exact": (-1, _calculate),
     "exact_order": (1, _order),
+    "exact_read": (1, _read_out),
     "exact_abs": (1, _absolute),
     "exact_least": (-1, _extreme(min)),
     "exact_greatest": (-1, _extreme(max)),
@@ -435,5 +474,6 @@ def is_decimal(value: Built) -> bool:
     """Whether a value is a DECIMAL for certain."""
     inner = value.element if isinstance(value, Grouping) else value
     return isinstance(
-        inner, added | subtracted | multiplied | negated | parsed | guarded | number | absolute
+        inner,
+        added | subtracted | multiplied | negated | parsed | read_out | guarded | number | absolute,
     )

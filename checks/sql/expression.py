@@ -117,6 +117,10 @@ class Expression:
         """Why its value is no exact number; None where it is one."""
         return syntax.unfit_amount(self._tree, types)
 
+    def text_as_amount(self, types: "syntax.Types") -> str | None:
+        """That its value is worked out of texts that may spell no number; None where it is not."""
+        return syntax.text_as_amount(self._tree, types)
+
 
 _NAME = re.compile(r"(?=.*[^\W\d]|.*\$)[\w$]+")
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, Connection, FromClause, and_
 
 from checks.sql import catalog
+from checks.sql.names import folded
 from checks.types import Identifier, TableName
 
 Through = Mapping[TableName, Mapping[Identifier, Identifier]]
@@ -85,5 +86,5 @@ def complaints(connection: Connection, table: str, through: Through) -> Iterator
             if reason := catalog.unlike(found[one], own[two]):
                 yield f"{other}.{one} cannot be compared with {table}.{two}: {reason}"
         indexes = catalog.indexes(connection, other)
-        if not any(i.unique and not i.partial and set(i.columns) <= set(on) for i in indexes):
+        if not any(i.unique and not i.partial and folded(i.columns) <= folded(on) for i in indexes):
             yield f"through {other}: no unique index proves that {', '.join(on)} names one row"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import sqlglot
 from sqlalchemy import (
@@ -28,7 +28,7 @@ from sqlalchemy.sql.elements import Grouping
 from sqlglot import exp
 
 from checks.contract import CheckError
-from checks.sql import exact, functions
+from checks.sql import escapes, exact, functions
 from checks.sql.catalog import Column
 from checks.sql.exact import MOST_DIGITS, MOST_PLACES, Size
 from checks.sql.functions import non_empty_array
@@ -66,6 +66,9 @@ def parse(source: str) -> exp.Expr:
     if len(source) > LONGEST:
         raise ValueError(f"not a condition: longer than {LONGEST} characters")
     try:
+        for written in escapes.texts(source):
+            if complaint := escapes.stray(written):
+                raise ValueError(f"not a condition: {complaint}")
         tree = sqlglot.parse_one(source, read="mysql")
     except sqlglot.errors.ParseError as error:
         details = error.errors[0] if error.errors else {}
@@ -148,6 +151,10 @@ class _Value:
     """Whether it may be calculated with as it is: it is a number, or its type is not known."""
     worded: bool = False
     """Whether it is a text or a time for certain, which are ordered as such."""
+    text: bool = False
+    """Whether it is a text for certain, bytes and JSON among them."""
+    number: bool = False
+    """Whether it is a number for certain."""
 
 
 def build(node: exp.Expr, column: Lookup, types: Types | None = None) -> Built:
@@ -166,15 +173,36 @@ def size(node: exp.Expr, types: Types) -> Size | None:
     return value.size if value.numeric else None
 
 
+def text_as_amount(node: exp.Expr, types: Types) -> str | None:
+    """That a value is worked out of texts that may spell no number; None where it is not."""
+    builder = _Builder(lambda _: null(), types, [])
+    try:
+        builder.number(node)
+    except CheckError as error:
+        return str(error)
+    if not builder.texts:
+        return None
+    text = builder.texts[0]
+    described = types(name(text)).type if isinstance(text, exp.Column) else "a text"
+    if text is node:
+        return f"is {described}: {_AN_AMOUNT}"
+    return f"reads {_start(_sql(text))} as a number, which is {described}: {_AN_AMOUNT}"
+
+
+_AN_AMOUNT = "an amount is a whole number or a decimal"
+
+
 def unfit_amount(node: exp.Expr, types: Types) -> str | None:
     """Why a value is no exact number; None where it is one."""
+    if why := text_as_amount(node, types):
+        return why
     try:
         if size(node, types):
             return None
     except CheckError as error:
         return str(error)
     described = types(name(node)).type if isinstance(node, exp.Column) else "no exact number"
-    return f"is {described}: an amount is a whole number or a decimal"
+    return f"is {described}: {_AN_AMOUNT}"
 
 
 def _whole(value: _Value) -> Built:
@@ -194,6 +222,8 @@ class _Builder:
 
     column: Lookup
     types: Types | None
+    texts: list[exp.Expr] | None = None
+    """Where these are wanted, the texts that are read as numbers."""
 
     def value(self, node: exp.Expr) -> _Value:
         """A part of any sort."""
@@ -225,8 +255,14 @@ class _Builder:
             return _Value(built)
         described = self.types(name(node))
         size = exact.size_of(described)
-        worded = size is None and not described.is_number
-        return _Value(built, size, numeric=size is not None, worded=worded)
+        return _Value(
+            built,
+            size,
+            numeric=size is not None,
+            worded=size is None and not described.is_number,
+            text=described.is_text or described.is_binary or described.is_json,
+            number=described.is_number,
+        )
 
     def _chain(self, node: exp.Expr) -> _Value:
         links = _links(node)
@@ -240,11 +276,17 @@ class _Builder:
 
     def number(self, node: exp.Expr, places: int = MOST_PLACES) -> _Value:
         """A part to calculate with; of a text or a double so many places are read."""
-        value = self.value(node)
+        return self.as_number(self.value(node), node, places)
+
+    def as_number(self, value: _Value, node: exp.Expr, places: int = MOST_PLACES) -> _Value:
+        """A part as a number; NULL where it is a text that spells none."""
         if value.numeric:
             return value
-        built = Grouping(exact.parsed(value.built, literal_column(str(places))))
-        return _Value(built, exact.other_size(places), computed=True)
+        if value.text and self.texts is not None:
+            self.texts.append(node)
+        read = exact.read_out if value.text else exact.parsed
+        built = Grouping(read(value.built, literal_column(str(places))))
+        return _Value(built, exact.other_size(places), computed=True, number=True)
 
     def _sum(self, terms: Sequence[tuple[str, _Value]]) -> _Value:
         sizes = [value.size for _, value in terms if value.size]
@@ -255,7 +297,7 @@ class _Builder:
             if not size.fits_words:
                 size, terms = self._bounded(size, carried, terms)
         parts = [(operator, value.built) for operator, value in terms]
-        return _Value(Grouping(exact.chained(parts, _COMBINE)), size, computed=True)
+        return _Value(Grouping(exact.chained(parts, _COMBINE)), size, computed=True, number=True)
 
     def _bounded(
         self, size: Size, carried: int, terms: Sequence[tuple[str, _Value]]
@@ -272,7 +314,7 @@ class _Builder:
         if size and (size.places > MOST_PLACES or not size.fits_words):
             return _guarded_product([value for _, value in terms])
         parts = [(operator, value.built) for operator, value in terms]
-        return _Value(Grouping(exact.chained(parts, _COMBINE)), size, computed=True)
+        return _Value(Grouping(exact.chained(parts, _COMBINE)), size, computed=True, number=True)
 
 
 def _product_of(factors: Sequence[_Value]) -> Size:
@@ -300,7 +342,7 @@ def _guarded_product(factors: Sequence[_Value]) -> _Value:
         built: Built = Grouping(exact.chained(parts, _COMBINE))
         if not size.fits_words:
             built, size = _guarded(built, size.most_whole), Size(size.most_whole, size.places)
-        product = _Value(built, size, computed=True)
+        product = _Value(built, size, computed=True, number=True)
     return product
 
 
@@ -335,15 +377,33 @@ def _joined(join: Callable[..., ColumnElement[bool]], parts: Sequence[Built]) ->
 
 def _compared(operate: Callable[[Built, Built], Built], build: _Builder, node: exp.Expr) -> Built:
     """Two values compared."""
-    one, other = _comparable([build.value(node.this), build.value(node.expression)])
+    one, other = _comparable(build, [node.this, node.expression])
     return Grouping(operate(one, other))
 
 
-def _comparable(values: Sequence[_Value]) -> list[Built]:
-    """Values in a form in which they can be compared with each other."""
+def _comparable(build: _Builder, parts: Sequence[exp.Expr]) -> list[Built]:
+    """Values in a form in which they can be compared with the first of them.
+
+    A text is compared with numbers as the number that it spells: to a server `'abc' = 0` is true.
+    """
+    values = [build.value(each) for each in parts]
+    first, *others = values
+    others = [v for v, each in zip(others, parts[1:], strict=True) if not _is_null(each)]
+    if (first.text and _are(others, "number")) or (first.number and _are(others, "text")):
+        values = [
+            build.as_number(v, each) if v.text else v for v, each in zip(values, parts, strict=True)
+        ]
     if any(each.computed for each in values):
         return [exact.comparable(each.built) for each in values]
     return [each.built for each in values]
+
+
+def _are(values: Sequence[_Value], what: Literal["text", "number"]) -> bool:
+    return bool(values) and all(getattr(each, what) for each in values)
+
+
+def _is_null(node: exp.Expr) -> bool:
+    return isinstance(node.unnest(), exp.Null)
 
 
 def _operator(sign: str) -> Callable[[Built, Built], Built]:
@@ -361,7 +421,7 @@ def _number(text: str) -> _Value:
     """A number of the text, exact."""
     digits = _digits(text)
     if digits == int(digits) and abs(digits) < 2**63:
-        return _Value(literal(int(digits)), Size(len(str(abs(int(digits)))), 0))
+        return _Value(literal(int(digits)), Size(len(str(abs(int(digits)))), 0), number=True)
     return _exact_literal(digits)
 
 
@@ -382,7 +442,7 @@ def _exact_literal(digits: Decimal) -> _Value:
             f"{plain} has too many digits: {MOST_DIGITS} are the most, {MOST_PLACES} of them behind"
             " the point"
         )
-    return _Value(exact.number(literal_column(plain)), size, computed=True)
+    return _Value(exact.number(literal_column(plain)), size, computed=True, number=True)
 
 
 def _negated(build: _Builder, node: exp.Expr) -> _Value:
@@ -390,7 +450,7 @@ def _negated(build: _Builder, node: exp.Expr) -> _Value:
         return _number(f"-{node.this.this}")
     value = build.number(node.this)
     number = value.built if exact.is_decimal(value.built) else exact.decimal(value.built)
-    return _Value(Grouping(exact.negated(number)), value.size, computed=True)
+    return _Value(Grouping(exact.negated(number)), value.size, computed=True, number=True)
 
 
 def _is(build: _Builder, node: exp.Expr) -> Built:
@@ -407,13 +467,13 @@ _IS = {None: null(), True: literal_column("true"), False: literal_column("false"
 def _in(build: _Builder, node: exp.Expr) -> Built:
     if not node.expressions:
         raise ValueError("IN takes a list of values")
-    one, *others = _comparable([build.value(each) for each in (node.this, *node.expressions)])
+    one, *others = _comparable(build, [node.this, *node.expressions])
     return Grouping(one.in_(others))
 
 
 def _between(build: _Builder, node: exp.Expr) -> Built:
     parts = (node.this, node.args["low"], node.args["high"])
-    one, low, high = _comparable([build.value(each) for each in parts])
+    one, low, high = _comparable(build, parts)
     return Grouping(one.between(low, high))
 
 
@@ -440,6 +500,8 @@ def _one_of(values: Sequence[_Value], built: Built) -> _Value:
         computed=any(each.computed for each in values),
         numeric=all(each.numeric for each in values),
         worded=any(each.worded for each in values),
+        text=any(each.text for each in values),
+        number=all(each.number for each in values),
     )
 
 
@@ -489,13 +551,14 @@ def _extreme(kind: Callable[..., Built], build: _Builder, node: exp.Expr) -> _Va
         # One server would read the texts as numbers, the other one the numbers as texts.
         what = f"of texts or times and of numbers together: {_start(_sql(node))}"
         raise CheckError(f"no {node.key} {what}", permanent=True)
-    return _text(kind(*(each.built for each in values)))
+    built = kind(*(each.built for each in values))
+    return replace(_text(built), text=any(each.text for each in values))
 
 
 def _absolute(build: _Builder, node: exp.Expr) -> _Value:
     value = build.number(node.this)
     number = value.built if exact.is_decimal(value.built) else exact.decimal(value.built)
-    return _Value(exact.absolute(number), value.size, computed=True)
+    return _Value(exact.absolute(number), value.size, computed=True, number=True)
 
 
 def _divided(build: _Builder, node: exp.Expr) -> _Value:
@@ -521,7 +584,7 @@ def _reciprocal(number: Decimal) -> Decimal | None:
 
 
 def _text(value: Built) -> _Value:
-    return _Value(value, numeric=False, worded=True)
+    return _Value(value, numeric=False, worded=True, text=True)
 
 
 def _lower(build: _Builder, node: exp.Expr) -> _Value:

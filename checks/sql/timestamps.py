@@ -5,7 +5,7 @@
 | DATETIME            | what a clock in the configured zone shows                           |
 | TIMESTAMP           | a moment; sessions are pinned to UTC                                |
 | DATE                | the day by a calendar in the configured zone                        |
-| a number and a unit | seconds, milliseconds or microseconds since 1970, in UTC            |
+| a number and a unit | seconds to nanoseconds since 1970, in UTC                           |
 
 One value may mean several moments: a whole day, or an hour that comes twice when clocks are set
 back. Then every one of them counts: a row is old only if it is so by all of them. NULL, a date with
@@ -13,7 +13,7 @@ a zero in month or day, and a number of 0 or less tell no time.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -36,6 +36,10 @@ Written = str | int
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _DAY = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)
+_LEAST_SECONDS = 10**8
+"""Of March 1973."""
+_LAST_SECONDS = 253_402_300_800
+"""Of the end of 9999."""
 _FIRST_TIMESTAMP = "1970-01-01 00:00:01"
 
 
@@ -45,11 +49,32 @@ class Unit(StrEnum):
     SECONDS = "s"
     MILLISECONDS = "ms"
     MICROSECONDS = "us"
+    NANOSECONDS = "ns"
 
     @property
-    def length(self) -> timedelta:
-        """One of it."""
-        return {"s": timedelta(seconds=1), "ms": timedelta(milliseconds=1)}.get(self, _MICROSECOND)
+    def per_second(self) -> int:
+        """How many of it are a second."""
+        return int(1000 ** list(Unit).index(self))
+
+    def misread(self, values: Iterable[object]) -> "Unit | None":
+        """The unit that most of some values, by their size, are in, where it is another one.
+
+        One value is of 1973 to 5138 in exactly one unit. What is small, or up to the year 9999 by
+        this unit, is not held against it.
+        """
+        counts = [Decimal(str(each)) for each in values if each is not None]
+        told = [each for each in counts if each >= _LEAST_SECONDS]
+        wrong = [each for each in told if not self._fits(each)]
+        if 2 * len(wrong) <= len(told):
+            return None
+        return next((unit for unit in Unit if unit.fits_by_size(wrong[0])), None)
+
+    def _fits(self, count: Decimal) -> bool:
+        return _LEAST_SECONDS <= count / self.per_second <= _LAST_SECONDS
+
+    def fits_by_size(self, count: Decimal) -> bool:
+        """Whether a value is of 1973 to 5138 in it."""
+        return _LEAST_SECONDS <= count / self.per_second < 1000 * _LEAST_SECONDS
 
 
 class TimeColumn(str):
@@ -145,7 +170,8 @@ class Notation:
         """A moment as the column holds it; one without a zone is one of the configured zone."""
         aware = moment if moment.tzinfo else moment.replace(tzinfo=self.local)
         if self.unit:
-            return (aware.astimezone(UTC) - _EPOCH) // self.unit.length
+            microseconds = (aware.astimezone(UTC) - _EPOCH) // _MICROSECOND
+            return microseconds * self.unit.per_second // 10**6
         shown = aware.astimezone(self.zone).replace(tzinfo=None)
         return shown.date().isoformat() if self.is_day else _as_text(shown)
 
@@ -215,7 +241,7 @@ def is_not_before_as_written(column: Built, unit: Unit | None, since: datetime) 
     if unit and since.tzinfo:
         limit = notation.written(since)
     elif unit:
-        limit = func.unix_timestamp(limit) * (timedelta(seconds=1) // unit.length)
+        limit = func.unix_timestamp(limit) * unit.per_second
     return or_(notation.is_timeless(column), column >= limit)
 
 
@@ -228,7 +254,7 @@ def complaint(column: catalog.Column, time: TimeColumn) -> str | None:
             return f"is {column.type}, and tells no time"
         return (
             f"is {column.type}, and tells no time without the unit that it counts since 1970:"
-            f' {{ column = "{time}", unit = "s" }}, or "ms", or "us"'
+            f' {{ column = "{time}", unit = "s" }}, or "ms", "us", "ns"'
         )
     if column.is_moment or column.is_date:
         return f'is {column.type}, which needs no unit: write "{time}" alone'
@@ -243,7 +269,7 @@ def _as_text(shown: datetime) -> str:
 
 def _counted(value: object, unit: Unit) -> datetime | None:
     try:
-        microseconds = int(Decimal(str(value)) * (unit.length // _MICROSECOND))
+        microseconds = int(Decimal(str(value)) * 10**6 / unit.per_second)
         return _EPOCH + microseconds * _MICROSECOND if microseconds > 0 else None
     except (ArithmeticError, ValueError):
         return None

@@ -365,7 +365,9 @@ severity = "info"
     given = {"RECONCILER_ACCESS_LOGS__APP__PATH": "access.log"}
     assert config.load(path, given).checks[-1].kind == "conflict_rate"
     path.write_text(text.replace("databases.ledger", "databases.app"))
-    with pytest.raises(ConfigError, match=r"checks\[0\]: no source is named app"):
+    with pytest.raises(
+        ConfigError, match=r'checks\[0\] of "app.conflict_rate": no source is named app'
+    ):
         config.load(path, {})
 
 
@@ -392,6 +394,10 @@ severity = "info"
             f'{CHECK}source = "app"\n{CHECK.replace("app.", "again.")}source = "app"\n',
             "checks[1]: app.conflict_rate samples app already",
         ),
+        (
+            CHECK + f'source = "app"\nprometheus = "metric"\n{QUERIES}',
+            "checks[0]: no prometheus is named metric; the nearest existing name is metrics",
+        ),
         (CHECK + 'source = "ledger"\n', "checks[0]: no source is named ledger"),
         (CHECK, "checks[0].source: is missing"),
         (
@@ -415,7 +421,8 @@ severity = "info"
             "log with queries",
             "a second check",
         ),
-        *("database", "no source", "database and log", "log and server", "database and server"),
+        *("misspelt server beside a log", "database", "no source"),
+        *("database and log", "log and server", "database and server"),
     ],
 )
 def test_a_source_that_cannot_be_is_told_with_its_place(

@@ -1,21 +1,24 @@
 """Replicas that Prometheus did not always see, and names in UTF-8; on Prometheus 2 and 3."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import prometheus_client
 import pytest
 
 from checks.card import Sample
-from checks.contract import CheckError, Result
+from checks.contract import CheckError, Result, Window
 from checks.kinds.conflict_rate import exported
 from checks.kinds.conflict_rate.promql import Queries, ask
 from checks.registry import any_check
 from tests.support.patience import wait_until
 from tests.support.prometheus import PrometheusServer, prometheus
 from tests.support.servers import HOST
-from worker.config import PrometheusSettings
+from worker.config import AccessLogSettings, PrometheusSettings
 from worker.sources import Sources
 from worker.sources.prometheus import Prometheus
 
@@ -156,6 +159,55 @@ def test_a_label_that_no_series_has_is_noted(server: PrometheusServer) -> None:
     assert "query requests: no series has the label http.route, and count as `other`" in (
         result.notes
     )
+
+
+# --- A log beside it ------------------------------------------------------------------------------
+
+
+def run_both(server: PrometheusServer, log: Path, cursor: Any = None, **queries: str) -> Result:
+    """A run of a check that reads a log and asks a server."""
+    check = {"name": "app.conflict_rate", "kind": "conflict_rate", "source": "app"}
+    made = any_check.validate_python(
+        {**check, "times_usual": None, "prometheus": "main", "queries": {**QUERIES, **queries}}
+    )
+    settings = {"main": PrometheusSettings(url=server.url)}
+    logs = {"app": AccessLogSettings(path=log)}
+    with closing(Sources({}, logs, settings)) as sources:
+        return made.run(sources, Window(cursor=cursor))
+
+
+def write(log: Path, number: int, status: int) -> None:
+    now = datetime.now(UTC).isoformat()
+    line = {"time": now, "method": "POST", "path": "/o", "status": status, "client": "c"}
+    with log.open("a") as file:
+        file.writelines(json.dumps({**line, "client": f"c{each}"}) + "\n" for each in range(number))
+
+
+def test_a_log_and_a_server_add_up(server: PrometheusServer, tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    write(log, 1000, 201)
+    write(log, 200, 409)
+    result = run_both(server, log, targets='up{job="all"}')
+    (row,) = (each.fields for each in result.details if each.fields["window"] == "long")
+    counted = REPLICAS * 10 * 3600 / STEP
+    assert row["requests"] == pytest.approx(1200 + counted, rel=0.02)
+    assert row["conflicts"] == pytest.approx(200 + counted / 10, rel=0.02)
+    (found,) = result.findings
+    assert found.evidence["other"] == 200
+    assert result.examined == 1200
+
+
+def test_a_server_that_cannot_be_asked_keeps_the_place_in_the_log(
+    server: PrometheusServer, tmp_path: Path
+) -> None:
+    log = tmp_path / "access.log"
+    write(log, 150, 201)
+    with pytest.raises(CheckError, match="targets were down") as raised:
+        run_both(server, log, targets='up{job="half"}')
+    assert raised.value.kept
+    assert blind(raised.value.kept.samples)["missing"] == 0.5
+    write(log, 7, 201)
+    assert run_both(server, log, raised.value.kept.cursor).examined == 7
 
 
 # --- Names in UTF-8 -------------------------------------------------------------------------------

@@ -330,6 +330,7 @@ def test_lines_that_come_late_are_judged_as_of_their_own_time_and_said_to_be_lat
         ({"table": "orders!"}, "table"),
         ({"codes": {"replay": ["A"], "plain_race": ["A"]}}, "A stands for more than one problem"),
         ({"codes": {"weather": ["A"]}}, "codes"),
+        ({"prometheus": "main"}, "queries says what prometheus is asked, and is missing"),
         ({"codes": {"replay": ["a b"]}}, "codes"),
         ({"source": None}, "source"),
     ],

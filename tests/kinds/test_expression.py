@@ -56,6 +56,9 @@ REFUSED = [
     ("DROP TABLE t", "not allowed in a condition"),
     ("a = ", "not a condition"),
     ("a = 'x", "not a condition"),
+    (r"a = 'App\User'", r"a backslash in a text is written as two: 'App\User' has \U"),
+    (r"a IN ('b', 'app\new')", r"'app\new' has \n"),
+    (r"a = 'x\\\y'", r"has \y"),
     ("(a = 1", "not a condition"),
     ("", "not a condition"),
 ]
@@ -262,3 +265,23 @@ def test_functions_mean_the_same_everywhere(ledger: Ledger, source: str, worth: 
             assert (Decimal(str(found)) if is_number else found) == (
                 Decimal(str(worth)) if is_number else worth
             )
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        (r"'App\\User'", r"App\User"),
+        (r"'a''b\\'", "a'b\\"),
+        (r"'it\'s'", "it's"),
+        ("'a\nb'", "a\nb"),
+    ],
+)
+def test_a_text_is_what_its_backslashes_say(ledger: Ledger, written: str, text: str) -> None:
+    """A doubled one is one; a line feed stands for itself."""
+    ledger.sql("CREATE TABLE t (id int PRIMARY KEY, a varchar(20))")
+    ledger.insert("t", "id, a", [(1, text), (2, text.replace("\\", ""))])
+    expected = 2 if "\\" not in text else 1
+    run = check("condition", "t", primary_key="id", expression=f"a <> {written}").run(
+        ledger.sources
+    )
+    assert run.violations == expected

@@ -75,7 +75,7 @@ def test_fractions_are_exact(ledger: Ledger) -> None:
     )
     result = ledger.run("non_negative", "t", columns=["free"], primary_key="id")
     shown = [finding.evidence["free"] for finding in result.findings]
-    assert shown == ["-1E-10", -12345678901234567890]
+    assert shown == ["-0.0000000001", -12345678901234567890]
 
 
 @on_any

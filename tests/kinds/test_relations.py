@@ -228,6 +228,7 @@ def test_what_a_select_names_and_the_database_lacks_is_told(
         ("SELECT x FROM t", "the SELECT gives no column id"),
         ("SELECT id FROM r", "reads itself: r → r"),
         ("SELECT id, 'it\\'s' x FROM t", "a quote in a text is written as two"),
+        (r"SELECT id FROM t WHERE a = 'App\User'", r"'App\User' has \U"),
         ("SELECT 1 " + "+ 1 " * 9000 + "id", "characters, at most"),
         ("", "only a SELECT is read"),
         ("SELECT id FROM t WHERE", "not a SELECT"),

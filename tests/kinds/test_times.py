@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from checks.contract import EVERYTHING, CheckError, Result, Window
@@ -19,7 +22,8 @@ ROWS = "CREATE TABLE t (id bigint PRIMARY KEY, p bigint, state varchar(9), at {t
 NAMED = {"primary_key": "id", "columns": ["p"], "parent": "p", "parent_primary_key": "id"}
 CHICAGO = ZoneInfo("America/Chicago")
 EPOCH = datetime.fromtimestamp(0, UTC)
-UNITS = {"s": timedelta(seconds=1), "ms": timedelta(milliseconds=1), "us": timedelta.resolution}
+UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+"""How many make a second."""
 
 
 @pytest.fixture
@@ -36,7 +40,12 @@ def fill(ledger: Ledger, type_name: str, *times: object, null: str = "NULL") -> 
 
 def ago(seconds: float, unit: str) -> int:
     """The moment so many seconds before the clock's, as a number."""
-    return (NOON - timedelta(seconds=seconds) - EPOCH) // UNITS[unit]
+    return counted(NOON - timedelta(seconds=seconds), unit)
+
+
+def counted(moment: datetime, unit: str) -> int:
+    """A moment as a number."""
+    return (moment - EPOCH) // timedelta.resolution * UNITS[unit] // 10**6
 
 
 def of(name: str, unit: str | None = None) -> object:
@@ -57,7 +66,10 @@ def stuck(ledger: Ledger, window: Window = EVERYTHING, **fields: object) -> Resu
 
 @pytest.mark.parametrize(
     ("type_name", "unit"),
-    [("bigint", "s"), ("bigint", "ms"), ("bigint", "us"), ("double", "s"), ("decimal(20, 6)", "s")],
+    [
+        *[("bigint", unit) for unit in ("s", "ms", "us", "ns")],
+        *(("double", "s"), ("decimal(20, 6)", "s")),
+    ],
 )
 def test_a_number_tells_a_moment_by_its_unit(
     ledger: Ledger, clock: Clock, type_name: str, unit: str
@@ -173,7 +185,7 @@ def test_a_cursor_may_be_any_such_column(
 
     def insert(n: int) -> None:
         moment = clock.at + timedelta(days=3650 if n == 30 else 0)
-        at = (moment - EPOCH) // UNITS[unit] if unit else moment.date().isoformat()
+        at = counted(moment, unit) if unit else moment.date().isoformat()
         ledger.insert("t", "id, p, state, at", [(n, 404, "done", at)])
 
     fields = {"cursor": of("at", unit), "written_at": of("at", unit), "settle": "0s"}
@@ -209,6 +221,39 @@ def test_a_column_that_tells_no_time_is_an_error(
     with pytest.raises(CheckError, match=why) as caught:
         owners(ledger, written_at=of("at", unit))
     assert caught.value.permanent
+
+
+@on_any
+@pytest.mark.parametrize("held", UNITS)
+@pytest.mark.parametrize("stated", UNITS)
+def test_a_unit_that_does_not_fit_is_an_error(ledger: Ledger, stated: str, held: str) -> None:
+    """Times in another unit lie far ahead, or in 1970: nothing would ever be stuck, or all is."""
+    fill(ledger, "bigint", None, 0, 12, *(ago(day * 86400.0, held) for day in range(5)))
+    if stated == held:
+        assert stuck(ledger, entered_at=of("at", held)).violations
+        return
+    for run in (stuck, owners):
+        field = "entered_at" if run is stuck else "written_at"
+        with pytest.raises(CheckError, match=f"holds numbers as of {held}, and not of {stated}"):
+            run(ledger, EVERYTHING, **{field: of("at", stated)})
+
+
+@given(years=st.integers(1974, 5000), unit=st.sampled_from(list(Unit)))
+def test_the_size_of_a_number_says_its_unit(years: int, unit: Unit) -> None:
+    """Each moment of three thousand years is one in one unit only; its own is never wrong."""
+    count = (years - 1970) * 31_556_952 * unit.per_second
+    assert [each for each in Unit if each.fits_by_size(Decimal(count))] == [unit]
+    assert unit.misread([count]) is None
+    assert all(other.misread([count]) in (None, unit) for other in Unit)
+
+
+def test_some_rows_prove_no_unit_wrong() -> None:
+    """The last of all days, small numbers, and a few broken rows are not held against it."""
+    last, now = 253_402_300_799, 1_767_614_400
+    assert Unit.SECONDS.misread([last, last, now, 0, 1, None, -5]) is None
+    assert Unit.SECONDS.misread([now * 1000, now, now]) is None
+    assert Unit.MILLISECONDS.misread([last * 1000, 0, 999]) is None
+    assert Unit.SECONDS.misread([]) is None
 
 
 @pytest.mark.parametrize(

@@ -320,7 +320,7 @@ class Farm:
     def start(self, flavour: Flavour, *options: str) -> Server:
         """Start one more server, empty, with `options` after ours; raises ServerError."""
         folder = self.folder / f"{flavour}-{secrets.token_hex(4)}"
-        shutil.copytree(self._template(flavour), folder / "data")
+        shutil.copytree(self._template(flavour, options), folder / "data")
         server = Server(flavour=flavour, folder=folder, options=options)
         if self.take_statements:
             logging = ("--general-log=1", f"--general-log-file={server.statements}")
@@ -339,12 +339,13 @@ class Farm:
             self._end(server)
         shutil.rmtree(self.folder)
 
-    def _template(self, flavour: Flavour) -> Path:
-        template = (self.templates or self.folder) / flavour
+    def _template(self, flavour: Flavour, options: Sequence[str]) -> Path:
+        name, *values = [flavour, *filter(None, map(_of_the_data, options))]
+        template = (self.templates or self.folder) / "-".join([name, *values])
         with template.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed; one process initialises
             if not template.exists():
-                _initialise(flavour, template)
+                _initialise(flavour, template, [each for each in options if _of_the_data(each)])
         return template
 
     def _end(self, server: Server) -> None:
@@ -362,11 +363,17 @@ def load_schema(server: Server, database: str) -> None:
             pass
 
 
-def _initialise(flavour: Flavour, folder: Path) -> None:
-    partial = folder.with_name(f"{flavour}.partial")
-    script = folder.with_name(f"{flavour}.sql")
+def _of_the_data(option: str) -> str | None:
+    """What an option says with which a data folder has to be initialised, too."""
+    name, _, value = option.partition("=")
+    return f"names{value}" if name == "--lower-case-table-names" else None
+
+
+def _initialise(flavour: Flavour, folder: Path, options: Sequence[str]) -> None:
+    partial = folder.with_name(f"{folder.name}.partial")
+    script = folder.with_name(f"{folder.name}.sql")
     script.write_text(_MYSQL_ROOT)
-    common = (f"--datadir={partial}", *_STORAGE, _LOG_SIZE[flavour])
+    common = (f"--datadir={partial}", *_STORAGE, _LOG_SIZE[flavour], *options)
     if flavour == "mysql":
         command = [*_program("mysql"), *common, "--initialize-insecure", f"--init-file={script}"]
     else:
@@ -374,7 +381,7 @@ def _initialise(flavour: Flavour, folder: Path) -> None:
             *(_which("mariadb-install-db"), "--no-defaults", *_user(), *common),
             *("--auth-root-authentication-method=normal", "--skip-test-db"),
         ]
-    temporary = folder.with_name(f"{flavour}.tmp")
+    temporary = folder.with_name(f"{folder.name}.tmp")
     temporary.mkdir(exist_ok=True)  # as it starts, MariaDB removes the tables of others in there
     environment = {**os.environ, "TMPDIR": str(temporary)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)

@@ -141,3 +141,23 @@ def test_the_shipped_configuration_is_far_within_bounds() -> None:
     text = shipped.read_text(encoding="utf-8")
     assert len(text) * 20 < bounds.LARGEST_FILE
     assert list(bounds.excesses(tomllib.loads(text))) == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ("name = 'a.b'\nkind = 'rows'", 'checks[1].kind of "a.b": '),
+        ("name = 'a.b'\nkind = 'condition'\nseverty = 1", 'checks[1].severty of "a.b": '),
+        ("name = 'a\\u202eb'\nkind = 'rows'".replace("'a", '"a').replace("b'", 'b"'), "«U+202E»"),
+        ("name = 5\nkind = 'rows'", "checks[1].kind: "),
+        ("kind = 'rows'", "checks[1].kind: "),
+    ],
+)
+def test_a_mistake_names_its_check(entry: str, told: str, tmp_path: Path) -> None:
+    """Nobody counts the entries of a list: the error for people has the check's own name."""
+    first = "[[checks]]\nname = 't.rows'\nkind = 'row_count'\ntable = 't'\n"
+    path = tmp_path / "config.toml"
+    path.write_text(f"{BASE}{first}[[checks]]\n{entry}\n", encoding="utf-8")
+    with pytest.raises(config.ConfigError) as caught:
+        config.load(path, {})
+    assert told in str(caught.value)

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, func, select
 
 from checks.sql import catalog
 from checks.sql.catalog import Index
+from checks.sql.names import folded
 from checks.sql.statements import COUNTED_ROWS, rows_of
 
 
@@ -46,7 +47,8 @@ def _unproved(columns: Sequence[str]) -> str:
 def _is_forced(connection: Connection, table: str, index: Index, columns: Sequence[str]) -> bool:
     """Whether an index is wider only because unique indexes of partitioned tables have to be."""
     beyond = index.beyond(columns)
-    return bool(beyond) and beyond <= catalog.partition_columns(connection, table)
+    of_partitions = catalog.partition_columns(connection, table)
+    return bool(beyond) and folded(beyond) <= folded(of_partitions)
 
 
 def _within(connection: Connection, table: str, index: Index, columns: Sequence[str]) -> Identity:

@@ -9,6 +9,7 @@ from checks.declared.table import RelationFacts, RowFacts
 from checks.relations import Relation, Relations
 from checks.snapshot import WITHOUT_SNAPSHOT
 from checks.sql import catalog, derived, timestamps
+from checks.sql.names import Names
 from checks.sql.statements import rows_of
 from checks.types import EveryColumn, key_columns
 from checks.watermark import cursor_complaints
@@ -33,6 +34,7 @@ def _compare(config: Config, database: Database) -> Iterator[Problem]:
         for each in facts:
             yield from _of_facts(each, schema, known)
         yield from _keyless(config, database.name, schema)
+        yield from _spelled_twice(config, facts, schema)
         for place, check in _placed(config):
             if check.database == database.name:
                 yield from _problems_of(check, place, schema)
@@ -50,6 +52,24 @@ def _keyless(config: Config, database: str, schema: "_Schema") -> Iterator[Probl
             except CheckError as error:
                 found[f"{origin}.primary_key"] = str(error)
     yield from (Problem(place, message) for place, message in found.items())
+
+
+def _spelled_twice(
+    config: Config, facts: Iterable[tenants.Stated], schema: "_Schema"
+) -> Iterator[Problem]:
+    """Tables of which facts are stated under one spelling, and which checks name by another."""
+    if not catalog.folds_tables(schema.connection):
+        return
+    stated = Names({each.name: each for each in facts})
+    for place, check in _placed(config):
+        for name in dict.fromkeys((*check.needs, *check.tables)):
+            known = stated.get(name)
+            if known and known.name != name and check.database == known.database:
+                yield Problem(
+                    place,
+                    f"this server takes {name} for {known.name}, and yet what [{known.section}]"
+                    f" states of that does not hold for it: write {known.name}",
+                )
 
 
 def _of_facts(each: tenants.Stated, schema: "_Schema", known: Relations) -> Iterator[Problem]:
@@ -143,7 +163,7 @@ class _Schema:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._tables: dict[str, str] = {}
+        self._types: dict[str, str | None] = {}
         self.refused: set[str] = set()
         """Relations that cannot be read, which is told of once."""
 
@@ -155,19 +175,19 @@ class _Schema:
             self.refused.add(name)
             yield Problem(place_of(("relations", name, "select")), str(error))
             return
-        self._tables[name] = "RELATION"
+        self._types[name] = "RELATION"
         for field, complaint in self.complaints(name, facts):
             yield Problem(place_of(("relations", name, field)), complaint)
 
     def _type_of(self, table: str) -> str | None:
-        if table not in self._tables:
-            self._tables = catalog.objects(self.connection, table) | self._tables
-        return self._tables.get(table)
+        if table not in self._types:
+            self._types[table] = catalog.objects(self.connection, table).get(table)
+        return self._types[table]
 
     def missing(self, place: str, table: str, names: Iterable[str]) -> Iterator[Problem]:
         """A problem for the table if it is not there, or for each column that is not."""
         if self._type_of(table) is None:
-            suggestion = catalog.nearest(table, self._tables)
+            suggestion = catalog.nearest(table, catalog.objects(self.connection, table))
             yield Problem(place, f"the database has no table {table}{suggestion}")
             return
         found = catalog.columns(self.connection, table)

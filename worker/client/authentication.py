@@ -17,6 +17,7 @@ and no account on this machine without it, and only a verified certificate keeps
 impostor. In plain text it is encrypted, by a key that whoever answers may choose.
 """
 
+import re
 from typing import Any
 
 from pymysql.connections import Connection as DriverConnection
@@ -39,6 +40,14 @@ class LoginRefusedError(OSError):
 
 class Connection(DriverConnection):  # the stubs leave out what is protected
     """A connection of PyMySQL that answers no request for the password that is not allowed."""
+
+    server_version: str
+
+    def _get_server_information(self) -> None:
+        """Read the greeting. PyMySQL wants a number in it that tells servers of before 5.0."""
+        super()._get_server_information()  # type: ignore[misc]
+        if not re.match(r"\d+(\.|$)", self.server_version):
+            self.server_version = f"8.0.0-{self.server_version}"
 
     def _process_auth(self, plugin_name: bytes, auth_packet: Any, handler: Any = None) -> Any:
         """Answer a server that asks for another way to log in than it began with."""

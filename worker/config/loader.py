@@ -26,6 +26,7 @@ from worker.config.cron import CronLine
 from worker.config.known_keys import known_keys
 from worker.config.settings import Override, Settings, Timetable
 from worker.config.types import Schedule
+from worker.text.printable import visible
 
 PREFIX = "RECONCILER_"
 PATH_VARIABLE = "RECONCILER_CONFIG"
@@ -46,9 +47,16 @@ class Problem:
 
     place: str
     message: str
+    name: str = ""
+    """Of the check or interface that it is in, where the place only counts them."""
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}" if self.place else self.message
+
+    @property
+    def told(self) -> str:
+        """For people, who do not count entries: with the name, where there is one."""
+        return str(replace(self, place=f'{self.place} of "{self.name}"') if self.name else self)
 
 
 class ConfigError(Exception):
@@ -59,7 +67,7 @@ class ConfigError(Exception):
         left_out = len(problems) - MOST_PROBLEMS
         rest = [Problem("", f"and {left_out} more")] if left_out > 0 else []
         self.problems = problems[:MOST_PROBLEMS] + rest
-        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        lines = "\n".join(f"  {problem.told}" for problem in self.problems)
         super().__init__(f"{path}: {len(problems)} mistake(s)\n{lines}")
 
 
@@ -132,8 +140,27 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
     if not plan and not problems:
         problems.append(Problem("", "nothing is declared to be checked: no tables, no checks"))
     if problems or settings is None:
-        raise ConfigError(path, problems)
+        raise ConfigError(path, [_with_its_name(each, document) for each in problems])
     return Config(settings, tuple(plan))
+
+
+_ENTRY = re.compile(r"(checks|interfaces)\[(\d+)\]")
+
+
+def _with_its_name(problem: Problem, document: Mapping[str, Any]) -> Problem:
+    """The same, with the name of the check or interface that it is in: nobody counts entries."""
+    found = _ENTRY.match(problem.place)
+    entries = document.get(found[1]) if found else None
+    if not found or not isinstance(entries, list) or int(found[2]) >= len(entries):
+        return problem
+    entry = entries[int(found[2])]
+    name = entry.get("name") if isinstance(entry, dict) else None
+    if not isinstance(name, str) or not name or name in problem.message:
+        return problem
+    return replace(problem, name=visible(name[:_LONGEST_NAME]))
+
+
+_LONGEST_NAME = 200
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -256,6 +283,10 @@ def _plan(
             waiting.append(check.name)
         elif check.source_name not in sources[check.source_type]:
             problems.append(Problem(str(origin), _no_source(check, sources)))
+        elif lacking := [(of, x) for of, x in check.added_sources.items() if x not in sources[of]]:
+            (sort, name), *_ = lacking
+            message = f"no {sort} is named {name}{nearest(name, sources[sort])}"
+            problems.append(Problem(str(origin), message))
         elif check.follows and check.source_name in followed:
             message = f"{followed[check.source_name]} samples {check.source_name} already"
             problems.append(Problem(str(origin), message))

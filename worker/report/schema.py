@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from checks.card import SchemaFacts
 from checks.sql.catalog import Column, Index
+from checks.sql.names import folded
 from worker.model.run import Outcome, Run
 from worker.report.model import ColumnRow, FoundIndex, Key, RetiredTable, TableRow
 
@@ -130,9 +131,9 @@ def _keys(runs: Iterable[Run], found: Schema | None) -> Iterator[Key]:
 
 def _indexes(found: Schema, keys: Iterable[Key]) -> Iterator[FoundIndex]:
     declared = [key.columns for key in keys]
-    of_keys = {name for names in declared for name in names}
+    of_keys = folded(name for names in declared for name in names)
     for index in found.indexes:
-        if not index.unique and not of_keys & set(index.columns):
+        if not index.unique and not of_keys & folded(index.columns):
             continue
         twins = (i.name for i in found.indexes if i is not index and i.proves_unique(index.columns))
         yield FoundIndex(

@@ -67,7 +67,9 @@ class Database:
                 deadline = self._watch(connection)
                 try:
                     catalog.remember(connection)
-                    connection.exec_driver_sql(self._server.begin)
+                    if why := self._server.begin(connection):
+                        connection.invalidate()  # or the next snapshot would have it, too
+                        raise self._error(Explained(why))
                     yield connection
                 finally:
                     self._end(connection, deadline)

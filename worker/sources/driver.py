@@ -29,11 +29,12 @@ class Server(Protocol):
     """What differs between servers. A driver connection (DBAPI) is passed as `raw`."""
 
     url: URL
-    begin: str
-    """The statement that opens a consistent, read-only snapshot."""
 
     def connect(self) -> object:
         """Open a driver connection, bounded in time, ready for snapshots."""
+
+    def begin(self, connection: Connection) -> str | None:
+        """Open a consistent, read-only snapshot; say why it is none, or None when it is one."""
 
     def unbounded_reads(self, raw: object, *, allowed: bool) -> None:
         """Let a read last as long as a query may, or only as long as connecting may."""

@@ -10,20 +10,36 @@ from typing import Any, cast
 
 import pymysql
 from pymysql import converters
-from pymysql.constants import CR, ER, FIELD_TYPE
+from pymysql.constants import CR, ER, FIELD_TYPE, SERVER_STATUS
 from sqlalchemy import URL, Connection, text
 
 from checks.contract import RunStopped
-from worker.client import mysql
+from worker.client import mysql, session_variables
 from worker.client.authentication import Connection as GuardedConnection
+from worker.client.error_words import without_values
 from worker.config import DatabaseSettings
 from worker.model.server import Load
+from worker.sources import dialect
 from worker.sources.deadline import Patience
 from worker.sources.driver import Explained
 from worker.sources.load import load
 
 LOCK_WAIT = 3
 """Seconds to wait for a metadata lock: a queue behind the auditor is an outage."""
+
+SPARE = 5
+"""Seconds by which a server's patience with a session is to outlast a snapshot."""
+
+_IDLENESS = (
+    *("wait_timeout", "net_write_timeout", "net_read_timeout"),
+    *("idle_transaction_timeout", "idle_readonly_transaction_timeout"),
+)
+"""What ends a session in the midst of a snapshot, in seconds."""
+
+_BUFFERS = {"sort_buffer_size": 256 << 10, "range_optimizer_max_mem_size": 8 << 20}
+"""Bytes without which a query may fail."""
+
+_SOMEBODY_BETWEEN = "(does a proxy share sessions, or init_connect change them?)"
 
 LISTS = 16
 """The part of a temporary table that one list may have (`GROUP_CONCAT`)."""
@@ -98,6 +114,14 @@ class _Connection(GuardedConnection):  # the stubs leave out what is protected
     PyMySQL has one time-out for the handshake, a ping and a query; those differ by a factor of ten.
     """
 
+    settings: session_variables.Settings
+    """Its session, once it is set up."""
+
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether the server said so at the end of the latest statement without a result."""
+        return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)  # type: ignore[attr-defined]
+
     def let_reads_last(self, seconds: float) -> None:
         self._read_timeout = seconds
 
@@ -134,11 +158,9 @@ class _Connection(GuardedConnection):  # the stubs leave out what is protected
 class MySQL:
     """Connections to a MySQL or MariaDB server, and how their queries are bounded and stopped."""
 
-    begin = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
-
     def __init__(self, settings: DatabaseSettings) -> None:
         url = settings.parsed
-        self.url = url.set(drivername="mysql+pymysql", port=url.port or 3306)
+        self.url = url.set(drivername=dialect.DRIVER, port=url.port or 3306)
         self._settings = settings
         self._limit = settings.time_limit.total_seconds()
         self._temporary_table = settings.temporary_table_mb << 20
@@ -157,6 +179,26 @@ class MySQL:
                 raw.close()
                 raise
             return raw
+
+    def begin(self, connection: Connection) -> str | None:
+        """See `Server.begin`.
+
+        The session is read back in each snapshot: a proxy may have put another in its place.
+        """
+        connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+        raw = cast("_Connection", connection.connection.driver_connection)
+        if not raw.is_in_transaction:
+            return f"no transaction has begun {_SOMEBODY_BETWEEN}"
+        *settings, database = connection.exec_driver_sql(raw.settings.question).one()
+        found = raw.settings.differences(settings)
+        if not self._is_ours(database, raw.settings):
+            found.append(f"the session's database is {database}, not {self.url.database}")
+        return f"{found[0]} {_SOMEBODY_BETWEEN}" if found else None
+
+    def _is_ours(self, database: object, settings: session_variables.Settings) -> bool:
+        folds = settings.found.get("lower_case_table_names") != "0"
+        one, other = str(database), self.url.database or ""
+        return one == other or (folds and one.lower() == other.lower())
 
     def unbounded_reads(self, raw: object, *, allowed: bool) -> None:
         """Reads may outlast the server's limit by 5 s: the server is to be the first to stop."""
@@ -189,16 +231,16 @@ class MySQL:
         """Version, zone, account and its privileges, as the server tells them."""
         row = connection.execute(
             text(
-                "SELECT VERSION() AS version, CURRENT_USER() AS user,"
+                "SELECT CURRENT_USER() AS user,"
                 " @@system_time_zone AS system_zone, @@global.time_zone AS zone"
             )
         ).one()
-        raw = connection.connection.driver_connection
-        protocol, cipher = mysql.cipher_of(cast("_Connection", raw))
+        raw = cast("_Connection", connection.connection.driver_connection)
+        protocol, cipher = mysql.cipher_of(raw)
         grants = [grant for (grant,) in connection.exec_driver_sql("SHOW GRANTS")]
         return {
-            "server": "MariaDB" if "MariaDB" in row.version else "MySQL",
-            "version": row.version,
+            "server": "MariaDB" if raw.settings.is_mariadb else "MySQL",
+            "version": raw.settings.version,
             "user": row.user,
             "time_zone": row.system_zone if row.zone == "SYSTEM" else row.zone,
             "writable": tuple(sorted(writing_privileges(grants))),
@@ -283,9 +325,10 @@ class MySQL:
         return raw
 
     def _set_up(self, raw: _Connection) -> None:
-        is_mariadb = "MariaDB" in raw.get_server_info()
-        transaction = "tx" if is_mariadb else "transaction"
-        settings: dict[str, object] = {
+        found = session_variables.list_variables(raw)
+        has_limit = "max_execution_time" in found
+        transaction = "transaction" if "transaction_isolation" in found else "tx"
+        settings: dict[str, session_variables.Value] = {
             # Under another level WITH CONSISTENT SNAPSHOT is silently no snapshot.
             f"{transaction}_isolation": "REPEATABLE-READ",
             # On MariaDB a CREATE or DROP commits a read-only snapshot and goes ahead.
@@ -299,30 +342,20 @@ class MySQL:
             "max_heap_table_size": self._temporary_table,
             # Or MySQL cuts lists after 1024 bytes.
             "group_concat_max_len": self._temporary_table // LISTS,
+            "max_execution_time" if has_limit else "max_statement_time": (
+                int(self._limit * 1000) if has_limit else self._limit
+            ),
         }
-        if is_mariadb:
-            settings["max_statement_time"] = self._limit
-        else:
-            settings["max_execution_time"] = int(self._limit * 1000)
-        with raw.cursor() as cursor:
-            # In two statements: on a slow network each takes its time.
-            places = ", ".join(f"{variable} = %s" for variable in settings)
-            cursor.execute(f"SET SESSION {places}", tuple(settings.values()))
-            cursor.execute("SELECT " + ", ".join(f"@@SESSION.{name}" for name in settings))
-            answer = cursor.fetchone() or (None,) * len(settings)
-            for (variable, wanted), found in zip(settings.items(), answer, strict=True):
-                same = (
-                    str(found) == str(wanted) if isinstance(wanted, str) else float(found) == wanted
-                )
-                if not same:
-                    raise pymysql.OperationalError(
-                        CR.CR_UNKNOWN_ERROR, f"{variable} is {found}, asked for was {wanted}"
-                    )
+        seconds = int(self._limit) + SPARE
+        needed = dict.fromkeys(_IDLENESS, seconds) | _BUFFERS
+        needed["tmp_disk_table_size"] = self._temporary_table
+        lasting = session_variables.at_least(found, needed)
+        raw.settings = session_variables.pin(raw, found, settings | lasting)
 
 
 def _without_values(code: int, words: str) -> str:
-    """A server's words, less what they quote of the query: that may be a value of a row."""
-    return words if code in _NAMES_ONLY else re.sub(r"""['"].*""", "'…'", words, flags=re.DOTALL)
+    """A server's words, less what may be a value of a row."""
+    return words if code in _NAMES_ONLY else without_values(code, words)
 
 
 def writing_privileges(grants: Iterable[str]) -> set[str]:

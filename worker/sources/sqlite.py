@@ -22,8 +22,6 @@ _STEPS_BETWEEN_LOOKS = 10_000
 class SQLite:
     """Connections that can only read the file, and how their queries are bounded and stopped."""
 
-    begin = "BEGIN"
-
     def __init__(self, url: URL, limit: float, connect_timeout: float) -> None:
         """`limit` and `connect_timeout` are seconds."""
         self.url = url.set(drivername="sqlite+pysqlite")
@@ -49,6 +47,10 @@ class SQLite:
         for name, change in TEXT_FUNCTIONS.items():
             raw.create_function(name, 1, change, deterministic=True)
         return raw
+
+    def begin(self, connection: Connection) -> None:
+        """See `Server.begin`."""
+        connection.exec_driver_sql("BEGIN")
 
     def unbounded_reads(self, raw: object, *, allowed: bool) -> None:
         """Give the snapshot that begins its time limit; one that ended has none."""

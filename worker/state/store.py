@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 from checks.contract import Check, Window
 from worker.client import mysql
 from worker.client.authentication import Connection as Guarded
+from worker.client.session_variables import UNCUT
 from worker.config import UrlTable
 from worker.model.alert import StoredAlert
 from worker.model.finding import Counts, Transition
@@ -39,6 +40,12 @@ LIMITS = {"connect_timeout": 5, "read_timeout": 10, "write_timeout": 10}
 LONGEST_IDLE = 30
 """Seconds after which a server ends a transaction in which nothing happens. A process that was
 stopped in the midst of one would else keep the lease's row locked, and nobody could take over."""
+
+_MEANING = (
+    f"{UNCUT}, sql_safe_updates = 0, sql_auto_is_null = 0, completion_type = 'NO_CHAIN',"
+    " sql_mode = 'STRICT_ALL_TABLES'"
+)
+"""What a server may have set otherwise for all sessions, and what no text is cut under."""
 
 LONGEST_LOCK_WAIT = 5
 """Seconds to wait for a row that another transaction has locked."""
@@ -344,7 +351,7 @@ def _engine(place: URL | UrlTable, idle: float = LONGEST_IDLE) -> Engine:
     if url.drivername.endswith("+pymysql"):
         seconds = max(1, min(LONGEST_IDLE, int(idle)))
         waits = f"wait_timeout = {seconds}, innodb_lock_wait_timeout = {LONGEST_LOCK_WAIT}"
-        limits = {**LIMITS, "init_command": f"SET SESSION {waits}"}
+        limits = {**LIMITS, "init_command": f"SET SESSION {waits}, {_MEANING}"}
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=limits)
     if engine.dialect.name == "sqlite":
 

@@ -30,6 +30,7 @@ from checks.sql import catalog, collations
 from checks.sql.collations import Collation
 from checks.sql.expression import Amount, Expression, amount, is_column
 from checks.sql.inspection import Keys
+from checks.sql.names import Names
 from checks.sql.timestamps import TimeColumn, Written
 from checks.types import Columns, PrimaryKey, Severity, TableName, key_columns
 from checks.watermark import Followed, Place, Reading, cursor_complaints
@@ -286,7 +287,7 @@ class Balance(DatabaseCheck):
             for name, how in zip(by, rules, strict=True)
             if how
         }
-        return {"found": {**found, **converted}, "rules": tuple(rules)}
+        return {"found": Names({**found, **converted}), "rules": tuple(rules)}
 
     def doubts(self, snapshot: Snapshot) -> Iterator[str]:
         """Columns that cannot be compared, added up or told apart."""

@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -20,24 +20,24 @@ from checks.contract import (
     Result,
     Window,
 )
-from checks.http_log.counts import Counts, Route
+from checks.http_log.counts import Route
 from checks.http_log.routes import Routes, shape
 from checks.keys.interfaces import Interface
 from checks.keys.interfaces import Route as RouteTemplate
-from checks.kinds.conflict_rate import promql
+from checks.kinds.conflict_rate.asked import Asked, Question, asked, together
 from checks.kinds.conflict_rate.codes import Code, Codes, Problem, causes
 from checks.kinds.conflict_rate.coverage import (
     BLIND,
     DONE,
     ENOUGH,
     MISSING,
-    NOTED,
     REASONS,
     REQUESTS,
 )
 from checks.kinds.conflict_rate.exported import ALERT, DETAILS, FAMILIES, Traffic, details, samples
 from checks.kinds.conflict_rate.promql import Queries
-from checks.kinds.conflict_rate.tally import LATE, USUAL_DAYS, Spans, Tally
+from checks.kinds.conflict_rate.readers import Readers
+from checks.kinds.conflict_rate.tally import LATE, Spans, Tally
 from checks.kinds.conflict_rate.thresholds import (
     Limits,
     Observed,
@@ -45,8 +45,7 @@ from checks.kinds.conflict_rate.thresholds import (
     findings,
     still_known,
 )
-from checks.ports import Block, LineReader, Prometheus, Sources, SourceType
-from checks.ports import Lines as LineFormat
+from checks.ports import Sources, SourceType
 from checks.types import Duration, Ratio, Slug, duration_text
 
 
@@ -75,6 +74,8 @@ class ConflictRate(Check):
     """Whether there is no such check while no source has that name."""
     queries: Queries | None = None
     """What a Prometheus server is asked."""
+    prometheus: Slug | None = Field(default=None, repr=False)
+    """A Prometheus server whose counts are added to those of the log."""
     routes: tuple[RouteTemplate, ...] = ()
     """Templates, `/orders/{id}`, beside those of `interfaces`."""
     learn_routes: bool = True
@@ -102,6 +103,8 @@ class ConflictRate(Check):
             raise ValueError("short is less than 5s")
         if self.long > timedelta(days=1):
             raise ValueError("long is over 1d, and what is usual is told by a week")
+        if self.prometheus and not self.queries:
+            raise ValueError("queries says what prometheus is asked, and is missing")
         stated = Counter(code for codes in self.codes.values() for code in codes)
         if twice := [code for code, number in stated.items() if number > 1]:
             raise ValueError(f"codes: {twice[0]} stands for more than one problem, or twice")
@@ -110,7 +113,13 @@ class ConflictRate(Check):
     @property
     def source_type(self) -> SourceType:
         """A Prometheus server where it says what to ask, else an access log."""
-        return SourceType.PROMETHEUS if self.queries else SourceType.ACCESS_LOG
+        is_asked = self.queries is not None and self.prometheus is None
+        return SourceType.PROMETHEUS if is_asked else SourceType.ACCESS_LOG
+
+    @property
+    def added_sources(self) -> Mapping[SourceType, str]:
+        """A Prometheus server beside the log."""
+        return {SourceType.PROMETHEUS: self.prometheus} if self.prometheus else {}
 
     @property
     def waits_for_source(self) -> bool:
@@ -150,7 +159,7 @@ class ConflictRate(Check):
 
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:
         """Read on where the run before stopped, or ask the server; and judge every route."""
-        if self.queries:
+        if self.source_type is SourceType.PROMETHEUS:
             return self._of_prometheus(sources, window)
         return self._of_log(sources, window)
 
@@ -180,7 +189,7 @@ class ConflictRate(Check):
         left: Mapping[str, Any] = window.cursor or {}
         tally, routes = self.begin(left)
         place, behind, examined, notes = left.get("place"), 0, 0, list[str]()
-        readers, missing = _Readers(log.format, window.zone, left.get("readers", {})), 0.0
+        readers, missing = Readers(log.format, window.zone, left.get("readers", {})), 0.0
         for block in log.blocks(place):
             batch = readers.read(block)
             now = _now()
@@ -205,12 +214,19 @@ class ConflictRate(Check):
         if missing >= BLIND:
             raise CheckError("; ".join(notes), kept=kept)
         self._assure(tally, at, kept)
+        more = self._added(sources, tally.codes, kept)
+        traffic = replace(
+            traffic,
+            windows={w: together(c, more.windows.get(w, {})) for w, c in traffic.windows.items()},
+            unknown={**traffic.unknown, **more.unknown},
+            blind={**traffic.blind, **more.blind},
+        )
         if behind > LATE:
             notes.append(f"{behind} bytes of the log are not yet read")
         elif at < now:
             notes.append(f"the newest line is {now - at} s old as it is read: is timezone right?")
-        notes += [*partly, *_told(traffic.unknown), *tally.codes.notes()]
-        found = self._judged(tally, at, frozenset(traffic.unknown))
+        notes += [*partly, *more.notes, *_told(traffic.unknown), *tally.codes.notes()]
+        found = self._judged(tally, at, more, frozenset(traffic.unknown))
         if traffic.unknown:
             found += still_known(window.known, found)
         return Result(
@@ -243,11 +259,18 @@ class ConflictRate(Check):
             unknown,
         )
 
-    def _judged(self, tally: Tally, at: int, unknown: frozenset[str]) -> list[Finding]:
+    def _judged(self, tally: Tally, at: int, more: Asked, unknown: frozenset[str]) -> list[Finding]:
         short, long, week = (each.until(at) for each in (tally.short, tally.long, tally.usual))
         before = {route: seen.less(long[route]) for route, seen in week.items() if route in long}
         past = tally.past.of_storms(at, self.storm // 2)
-        observed = Observed(short, long, week | before, tally.repeats.until(at), past, unknown)
+        observed = Observed(
+            together(short, more.windows.get("short", {})),
+            together(long, more.windows.get("long", {})),
+            together(week | before, more.usual),
+            tally.repeats.until(at),
+            past,
+            unknown,
+        )
         names = self._declared()
         declared: dict[Route, bool] = {
             (names[shape(each.route)], each.method): each.key == "required"
@@ -256,53 +279,45 @@ class ConflictRate(Check):
         return [*findings(observed, self._limits()), *breaches(long, week, declared)]
 
     def _of_prometheus(self, sources: Sources, window: Window) -> Result:
-        server = sources.prometheus(self.source)
-        queries = self.queries
-        assert queries  # noqa: S101 - asked for only where there are some
-        week = timedelta(days=USUAL_DAYS)
-        notes: list[str] = []
-        codes, blind = self._codes(), self._targets(server, queries)
-
-        def ask(span: timedelta, at: datetime | None = None) -> Counts:
-            counts, told = promql.ask(server, queries, span, at, self.most_routes, codes=codes)
-            notes.extend(told)
-            return counts
-
-        windows = {"short": ask(self.short), "long": ask(self.long)}
-        usual = ask(week, datetime.now(UTC) - self.long) if self.times_usual else {}
-        unknown = {**promql.unknown(windows, self.minimum), **blind.unknown}
-        observed = Observed(windows["short"], windows["long"], usual, unknown=frozenset(unknown))
+        codes = self._codes()
+        told = self._asked(sources, self.source, codes)
+        observed = Observed(
+            told.windows["short"],
+            told.windows["long"],
+            told.usual,
+            unknown=frozenset(told.unknown),
+        )
         found = list(findings(observed, self._limits()))
-        if unknown:
+        if told.unknown:
             found += still_known(window.known, found)
+        traffic = Traffic(
+            windows=told.windows, blind=told.blind, codes=codes.known, unknown=told.unknown
+        )
         return Result(
-            round(sum(seen.requests for seen in windows["long"].values())),
+            round(sum(seen.requests for seen in told.windows["long"].values())),
             len(found),
             tuple(found[:SAMPLE]),
-            notes=(*dict.fromkeys(notes), *blind.notes, *_told(unknown), *codes.notes()),
-            **self._exported(
-                Traffic(windows=windows, blind=blind.shares, codes=codes.known, unknown=unknown)
-            ),
+            notes=(*told.notes, *_told(told.unknown), *codes.notes()),
+            **self._exported(traffic),
         )
 
-    def _targets(self, server: Prometheus, queries: Queries) -> "_Blind":
-        """Which part of the replicas is not seen. Raises CheckError from a tenth on."""
-        if queries.targets is None:
-            return _Blind()
-        share, told = promql.missing(server, queries.targets, self.short)
-        blind = Traffic(blind={MISSING: share})
-        if share >= BLIND:
-            raise CheckError(
-                f"query targets: {told} of the short window, and from {100 * BLIND:g} % on"
-                " nothing can be told",
-                kept=Kept(samples=tuple(samples(self.source, blind))),
-            )
-        before, told_before = promql.missing(server, queries.targets, self.long)
-        return _Blind(
-            blind.blind,
-            (f"read in part: {told} of the short window",) if share >= NOTED else (),
-            {"long": told_before} if before >= BLIND else {},
-        )
+    def _asked(self, sources: Sources, name: str, codes: Codes) -> Asked:
+        assert self.queries  # noqa: S101 - asked for only where there are some
+        usual = self.times_usual is not None
+        spans = (self.short, self.long, usual, self.minimum, self.most_routes)
+        question = Question(self.source, self.queries, *spans)
+        return asked(sources.prometheus(name), question, codes)
+
+    def _added(self, sources: Sources, codes: Codes, kept: Kept) -> Asked:
+        """What a Prometheus server counts beside the log; the log's place is kept without it."""
+        if self.prometheus is None:
+            return Asked()
+        try:
+            return self._asked(sources, self.prometheus, codes)
+        except CheckError as error:
+            both = (*kept.samples, *(error.kept.samples if error.kept else ()))
+            message, permanent = str(error), error.permanent
+            raise CheckError(message, permanent=permanent, kept=Kept(kept.cursor, both)) from None
 
     def _exported(self, traffic: Traffic) -> dict[str, Any]:
         lengths = {"short": self.short, "long": self.long}
@@ -351,40 +366,6 @@ class ConflictRate(Check):
         if not secret:
             raise CheckError(f"hash_secret_file {self.hash_secret_file} is empty")
         return secret
-
-
-class _Readers:
-    """What reads the lines of each file of a log."""
-
-    def __init__(self, of: LineFormat, zone: tzinfo, left: Mapping[str, Any]) -> None:
-        """`left` is what the run before left of each."""
-        self._of, self._zone, self._left = of, zone, left
-        self._readers: dict[str, LineReader] = {}
-
-    def read(self, block: Block) -> Any:
-        """What the lines of a block tell."""
-        if block.origin not in self._readers:
-            left = self._left.get(block.origin)
-            self._readers[block.origin] = self._of.reader(self._zone, left)
-        return self._readers[block.origin](block.text)
-
-    def left(self, place: Mapping[str, Any] | None) -> Mapping[str, Any]:
-        """For the next run, as JSON takes it, of the files that the place knows."""
-        read = {origin: reader.left() for origin, reader in self._readers.items()}
-        known = {"", *(place or {}).get("files", ())}
-        return {
-            name: left for name, left in {**self._left, **read}.items() if left and name in known
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class _Blind:
-    """Which part of a Prometheus server's targets is not seen."""
-
-    shares: Mapping[str, float] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    unknown: Mapping[str, str] = field(default_factory=dict)
-    """The windows of which too much is missing for a ratio, and that in words."""
 
 
 def _told(unknown: Mapping[str, str]) -> Iterator[str]:

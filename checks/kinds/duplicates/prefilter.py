@@ -19,6 +19,7 @@ from sqlalchemy import (
 
 from checks.sql import catalog
 from checks.sql.functions import abridged, weights
+from checks.sql.names import Names, folded
 from checks.sql.statements import ALL_ROWS
 
 MANY_ROWS = 100_000
@@ -41,9 +42,11 @@ def index_order(
     leading = (
         index.columns[: len(columns)]
         for index in catalog.indexes(connection, table)
-        if not index.partial and {*also} <= {*index.columns}
+        if not index.partial and folded(also) <= folded(index.columns)
     )
-    return next((each for each in leading if set(each) == set(columns)), None)
+    called = Names({name: name for name in columns})
+    found = next((each for each in leading if folded(each) == folded(columns)), None)
+    return found and tuple(called[name] for name in found)
 
 
 def shortened(connection: Connection, rows: FromClause, texts: Collection[str]) -> Subquery:

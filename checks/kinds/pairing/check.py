@@ -15,13 +15,13 @@ from checks.kinds.pairing import together
 from checks.kinds.pairing.covered import covered
 from checks.kinds.pairing.findings import Problem, Seen, far_findings, near_findings
 from checks.kinds.pairing.inspection import inspection_query
-from checks.kinds.pairing.plan import Id, Pair, Plan, Side
+from checks.kinds.pairing.plan import FarSum, Id, Pair, Plan, Side
 from checks.kinds.pairing.question import Question
 from checks.kinds.pairing.sampled import suspicions
 from checks.kinds.pairing.shared import shared_question
 from checks.kinds.pairing.statements import all_paired, unmatched, unreferenced
 from checks.ports import Sources
-from checks.snapshot import Catalog, DatabaseCheck, Snapshot
+from checks.snapshot import Catalog, DatabaseCheck, Snapshot, Types
 from checks.sql import catalog, collations, joins
 from checks.sql.collations import Collation
 from checks.sql.expression import Expression, FarExpression
@@ -181,6 +181,7 @@ class Pairing(DatabaseCheck):
         yield from joins.complaints(snapshot.connection, plan.far.table, plan.joins)
         for pair in plan.equal:
             yield from _pair_doubts(plan, pair, columns)
+        yield from _sum_doubts(plan, snapshot)
         yield from self._doubts_of_names(snapshot)
         yield from self.key_doubts(columns)
 
@@ -276,6 +277,20 @@ def _pair_doubts(plan: Plan, pair: Pair, columns: Catalog) -> Iterator[str]:
     far = columns[table or plan.far.table][name]
     if why := catalog.unlike(near, far, plan.collation):
         yield f"equal: {pair.near.source} cannot be compared with {pair.far.source}: {why}"
+
+
+def _sum_doubts(plan: Plan, snapshot: Snapshot) -> Iterator[str]:
+    """Texts that are added up: those that spell no number would be left out."""
+    if snapshot.is_sqlite:
+        return
+    columns = snapshot.columns
+    near, far = columns[plan.near.table].__getitem__, plan.far_types(columns)
+    pairs: list[Pair | FarSum] = [*plan.sums, *plan.far_sums]
+    sides: list[tuple[str, Types, object]] = [(plan.near.table, near, each.near) for each in pairs]
+    sides += [(plan.far.table, far, each.far) for each in pairs]
+    for table, types, amount in sides:
+        if isinstance(amount, Expression) and (why := amount.text_as_amount(types)):
+            yield f"{table}: {amount.source} {why}"
 
 
 def _readings(plan: Plan, snapshot: Snapshot) -> tuple[Reading, Reading]:

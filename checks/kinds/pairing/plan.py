@@ -323,7 +323,8 @@ class Plan:
 
     def seeing(self, snapshot: Snapshot) -> "Plan":
         """The same of columns that are known, so that amounts are exact whatever their types."""
-        ours, theirs = snapshot.types(self.near.table), self._far_types(snapshot)
+        ours = snapshot.types(self.near.table)
+        theirs = None if snapshot.is_sqlite else self.far_types(snapshot.columns)
         near = {
             name: each and each.typed(ours)
             for name in ("when", "not_null_when", "allowed_when", "pending")
@@ -339,14 +340,12 @@ class Plan:
             far_sums=tuple(each.typed(ours, theirs) for each in self.far_sums),
         )
 
-    def _far_types(self, snapshot: Snapshot) -> Types | None:
+    def far_types(self, columns: Catalog) -> Types:
         """The columns of the far side, and of the tables joined to it, by name."""
-        if snapshot.is_sqlite:
-            return None
 
         def described(name: str) -> Column:
             table, _, own = name.rpartition(".")
-            return snapshot.columns[table or self.far.table][own]
+            return columns[table or self.far.table][own]
 
         return described
 

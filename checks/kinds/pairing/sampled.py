@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from checks.kinds.pairing.near_rows import near_side
 from checks.kinds.pairing.plan import Plan
 from checks.kinds.pairing.statements import without_far
+from checks.relations import Selected, followed
 from checks.snapshot import Snapshot
 from checks.sql.statements import among
 
@@ -23,17 +24,22 @@ FEWEST = 20
 def suspicions(plan: Plan, snapshot: Snapshot) -> Iterator[str]:
     """What is said of a rule that most of the last rows do not obey, or that is about few."""
     near = plan.near
-    if near.table in plan.relations or plan.sums or plan.is_together or not near.primary_key:
+    is_selected = isinstance(plan.relations.get(near.table), Selected)
+    if is_selected or plan.sums or plan.is_together or not near.primary_key:
         return  # no index finds the last rows, or a row is not judged by itself
-    rows = plan.rows(near)
-    last = select(*near.own(rows)).order_by(*(each.desc() for each in near.own(rows))).limit(ROWS)
+    (every,) = followed(plan.relations, near.table, near.primary_key)
+    keys = near.own(every)
+    # Of all rows: those that count may be few, and far from the end.
+    last = select(*keys).order_by(*(each.desc() for each in keys)).limit(ROWS)
     ids = [tuple(row) for row in snapshot.connection.execute(last)]
-    if len(ids) < FEWEST:
+    rows = plan.rows(near)
+    counting = select(func.count()).select_from(rows).where(among(near.own(rows), ids))
+    count = snapshot.number(counting) if ids else 0
+    if count < FEWEST:
         return
-    chosen = among(near.own(rows), ids), near.chosen(rows)
-    number = snapshot.number(select(func.count()).select_from(rows).where(*chosen))
-    if number * 50 <= len(ids) and near.when:
-        of = f"of the last {len(ids)} rows of {near.table}"
+    number = snapshot.number(counting.where(near.chosen(rows)))
+    if number * 50 <= count and near.when:
+        of = f"of the last {count} rows of {near.table}"
         yield f"when is true for {number} {of}: {near.when.source}"
     read = near_side(plan).read(snapshot, lambda rows: among(near.ids(rows), ids))
     judged = snapshot.number(select(func.count()).select_from(read))
