@@ -209,3 +209,28 @@ def test_what_does_not_fit_together_is_refused(tmp_path: Path, text: str, expect
     """Each mistake is told once, at its place."""
     found = mistakes(tmp_path, DATABASES + text)
     assert [each for each in found if "second check is named" not in each] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("databases", "stated", "noted"),
+    [
+        ('["tenant_b"]', "table = 'purse'", "tenant_b"),
+        ('["tenant_*"]', "table = 'purse'", "tenant_a"),
+        ('["tenant_*"]', "table = 'purse'\ndatabase = 'tenant_b'", None),
+        ('["tenant_*"]', "table = 'purse'\ndatabases = ['tenant_*']", None),
+        ('["tenant_*"]', "table = 'tenant_b.purse'", None),
+        ('["main", "tenant_*"]', "table = 'purse'", None),
+        ('["tenant_*"]', "table = 'orders'", None),
+    ],
+)
+def test_a_database_by_default_is_noted_unless_it_is_the_first(
+    tmp_path: Path, databases: str, stated: str, noted: str | None
+) -> None:
+    """A check that names no database, of a table configured for others only, is easily misread."""
+    check = "[[checks]]\nname = 'few'\nkind = 'row_count'\nat_least = 1\n"
+    found = load(tmp_path, DATABASES + FACTS.format(databases=databases) + check + stated).notes
+    told = (
+        f'checks[0].database of "few": not set; the check runs on {noted}, the first database'
+        " for which purse is configured, and on no other"
+    )
+    assert [each.told for each in found] == ([told] if noted else [])

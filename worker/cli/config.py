@@ -31,6 +31,8 @@ def config_check(
     current = load(config_path)
     for warning in current.warnings:
         errors.print(f"warning: {warning}", markup=False)
+    for note in current.notes:
+        errors.print(f"note: {note.told}", markup=False)
     if connect:
         with opened(current) as sources:
             try:

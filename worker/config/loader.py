@@ -98,6 +98,8 @@ class Config:
 
     settings: Settings
     plan: tuple[PlannedCheck, ...]
+    notes: tuple[Problem, ...] = ()
+    """Defaults that are easily overlooked."""
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -141,7 +143,27 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
         problems.append(Problem("", "nothing is declared to be checked: no tables, no checks"))
     if problems or settings is None:
         raise ConfigError(path, [_with_its_name(each, document) for each in problems])
-    return Config(settings, tuple(plan))
+    notes = (
+        _with_its_name(each, document) for each in _placed_by_default(plan, document, settings)
+    )
+    return Config(settings, tuple(plan), tuple(notes))
+
+
+def _placed_by_default(
+    plan: Iterable[PlannedCheck], document: Mapping[str, Any], settings: Settings
+) -> Iterator[Problem]:
+    """A note for each check that names no database and is not of the first one."""
+    for check, origin in ((each.check, each.origin) for each in plan):
+        if origin.section != "checks" or check.reads != "database":
+            continue
+        entry = document["checks"][origin.entry]
+        is_named = "database" in entry or "databases" in entry or entry.get("table") != check.table
+        if not is_named and check.database != settings.main_database:
+            yield Problem(
+                f"{origin}.database",
+                f"not set; the check runs on {check.database}, the first database for which"
+                f" {check.table} is configured, and on no other",
+            )
 
 
 _ENTRY = re.compile(r"(checks|interfaces)\[(\d+)\]")
