@@ -13,7 +13,7 @@ from worker.config import Config, ConfigError, StateSettings
 from worker.model.pause import Reason
 from worker.scheduling.pauses import Pauses
 from worker.session import Services, Session, health
-from worker.state import Lease, State
+from worker.state import Lease, LeaseLostError, State
 from worker.state.leader_election import LeaderElection
 from worker.telemetry.edge_log import EdgeLog
 from worker.telemetry.metrics import Metrics
@@ -86,6 +86,8 @@ class Worker:
         self._election.stop()
         with self._replacing:
             self._session.close()
+        with suppress(LeaseLostError):  # whoever has it tells those events once more
+            self._state.write_told()
         self._state.give_lease_back()
         self.web.stop()
         self._state.close()

@@ -38,6 +38,9 @@ class Kind:
 
 KINDS = {
     "nginx_json": Kind(web_servers.nginx, "access.log", FORMATS["nginx"], logs_garbage=True),
+    "nginx_unescaped": Kind(
+        web_servers.nginx, "unescaped.log", FORMATS["nginx"], logs_garbage=True
+    ),
     "nginx_combined": Kind(
         web_servers.nginx, "combined.log", FORMATS["combined"], logs_garbage=True
     ),

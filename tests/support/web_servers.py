@@ -37,7 +37,12 @@ http {{
         '"request_uri":"$request_uri","status":"$status",'
         '"sent_http_x_error_code":"$sent_http_x_error_code",'
         '"http_idempotency_key":"$http_idempotency_key","remote_addr":"$remote_addr"}}';
+    log_format unescaped '{{"msec":"$msec","request_method":"$request_method",'
+        '"request_uri":"$request_uri","status":"$status",'
+        '"sent_http_x_error_code":"$sent_http_x_error_code",'
+        '"http_idempotency_key":"$http_idempotency_key","remote_addr":"$remote_addr"}}';
     access_log {folder}/access.log json;
+    access_log {folder}/unescaped.log unescaped;
     access_log {folder}/combined.log combined;
     server {{
         listen {host}:{port};

@@ -21,6 +21,7 @@ from tests.support import CHECKOUT
 from worker import config
 from worker.cli.main import app
 from worker.config import Settings
+from worker.model import log_event
 from worker.model.finding import Change
 from worker.telemetry.metrics import Metrics, outbox
 
@@ -122,6 +123,7 @@ def test_every_event_is_documented() -> None:
         if re.fullmatch(r"`[a-z_]+`", cells[0])
     }
     logged = {"library_message", *(change.value for change in Change)}
+    logged |= {log_event.NOT_LOGGED, log_event.FORGOTTEN}
     for path in (CHECKOUT / "worker").rglob("*.py"):
         calls = r"_log\.(?:log\(.*?|\w+\()\s*\"([a-z_]+)\""
         logged |= set(re.findall(calls, path.read_text(encoding="utf-8")))

@@ -21,6 +21,7 @@ from checks.contract import Finding, Result
 from checks.kinds.duplicates.check import Duplicates
 from worker.config import LogSettings
 from worker.model.finding import Change, Transition
+from worker.model.log_event import log_events
 from worker.model.run import Outcome, Run
 from worker.telemetry import library_brake, log, run_log
 from worker.text.redact import Mask
@@ -76,8 +77,8 @@ def test_a_run_is_one_line(lines: Lines) -> None:
 def test_a_transition_is_named_by_its_change(lines: Lines) -> None:
     """Each change of state is an event of that name, with the finding's identity and key."""
     run = failing_run("x")
-    run_log.log_transitions(
-        [Transition(Change.FINDING_CONFIRMED, run, "abc", "m", {"k": "x"})], Mask()
+    run_log.tell(
+        log_events([Transition(Change.FINDING_CONFIRMED, run, "abc", "m", {"k": "x"})]), Mask()
     )
     (line,) = lines()
     assert line["event"] == "finding_confirmed"
@@ -160,8 +161,8 @@ def test_lines_hold_no_personal_value(lines: Lines) -> None:
     run = Run(CHECK, Outcome.FAIL, datetime.now(UTC), 0.1, Result(1, 1, (finding,)))
     mask = Mask()
     run_log.RunLog({}).tell(run, mask)
-    run_log.log_transitions(
-        [Transition(Change.FINDING_CONFIRMED, run, "abc", finding.message, key)], mask
+    run_log.tell(
+        log_events([Transition(Change.FINDING_CONFIRMED, run, "abc", finding.message, key)]), mask
     )
     one, other = lines()
     assert "4711" not in json.dumps([one, other])

@@ -18,6 +18,7 @@ from checks.kinds.conflict_rate import exported
 from checks.kinds.conflict_rate.check import ConflictRate
 from checks.kinds.conflict_rate.exported import Traffic
 from worker.model.finding import Change, Transition
+from worker.model.log_event import log_events
 from worker.model.run import Outcome, Run
 from worker.telemetry import run_log
 from worker.telemetry.metrics import Metrics
@@ -289,7 +290,7 @@ def test_the_line_of_a_run_names_its_source() -> None:
     with capture_logs() as lines:
         run_log.log_run(run, Mask())
         run_log.log_run(failed_run(), Mask())
-        run_log.log_transitions([opened], Mask())
+        run_log.tell(log_events([opened]), Mask())
     assert [line["event"] for line in lines] == ["check_run", "check_run", "finding_opened"]
     for line in lines:
         assert (line["kind"], line["source"]) == ("conflict_rate", "app")

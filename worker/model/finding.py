@@ -1,6 +1,7 @@
 """Findings as the state knows them, and what changes of them."""
 
 import hashlib
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -127,6 +128,8 @@ class Transition:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     """What only this change has: who acknowledged and why, why it was reopened."""
+    id: str = field(default_factory=lambda: secrets.token_hex(16), compare=False)
+    """By which its line in the log is known."""
 
 
 def finding_id(check: str, finding: Finding) -> str:

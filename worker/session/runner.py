@@ -10,13 +10,14 @@ from checks.contract import Check, CheckError, RunStopped, Window
 from worker import status
 from worker.alerts.notifier import Notifier
 from worker.model.finding import Transition
+from worker.model.log_event import log_events
 from worker.model.run import Outcome, Run
 from worker.scheduling.execute import execute, refused
 from worker.session.services import Services
 from worker.sources import Sources
 from worker.state import LeaseLostError
 from worker.state.read_scope import ReadScope
-from worker.telemetry.run_log import RunLog, log_transitions
+from worker.telemetry.run_log import RunLog, tell
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -117,7 +118,11 @@ class Runner:
     def _finish(self, run: Run) -> None:
         transitions = () if run.outcome is Outcome.SKIPPED else self._record(run)
         self._run_log.tell(run, self._notifier.mask)
-        log_transitions(transitions, self._notifier.mask)
+        events = log_events(transitions)
+        tell(events, self._notifier.mask)
+        self._services.state.told(events)
+        # Last: what it writes when alerts are taken notes what was told, too.
+        self._notifier.changed()
 
     def _record(self, run: Run) -> tuple[Transition, ...]:
         """State first, then metrics. Raises LeaseLostError, having changed nothing."""
@@ -127,7 +132,6 @@ class Runner:
         edges.state(state.failure)
         if run.check.source_name == run.check.database:
             edges.database(run.check.database, self._sources.unreachable(run.check.database))
-        self._notifier.changed()
         metrics.observe(run)
         metrics.count_findings([run.check], state.counts())
         return transitions

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
-import structlog
-
 from worker.alerts.notifier import Notifier
 from worker.config import Config, HttpSettings, Settings
 from worker.model.run import Run
@@ -22,9 +20,7 @@ from worker.sources import Sources
 from worker.state import LeaseLostError
 from worker.state.leader_election import STANDBY
 from worker.state.read_scope import ReadScope
-from worker.telemetry.run_log import RunLog
-
-_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+from worker.telemetry.run_log import RunLog, tell
 
 NO_RUNS: Mapping[str, Run] = MappingProxyType({})
 
@@ -133,14 +129,12 @@ class Session:
 
     def _adopt_state(self) -> None:
         checks, state, metrics = self.config.checks, self.services.state, self.services.metrics
-        if forgotten := state.forget_checks_except(check.name for check in checks):
-            _log.warning(
-                "findings_forgotten",
-                findings=sum(forgotten.values()),
-                gone=sorted(forgotten),
-                why="checks not configured",
-            )
+        state.forget_checks_except(check.name for check in checks)
         self.notifier.adopt()
+        # Of what was forgotten just now, and of what a process that was killed has not told.
+        untold = state.untold_events()
+        tell(untold, self.notifier.mask)
+        state.told(untold)
         last, counts = state.last_runs(), state.counts()
         with metrics.changing:
             metrics.forget(checks)

@@ -121,6 +121,14 @@ alerts = Table(  # one row an alert and Alertmanager: what that one is to know
     Column("waits_since", Double),  # since version 6; since when nobody took it, however it changed
     Index("alerts_of_check", "check_name"),
 )
+untold = Table(  # since version 6; see `worker.state.log_outbox`
+    "untold_events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("event_id", String(32), nullable=False),
+    Column("event", Text().with_variant(LONGTEXT(), "mysql", "mariadb"), nullable=False),
+    Index("untold_events_by_id", "event_id"),
+)
 secrets = Table(
     "secrets",
     metadata,

@@ -21,9 +21,10 @@ from worker.client.session_variables import UNCUT
 from worker.config import UrlTable
 from worker.model.alert import StoredAlert
 from worker.model.finding import Counts, Transition
+from worker.model.log_event import LogEvent, forgotten, log_events
 from worker.model.run import LastRun, Run
 from worker.model.steady_clock import STEADY
-from worker.state import merge, outbox, private_file, runs, schema
+from worker.state import log_outbox, merge, outbox, private_file, runs, schema
 from worker.state.lease import Claim, Lease, LeaseLostError
 from worker.state.outbox import Nobody, Policy
 from worker.state.schema import NoStateError, Rows, StateError
@@ -88,6 +89,8 @@ class State:
         )
         schema.metadata.create_all(self._memory)
         self._policy: Policy = Nobody()
+        self._told: set[str] = set()
+        """Ids of events of which lines tell, and the database does not know it yet."""
         self.lease = lease
         self.masking_secret = secrets.token_hex(32)
         """With what personal values are masked; the same over restarts, while it can be kept."""
@@ -133,6 +136,7 @@ class State:
 
         def work(connection: Connection) -> tuple[Transition, ...]:
             transitions = runs.record(connection, run)
+            log_outbox.put(connection, log_events(transitions))
             outbox.align(connection, self._policy, run.check, STEADY.seconds())
             return transitions
 
@@ -184,7 +188,27 @@ class State:
         if not gone:
             return {}
         now = STEADY.seconds()
-        return self._write(lambda connection: runs.forget(connection, gone, now), gone)
+
+        def work(connection: Connection) -> Mapping[str, int]:
+            left = runs.forget(connection, gone, now)
+            log_outbox.put(connection, [forgotten(left, now)] if left else [])
+            return left
+
+        return self._write(work, gone)
+
+    def untold_events(self) -> list[LogEvent]:
+        """Changes that were written, and of which no line of the log has told for certain."""
+        return self._write(log_outbox.waiting, ())
+
+    def told(self, events: Iterable[LogEvent]) -> None:
+        """Note that lines tell of these; it is written along with whatever is written next."""
+        with self._shadow:
+            self._told |= {each.id for each in events}
+
+    def write_told(self) -> None:
+        """Write that now, as nothing else will be written. Raises LeaseLostError."""
+        if self._told and not self.failure:
+            self._write(lambda _: None, ())
 
     def close(self) -> None:
         """Close the connections."""
@@ -206,6 +230,8 @@ class State:
         when the lease is not ours.
         """
         with self._turn:
+            with self._shadow:
+                told = frozenset(self._told)
             if self.failure:
                 self._try_to_recover()
             if turn and self.lease and self.lease.token != turn:
@@ -215,6 +241,7 @@ class State:
                     with self._engine.begin() as connection:
                         if self.lease:
                             self.lease.verify(connection)
+                        log_outbox.drop(connection, told)
                         answer = work(connection)
                         kept = {check: schema.rows(connection, check) for check in checks}
                 except LeaseLostError:
@@ -223,6 +250,8 @@ class State:
                 except (SQLAlchemyError, OSError) as error:
                     self._fail(error)
                 else:
+                    with self._shadow:
+                        self._told -= told
                     # Last of all: the shadow never knows what the database does not.
                     with self._remembering() as memory:
                         for check, theirs in kept.items():
@@ -231,6 +260,7 @@ class State:
             if not self.is_ours:
                 raise LeaseLostError("the state cannot be reached")
             with self._remembering() as memory:
+                log_outbox.drop(memory, told)  # and from the database once it is back
                 return work(memory)
 
     @contextmanager
@@ -289,7 +319,7 @@ class State:
             self.lease.lose()
         self.is_known = False
         with self._remembering() as memory:
-            for table in schema.KEPT:
+            for table in (*schema.KEPT, schema.untold):
                 memory.execute(delete(table))
 
 

@@ -1,7 +1,6 @@
 """What a person is told: one log line a run, and one event for every change of state."""
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -10,7 +9,7 @@ import structlog
 
 from checks.contract import Finding
 from checks.types import Severity
-from worker.model.finding import Change, Transition
+from worker.model.log_event import LogEvent, check_fields
 from worker.model.run import Outcome, Run
 from worker.text.redact import Mask
 
@@ -19,18 +18,6 @@ LIKE_THE_LAST = 0.75
 
 FINDINGS_LOGGED = 3
 """Findings that a run's line repeats; the rest are in the state and on the command line."""
-
-QUIET = {
-    *(Change.FINDING_RESOLVED, Change.FINDING_ACKNOWLEDGED, Change.FINDING_UNACKNOWLEDGED),
-    Change.CHECK_RECOVERED,
-}
-"""Changes that are no cause for concern."""
-
-PAGING = {Change.FINDING_CONFIRMED, Change.FINDING_REOPENED}
-"""Changes that page somebody, where the check is critical."""
-
-TRANSITIONS_LOGGED = 20
-"""Events of one sort that a run makes; the rest is counted, and `reconciler findings` has them."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -63,7 +50,7 @@ def log_run(run: Run, mask: Mask) -> None:
     """The canonical line of a run; personal values go through `mask`."""
     result = run.result
     fields: dict[str, Any] = {
-        **_check(run),
+        **check_fields(run),
         "outcome": run.outcome,
         "scope": run.scope,
         "seconds": round(run.seconds, 4),
@@ -80,49 +67,21 @@ def log_run(run: Run, mask: Mask) -> None:
     _log.log(_level(run), "check_run", **fields)
 
 
-def log_transitions(transitions: Iterable[Transition], mask: Mask) -> None:
-    """One event a transition, named by its change; a flood of them is cut, and that is said."""
-    told = Counter[Change]()
-    for each in transitions:
-        told[each.change] += 1
-        if told[each.change] > TRANSITIONS_LOGGED:
-            continue
-        fields = _check(each.run)
-        if each.finding_id:
-            fields |= {"finding": each.finding_id, "key": mask.fields(each.key or {})}
+def tell(events: Iterable[LogEvent], mask: Mask) -> None:
+    """Write the lines of events; personal values go through `mask`."""
+    for each in events:
+        fields = {"event_id": each.id, **each.fields}
+        if each.key is not None:
+            fields["key"] = mask.fields(each.key)
         if each.message:
             fields["message"] = mask.message(each.message, each.key or {}, each.evidence)
-        if each.change is Change.CHECK_FAILED:
-            fields |= {"error": each.run.error, "permanent": each.run.permanent}
-        _log.log(_level_of(each), each.change.value, **fields, **each.details)
-        check = each.run.check.name
-    left_out = {change: n - TRANSITIONS_LOGGED for change, n in told.items()}
-    if cut := {change.value: n for change, n in left_out.items() if n > 0}:
-        _log.warning("transitions_not_logged", check=check, **cut)
+        _log.log(each.level, each.name, **fields)
 
 
 def _shown(finding: Finding, mask: Mask) -> dict[str, Any]:
     """A finding as a line of the log has it."""
     key, evidence, message = mask.finding(finding.key, finding.evidence, finding.message)
     return {"key": key, "message": message, "evidence": evidence}
-
-
-def _check(run: Run) -> dict[str, Any]:
-    check = run.check
-    return {
-        "check": check.name,
-        "kind": check.kind,
-        check.reads: check.source_name,
-        **({"table": check.table} if check.table else {}),
-        "severity": check.severity,
-    }
-
-
-def _level_of(transition: Transition) -> int:
-    if transition.change in QUIET:
-        return 20
-    pages = transition.run.check.severity is Severity.CRITICAL
-    return 40 if pages and transition.change in PAGING else 30
 
 
 def _level(run: Run) -> int:

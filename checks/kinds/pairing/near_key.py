@@ -1,11 +1,14 @@
 """The key of a near row: what its far row has in its own key columns."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     FromClause,
     Select,
@@ -14,12 +17,18 @@ from sqlalchemy import (
     case,
     func,
     literal,
+    literal_column,
     not_,
     select,
+    true,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from checks.keys.pattern import Placeholder
 from checks.keys.template import Part, Template, as_number, joined
+from checks.sql import exact
 from checks.sql.catalog import Column, unlike
 from checks.sql.statements import ALL_ROWS
 
@@ -154,6 +163,46 @@ class NearKey(ABC):
         return []
 
 
+class is_numeric(FunctionElement[bool]):  # noqa: N801 - reads as SQL
+    """Whether a column holds numbers, whatever is known of it."""
+
+    inherit_cache = True
+    type = Boolean()
+
+
+@compiles(is_numeric, "mysql")
+def _is_numeric_mysql(element: is_numeric, compiler: SQLCompiler, **kw: Any) -> str:
+    # HEX() of a text is that of its bytes; of a number, that of its value. BIT is both.
+    value = compiler.process(element.clauses, **kw)
+    return f"(HEX({value}) <> HEX(CONCAT({value})) OR HEX({value}) = HEX({value} + 0))"
+
+
+@compiles(is_numeric, "sqlite")
+def _is_numeric_sqlite(element: is_numeric, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"typeof({compiler.process(element.clauses, **kw)}) IN ('integer', 'real')"
+
+
+class is_bytes(FunctionElement[bool]):  # noqa: N801 - reads as SQL
+    """Whether a column holds bytes, or what else has no character set."""
+
+    inherit_cache = True
+    type = Boolean()
+
+
+@compiles(is_bytes, "mysql")
+def _is_bytes_mysql(element: is_bytes, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"(CHARSET({compiler.process(element.clauses, **kw)}) = 'binary')"
+
+
+@compiles(is_bytes, "sqlite")
+def _is_bytes_sqlite(element: is_bytes, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"typeof({compiler.process(element.clauses, **kw)}) = 'blob'"
+
+
+_NUMBER = re.compile(r"-?\d{1,35}(\.\d{1,30})?", re.ASCII)
+_BYTES = re.compile(r"0x([0-9a-fA-F]{2})*", re.ASCII)
+
+
 @dataclass(frozen=True, slots=True)
 class ReferringColumns(NearKey):
     """Columns as they are: a logical foreign key."""
@@ -186,9 +235,19 @@ class ReferringColumns(NearKey):
         return [self._names(each) for each in self.of(rows)] if self.none else []
 
     def _names(self, column: Built) -> ColumnElement[bool]:
-        # As texts: to a server `'abc' = 0` is true, and so is `0 = ''`.
+        # Texts as texts: to a server `'abc' = 0` is true, and so is `0 = ''`.
         text = joined(literal("", String()), column)
-        return text.not_in([str(value) for value in self.none])
+        as_text: ColumnElement[bool] = text.not_in([str(value) for value in self.none])
+        if digits := [each[2:].upper() for each in map(str, self.none) if _BYTES.fullmatch(each)]:
+            as_text = and_(as_text, not_(and_(is_bytes(column), func.hex(column).in_(digits))))
+        numbers: list[Built] = [literal_column(f"{each:f}") for each in self._numbers]
+        is_other = exact.decimal(column).not_in(numbers) if numbers else true()
+        return case((is_numeric(column), is_other), else_=as_text)
+
+    @property
+    def _numbers(self) -> list[Decimal]:
+        """What a column of numbers may hold of `none`."""
+        return [Decimal(each) for each in map(str, self.none) if _NUMBER.fullmatch(each)]
 
     def may_be_long(self, types: Mapping[str, Column]) -> list[bool]:
         """As each column is declared."""

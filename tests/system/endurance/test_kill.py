@@ -32,6 +32,7 @@ from tests.system.endurance.colleague import Colleague
 from tests.system.endurance.traffic import Traffic
 from tests.system.faults.canaries import PASSWORD
 from tests.system.faults.ledgers import LONG, do
+from worker.model.log_event import NOT_LOGGED
 from worker.text.redact import Mask
 
 KILLS = int(os.environ.get("KILLS", "3"))
@@ -46,6 +47,12 @@ UP_WITHIN = 5.0 if LONG else 20.0
 
 MOMENTS = ("worker_ready", "spawned", "check_run", "check_run")
 """What a worker may have come to when it is killed, in turn; then a random time passes."""
+
+ONCE = ("finding_confirmed", "finding_acknowledged")
+"""What happens to a finding once."""
+
+OURS = ("finding_opened", "finding_confirmed", "finding_reopened", "finding_resolved")
+"""What the worker itself does to findings; what people decide twice in a row is told once."""
 
 TROUBLE = {"state_unavailable", "state_file_corrupt", "findings_forgotten", "library_message"}
 
@@ -70,7 +77,13 @@ class Witness:
     unresolved: set[str] = field(default_factory=set)
     """Ids of findings."""
     told: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """How often the log has told that a finding is confirmed, or acknowledged."""
+    """How often the log has told that a finding is confirmed, or acknowledged; each event once."""
+    events: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """By its id, what an event told of which finding."""
+    cut: dict[str, int] = field(default_factory=dict)
+    """By its id, how many events a line says that it stands for."""
+    happened: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How often what happened to which finding, as the state has it."""
     rises: Counter[str] = field(default_factory=Counter)
     """See `tests.system.endurance.alerts.rises`."""
 
@@ -81,12 +94,26 @@ class Witness:
 
     def look(self, life: Life) -> None:
         """Look at the log of a process that was killed, and at the state as it was left."""
-        self.told.update((line["event"], line["finding"]) for line in life.lines if _once(line))
+        for line in life.lines:
+            if line["event"] == NOT_LOGGED:
+                self.cut[line["event_id"]] = sum(n for n in line.values() if isinstance(n, int))
+            elif "finding" in line:
+                what = (line["event"], line["finding"])
+                if self.events.setdefault(line["event_id"], what) != what:
+                    raise AssertionError(f"two events have one id: {line}")
+        self.told = Counter(what for what in self.events.values() if what[0] in ONCE)
         assert [told for told, times in self.told.items() if times > 1] == []
         assert TROUBLE.isdisjoint(line["event"] for line in life.lines)
         with self.colleague.lock, _copy(self.folder) as state:
             self._read(state)
         self.colleague.hear(sorted(self.confirmed))
+
+    def assert_all_is_told(self) -> None:
+        """Each change that the worker made of a finding has a line, or is counted by one."""
+        told = Counter(self.events.values())
+        changes = {what: n for what, n in self.happened.items() if what[0] in OURS}
+        lacking = {what: n - told[what] for what, n in changes.items() if n > told[what]}
+        assert sum(lacking.values()) <= sum(self.cut.values()), lacking
 
     def _read(self, state: sqlite3.Connection) -> None:
         assert state.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -99,13 +126,10 @@ class Witness:
         # What was known is there; the log tells nothing that the state does not know.
         assert self.unresolved <= {row[0] for row in found}
         assert self.confirmed <= {row[0] for row in found if row[3] is not None}
+        self.happened = Counter(state.execute("SELECT change, finding_id FROM finding_events"))
         self.unresolved = {row[0] for row in found if row[4] is None}
         self.colleague.look(state)
         self.rises = rises(state)
-
-
-def _once(line: dict[str, object]) -> bool:
-    return line["event"] in ("finding_confirmed", "finding_acknowledged")
 
 
 @contextmanager
@@ -201,6 +225,7 @@ def test_nothing_is_lost_by_kills(database: Database, audited: str, tmp_path: Pa
             assert findings["resolved"] <= traffic.record.mended
             alerts = pager.alerts()
         witness.look(life)
+        witness.assert_all_is_told()
         told = judge(
             person, pager, Counter(check for check, _ in findings["confirmed"]), witness.rises
         )
