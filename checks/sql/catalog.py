@@ -50,9 +50,7 @@ _SQLITE_TYPE = "SELECT UPPER(type) FROM sqlite_schema WHERE name = :table COLLAT
 _MYSQL_STORAGE = """
     SELECT table_rows AS estimate, engine AS engine FROM information_schema.tables
     WHERE table_schema = DATABASE() AND table_name = :table"""
-_WITHOUT_TRANSACTIONS = frozenset(
-    ("myisam", "aria", "memory", "csv", "archive", "mrg_myisam", "blackhole", "s3", "connect")
-)
+_WITH_SNAPSHOTS = frozenset(("innodb", "rocksdb", "tokudb"))
 _MYSQL_COLUMNS = """
     SELECT column_name AS name, column_type AS type, is_nullable = 'YES' AS nullable,
            character_set_name AS charset, collation_name AS collation,
@@ -387,7 +385,7 @@ def engine(connection: Connection, table: str) -> str | None:
 
 def keeps_snapshots(engine: str | None) -> bool:
     """Whether reads of one transaction see one moment of a table of this engine."""
-    return engine is None or engine.lower() not in _WITHOUT_TRANSACTIONS
+    return engine is None or engine.lower() in _WITH_SNAPSHOTS
 
 
 def _storage(connection: Connection, table: str) -> tuple[int | None, str | None]:

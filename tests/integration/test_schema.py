@@ -449,3 +449,22 @@ def test_an_engine_without_snapshots_is_said(database: Database, tmp_path: Path)
     with closing(Sources.of((current := loaded(tmp_path, database)).settings)) as sources:
         said = [str(each) for each in remarks(current, sources)]
     assert said == [f"tables.accounts.engine: is MyISAM, {WITHOUT_SNAPSHOT}"]
+
+
+@pytest.mark.parametrize("engine", ["MyISAM", "CSV", "MEMORY"])
+def test_tables_of_relations_without_snapshots_are_remarked_on(
+    ledger_database: Database, tmp_path: Path, engine: str
+) -> None:
+    """A table that nothing but a SELECT names is remarked on where its engine has no snapshot."""
+    with closing(ledger_database.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE moves (id int NOT NULL) ENGINE = {engine}")
+    path = tmp_path / "config.toml"
+    path.write_text(
+        f'[databases.ledger]\nurl = "{ledger_database.url.render_as_string()}"\n'
+        '[relations.few]\nselect = "SELECT id FROM moves"\nprimary_key = ["id"]\n'
+        "rows = { at_least = 0 }\n"
+    )
+    loaded = config.load(path, {})
+    with closing(Sources.of(loaded.settings)) as sources:
+        said = [str(each) for each in remarks(loaded, sources)]
+    assert any(f"moves is {engine}, {WITHOUT_SNAPSHOT}" in each for each in said)

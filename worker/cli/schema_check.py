@@ -231,6 +231,12 @@ class _Schema:
         except CheckError:
             self.refused.add(name)
             return  # a mistake, and told as one
+        for table in known.tables:
+            engine = catalog.engine(self.connection, table)
+            if not catalog.keeps_snapshots(engine):
+                yield Problem(
+                    place_of(("relations", name)), f"{table} is {engine}, {WITHOUT_SNAPSHOT}"
+                )
         followed = facts.cursor or facts.select.columns[0]
         values = known.rows((followed,)).c[followed]
         if found := derived.manner(self.connection, values, follows=facts.cursor is not None):
