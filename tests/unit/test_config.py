@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checks.kinds.balance.check import Balance
 from checks.kinds.condition import Condition
 from checks.kinds.pairing.reference import Reference
 from checks.kinds.stuck import Stuck
@@ -104,6 +105,38 @@ def test_a_check_may_say_otherwise(tmp_path: Path) -> None:
     assert check.parent_written_at == "at"
 
 
+@pytest.mark.parametrize(
+    ("key", "cursor", "followed"),
+    [
+        ('["book", "number"]', '"made_at"', None),
+        ('["book", "number"]', '{ column = "made_ms", unit = "ms" }', None),
+        ('["book", "number"]', '"number"', "number"),
+        ('"id"', '"id"', "id"),
+    ],
+)
+def test_a_balance_follows_its_ledger_by_nothing_but_the_key(
+    tmp_path: Path, key: str, cursor: str, followed: str | None
+) -> None:
+    """A time that serves other checks of a ledger with a key of several columns is no mistake."""
+    text = f"{VALID}[tables.lines]\nprimary_key = {key}\ncursor = {cursor}\n{BALANCE}"
+    check = load(tmp_path, text).checks[-1]
+    assert isinstance(check, Balance)
+    assert check.ledger_cursor == followed
+
+
+def test_a_cursor_that_a_balance_cannot_follow_is_told_with_those_that_it_can(
+    tmp_path: Path,
+) -> None:
+    """Where it is stated in the check, or the key is a single column, which is one."""
+    said = "ledger_cursor is made_at, and a balance reads its ledger along the primary key"
+    single = f'{VALID}[tables.lines]\nprimary_key = "id"\ncursor = "made_at"\n{BALANCE}'
+    several = f'{VALID}[tables.lines]\nprimary_key = ["book", "number"]\n{BALANCE}'
+    assert mistakes(tmp_path, single) == [f"checks[0]: {said}: state ledger_cursor as one of id"]
+    assert mistakes(tmp_path, f'{several}ledger_cursor = "made_at"\n') == [
+        f"checks[0]: {said}: state ledger_cursor as one of book, number"
+    ]
+
+
 def test_a_state_begins_when_its_row_was_written(tmp_path: Path) -> None:
     """`stuck` takes the time of its table's rows unless it names another."""
     text = VALID + 'written_at = "placed_at"\n' + STUCK
@@ -164,6 +197,17 @@ kind = "reference"
 table = "lines"
 columns = ["order_id"]
 parent = "orders"
+"""
+
+BALANCE = """
+[[checks]]
+name = "b"
+kind = "balance"
+table = "orders"
+ledger = "lines"
+by = ["id"]
+ledger_by = ["order_id"]
+sums = { paid = "amount" }
 """
 
 ONE_MISTAKE = {

@@ -461,7 +461,18 @@ def _filled(
                 sources[name] = f"{stated.place if stated else place_of(('tables', table))}.{fact}"
                 if stated and fact in stated.facts:
                     values[name] = stated.facts[fact]
+    for prefix in kind.along_keys if kind else ():
+        if _is_beside_the_key(prefix, given, values):
+            del values[f"{prefix}cursor"]
     return _Filled(values, sources)
+
+
+def _is_beside_the_key(prefix: str, given: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Whether facts fill in a cursor that is none of a key's several columns."""
+    cursor = values.get(f"{prefix}cursor")
+    name = cursor.get("column") if isinstance(cursor, dict) else cursor
+    key = {**values, **given}.get(f"{prefix}primary_key")
+    return name is not None and isinstance(key, list) and len(key) > 1 and name not in key
 
 
 def _kind(given: Mapping[str, Any]) -> type[Check] | None:
