@@ -160,6 +160,9 @@ class Check(BaseModel, ABC):
     beside: ClassVar[Mapping[str, str]] = {}
     """Fields that name a further table, each with the prefix of the fields that the facts of that
     table fill in: `primary_key`, `cursor`, `written_at`."""
+    along_keys: ClassVar[frozenset[str]] = frozenset()
+    """Prefixes among these of tables that are read along their primary key, in its own order: a
+    cursor of the facts beside a key of several columns is none for such a check."""
 
     @abstractmethod
     def run(self, sources: Sources, window: Window = EVERYTHING) -> Result:

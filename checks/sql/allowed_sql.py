@@ -1,6 +1,5 @@
 """What a SELECT of the configuration may hold: parts of the syntax, and functions by name."""
 
-import itertools
 import re
 from collections.abc import Iterator
 
@@ -45,6 +44,17 @@ _WORDS = frozenset(
     """.split()  # noqa: SIM905 - a list of words reads best as words
 )
 """Words of the syntax that may stand before a parenthesis."""
+
+_NOT_READ = {
+    **dict.fromkeys(("index", "key"), "hints for the optimizer, such as USE INDEX, are not read"),
+    "straight_join": "hints for the optimizer, such as STRAIGHT_JOIN, are not read: write JOIN",
+    **dict.fromkeys(
+        ("match", "against"),
+        "MATCH … AGAINST is not read: what it finds depends on the words that the server indexes",
+    ),
+    "lateral": "LATERAL is not read: a JOIN, or a sub-query for each value, says the same",
+}
+"""What is no function either, with what to write in its place."""
 
 _LOCAL = {"now", "curdate", "curtime", "current_timestamp", "sysdate", "localtime", "current_date"}
 _LOCAL |= {"localtimestamp", "current_time"}
@@ -133,11 +143,11 @@ def _of_words(tokens: list[Token], text: str) -> Iterator[str]:
         yield _REFUSED_PARTS["with_"]
     if first.lower() not in ("select", "("):
         yield f"only a SELECT is read, and this begins with {first[:20]}"
-    for token, following in itertools.zip_longest(tokens, tokens[1:]):
-        yield from _of_word(token, text, is_called=_opens(following))
+    for before, token, following in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False):
+        yield from _of_word(token, text, before, is_called=_opens(following))
 
 
-def _of_word(token: Token, text: str, *, is_called: bool) -> Iterator[str]:
+def _of_word(token: Token, text: str, before: Token | None, *, is_called: bool) -> Iterator[str]:
     word, is_name = token.text.lower(), token.token_type is TokenType.IDENTIFIER
     if token.token_type is TokenType.STRING:
         yield from _of_text(text[token.start : token.end + 1])
@@ -147,12 +157,31 @@ def _of_word(token: Token, text: str, *, is_called: bool) -> Iterator[str]:
             " UTC_TIMESTAMP(), and add the offset of the columns' zone"
         )
     elif is_called and (is_name or (word.isidentifier() and word not in FUNCTIONS | _WORDS)):
-        yield (
-            f"the function {token.text} is not known here (line {token.line}): only functions"
-            " that compute from their arguments alone"
-        )
+        yield _of_called(token, before, is_name=is_name)
     elif word in _SESSION and not is_name:
         yield f"{token.text.upper()} is another for each account"
+
+
+def _of_called(token: Token, before: Token | None, *, is_name: bool) -> str:
+    """What stands before a parenthesis and is neither a known function nor a word of the syntax."""
+    word, line = token.text.lower(), f"(line {token.line})"
+    if not is_name and word in _NOT_READ:
+        return f"{_NOT_READ[word]} {line}"
+    if before is not None and _ends_a_value(before):
+        return (
+            f"names of columns behind {token.text} are not read {line}: give them in its SELECT,"
+            " as in a AS b"
+        )
+    return (
+        f"the function {token.text} is not known here {line}: only functions that compute from"
+        " their arguments alone"
+    )
+
+
+def _ends_a_value(token: Token) -> bool:
+    """Whether a name may follow as an alias, and no function."""
+    is_end = token.token_type in (TokenType.R_PAREN, TokenType.IDENTIFIER, TokenType.VAR)
+    return is_end or token.text.lower() == "as"
 
 
 def _opens(token: Token | None) -> bool:
@@ -193,7 +222,7 @@ def _of_table(node: exp.Table) -> Iterator[str]:
         yield f"{shortened(node)} is no table of an application"
     more = [name for name, value in node.args.items() if value and name not in _OF_TABLE]
     if more:
-        yield f"not allowed beside a table: {more[0]}"
+        yield _NOT_READ["index"] if "hints" in more else f"not allowed beside a table: {more[0]}"
 
 
 _OF_TABLE = frozenset({"this", "db", "alias", "joins"})

@@ -168,6 +168,28 @@ def test_a_finding_shows_both_sides(ledger: Ledger) -> None:
 
 
 @on_any
+def test_a_condition_is_shown_as_the_number_that_it_is(ledger: Ledger) -> None:
+    """A flag that is off by one row is off by one, whichever server says so."""
+    ledger.sql("CREATE TABLE t (id int PRIMARY KEY, used int)", "CREATE TABLE d (id int, t int)")
+    ledger.insert("t", "id, used", [(1, 0), (2, 7), (3, None)])
+    ledger.insert("d", "id, t", [(1, 1), (2, 2), (3, 2), (4, 2)])
+    result = check(
+        *("aggregate", "t"),
+        primary_key="id",
+        by=["id"],
+        details="d",
+        details_by=["t"],
+        counts={"used > 0": "TRUE"},
+    ).run(ledger.sources)
+    one, other = result.findings
+    assert one.message == "t: id 1: used > 0 0, COUNT(TRUE) 1"
+    assert other.message == "t: id 2: used > 0 1, COUNT(TRUE) 3"
+    assert [(one.magnitude, one.aspects), (other.magnitude, other.aspects)] == [
+        (1, ("used > 0 < COUNT(TRUE)",)),
+        (2, ("used > 0 < COUNT(TRUE)",)),
+    ]
+
+
 def test_a_known_finding_does_not_wait_again(ledger: Ledger) -> None:
     """A new detail makes a row wait only until it is told; it is not resolved by another one."""
     old, young = ((NOON - timedelta(seconds=s)).strftime("%F %T") for s in (60, 1))

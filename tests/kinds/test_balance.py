@@ -631,8 +631,8 @@ def test_missing_name_cannot_be_answered(
         (
             {"ledger_cursor": "created_at"},
             (
-                "Value error, a balance is read along the ledger's primary key, in whose order"
-                " rows chain; the cursor is created_at"
+                "Value error, ledger_cursor is created_at, and a balance reads its ledger along the"
+                " primary key: state ledger_cursor as one of id"
             ),
         ),
         ({"ledger_by": ["account"]}, "Value error, ledger_by names 1 columns, by 2"),

@@ -1,13 +1,20 @@
 """The configuration: read strictly, refused with every mistake at its place."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+import copy
+import json
+import random
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checks.kinds.balance.check import Balance
 from checks.kinds.condition import Condition
 from checks.kinds.pairing.reference import Reference
 from checks.kinds.stuck import Stuck
@@ -98,6 +105,38 @@ def test_a_check_may_say_otherwise(tmp_path: Path) -> None:
     assert check.parent_written_at == "at"
 
 
+@pytest.mark.parametrize(
+    ("key", "cursor", "followed"),
+    [
+        ('["book", "number"]', '"made_at"', None),
+        ('["book", "number"]', '{ column = "made_ms", unit = "ms" }', None),
+        ('["book", "number"]', '"number"', "number"),
+        ('"id"', '"id"', "id"),
+    ],
+)
+def test_a_balance_follows_its_ledger_by_nothing_but_the_key(
+    tmp_path: Path, key: str, cursor: str, followed: str | None
+) -> None:
+    """A time that serves other checks of a ledger with a key of several columns is no mistake."""
+    text = f"{VALID}[tables.lines]\nprimary_key = {key}\ncursor = {cursor}\n{BALANCE}"
+    check = load(tmp_path, text).checks[-1]
+    assert isinstance(check, Balance)
+    assert check.ledger_cursor == followed
+
+
+def test_a_cursor_that_a_balance_cannot_follow_is_told_with_those_that_it_can(
+    tmp_path: Path,
+) -> None:
+    """Where it is stated in the check, or the key is a single column, which is one."""
+    said = "ledger_cursor is made_at, and a balance reads its ledger along the primary key"
+    single = f'{VALID}[tables.lines]\nprimary_key = "id"\ncursor = "made_at"\n{BALANCE}'
+    several = f'{VALID}[tables.lines]\nprimary_key = ["book", "number"]\n{BALANCE}'
+    assert mistakes(tmp_path, single) == [f"checks[0]: {said}: state ledger_cursor as one of id"]
+    assert mistakes(tmp_path, f'{several}ledger_cursor = "made_at"\n') == [
+        f"checks[0]: {said}: state ledger_cursor as one of book, number"
+    ]
+
+
 def test_a_state_begins_when_its_row_was_written(tmp_path: Path) -> None:
     """`stuck` takes the time of its table's rows unless it names another."""
     text = VALID + 'written_at = "placed_at"\n' + STUCK
@@ -158,6 +197,17 @@ kind = "reference"
 table = "lines"
 columns = ["order_id"]
 parent = "orders"
+"""
+
+BALANCE = """
+[[checks]]
+name = "b"
+kind = "balance"
+table = "orders"
+ledger = "lines"
+by = ["id"]
+ledger_by = ["order_id"]
+sums = { paid = "amount" }
 """
 
 ONE_MISTAKE = {
@@ -226,7 +276,7 @@ ONE_MISTAKE = {
     ),
     "key without columns": (
         VALID.replace('["code"]', "[]"),
-        "tables.orders.keys[0].columns: Tuple should have at least 1 item after validation, not 0",
+        "tables.orders.keys[0].columns: must have at least 1 entry",
     ),
     "column declaration": (
         VALID.replace("varchar(9) not null", " "),
@@ -240,7 +290,7 @@ ONE_MISTAKE = {
         VALID.partition("[tables")[0],
         "nothing is declared to be checked: no tables, no checks",
     ),
-    "no database": ("[databases]\n", "databases: Dictionary should have at least 1 item"),
+    "no database": ("[databases]\n", "databases: must have at least 1 entry"),
     "two urls": (
         VALID.replace("[tables", "url_file = 'x'\n[tables"),
         "databases.ledger: exactly one of url and url_file is needed",
@@ -315,7 +365,7 @@ ONE_MISTAKE = {
     ),
     "overlap in rows": (
         VALID + "[schedule]\noverlap_rows = -1\n",
-        "schedule.overlap_rows: Input should be greater than or equal to 0",
+        "schedule.overlap_rows: must be at least 0",
     ),
     "same name": (
         VALID + CONDITION.replace('"c"', '"orders.tables"') + 'expression = "id > 0"\n',
@@ -350,7 +400,7 @@ ONE_MISTAKE |= {
     ),
     "push of an unknown severity": (
         VALID + ALERTMANAGER + PUSH.replace("critical", "urgent"),
-        "alerts.push[0]: Input should be 'critical', 'warning' or 'info'",
+        "alerts.push[0]: must be 'critical', 'warning' or 'info'",
     ),
     "an Alertmanager's URL": (
         VALID + ALERTMANAGER.replace("http:", "tcp:") + PUSH,
@@ -366,11 +416,11 @@ ONE_MISTAKE |= {
     ),
     "a label that is none": (
         VALID + ALERTMANAGER + PUSH + "labels = { 'team-a' = 'x' }\n",
-        "alerts.labels.team-a.[key]: String should match pattern",
+        "alerts.labels.team-a.[key]: must match the pattern",
     ),
     "a label without a value": (
         VALID + ALERTMANAGER + PUSH + "labels = { team = '' }\n",
-        "alerts.labels.team: String should have at least 1 character",
+        "alerts.labels.team: must have at least 1 character",
     ),
     "where the pages are": (
         VALID + "[http]\nexternal_url = 'audit.example'\n",
@@ -563,3 +613,86 @@ def test_lines_that_restrict_both_days_are_named_once_each(tmp_path: Path) -> No
         "schedule of orders.tables": "5 5 13 * fri",
     }
     assert config.load(SHIPPED, {}).warnings == ()
+
+
+_WRONG: tuple[object, ...] = (7, 1.5, True, "", "x", [], [[]], [{}], {}, {"x": 1}, -1)
+
+
+def _places(value: object, *path: str | int) -> Iterator[tuple[str | int, ...]]:
+    """Every place of a document."""
+    entries: Iterable[tuple[str | int, object]] = ()
+    if isinstance(value, dict):
+        entries = value.items()
+    elif isinstance(value, list):
+        entries = enumerate(value[:2])
+    for step, inner in entries:
+        yield (*path, step)
+        yield from _places(inner, *path, step)
+
+
+def _written(value: object) -> str:
+    """A value in TOML, on one line."""
+    if isinstance(value, dict):
+        entries = (f"{json.dumps(name)} = {_written(each)}" for name, each in value.items())
+        return f"{{ {', '.join(entries)} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, date):
+        return value.isoformat()
+    return json.dumps(value)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_mistakes_are_in_the_words_of_the_file_and_told_once(tmp_path: Path, seed: int) -> None:
+    """Whatever is replaced or left out in the shipped file: no word of Python, no error twice."""
+    shipped = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
+    shipped["checks"] = [
+        *shipped["checks"][:12],
+        {
+            "name": "frozen",
+            "kind": "backing",
+            "table": "orders",
+            "amount": "n",
+            "by": ["id"],
+            "holders": [{"table": "orders", "by": ["id"], "amount": "n", "when": "n > 0"}],
+        },
+    ]
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    places = [*_places(shipped)]
+    for place in chance.sample(places, 25):
+        document = copy.deepcopy(shipped)
+        inner: Any = document
+        for step in place[:-1]:
+            inner = inner[step]
+        if chance.random() < 0.4:
+            del inner[place[-1]]
+        else:
+            inner[place[-1]] = chance.choice(_WRONG)
+        path = tmp_path / "config.toml"
+        lines = (f"{json.dumps(name)} = {_written(value)}" for name, value in document.items())
+        path.write_text("\n".join(lines), encoding="utf-8")
+        try:
+            config.load(path, quiet())
+        except ConfigError as error:
+            found = [str(problem) for problem in error.problems]
+            assert len(set(found)) == len(found), (place, found)
+            for each in found:
+                assert not re.search(r"Input should|should have|[Tt]uple|Dictionary|dict\b", each)
+
+
+def test_an_entry_without_a_key_is_one_mistake(tmp_path: Path) -> None:
+    """The list of which it is the only entry is not too short besides."""
+    found = mistakes(
+        tmp_path,
+        VALID
+        + """
+[[checks]]
+name = "frozen"
+kind = "backing"
+table = "orders"
+amount = "n"
+by = ["id"]
+holders = [{ table = "orders", by = ["id"], amount = "n" }]
+""",
+    )
+    assert found == ["checks[0].holders[0].when: is missing"]

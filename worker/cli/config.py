@@ -47,10 +47,14 @@ def config_check(
         if _complain_of_alertmanagers(current) or problems:
             raise typer.Exit(Exit.USAGE)
     settings = current.settings
-    what = f"{len(settings.tables)} tables"
+    what = _counted(len(settings.tables), "table")
     if settings.relations:
-        what += f" and {len(settings.relations)} relations"
-    sys.stdout.write(f"{len(current.checks)} checks on {what}: no mistake found\n")
+        what += f" and {_counted(len(settings.relations), 'relation')}"
+    sys.stdout.write(f"{_counted(len(current.checks), 'check')} on {what}: no mistake found\n")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _complain_of_alertmanagers(current: Config) -> bool:

@@ -26,6 +26,7 @@ from worker.config.cron import CronLine
 from worker.config.known_keys import known_keys
 from worker.config.settings import Override, Settings, Timetable
 from worker.config.types import Schedule
+from worker.config.wording import MISSING, once, plain
 from worker.text.printable import visible
 
 PREFIX = "RECONCILER_"
@@ -237,13 +238,10 @@ def _other_spelling(name: str) -> str:
     return name.removesuffix("_file") if name.endswith("_file") else f"{name}_file"
 
 
-_PLAIN_WORDS = {"missing": "is missing", "union_tag_not_found": "is missing"}
-
-
 def _problems(error: ValidationError, model: Any, *prefix: str | int) -> list[Problem]:
     return [
         Problem(place_of((*prefix, *_location(each))), _message(each, model))
-        for each in error.errors(include_input=False, include_url=False)
+        for each in once(error.errors(include_input=False, include_url=False))
     ]
 
 
@@ -262,7 +260,7 @@ def _message(error: ErrorDetails, model: Any) -> str:
         kind = error["ctx"]["tag"]
         others = f"; there are {', '.join(BY_NAME)}"
         return f"no kind is named {kind}{nearest(kind, BY_NAME) or others}"
-    return _PLAIN_WORDS.get(error["type"]) or error["msg"].removeprefix("Value error, ")
+    return plain(error)
 
 
 def place_of(location: tuple[str | int, ...]) -> str:
@@ -485,7 +483,18 @@ def _filled(
                 sources[name] = f"{stated.place if stated else place_of(('tables', table))}.{fact}"
                 if stated and fact in stated.facts:
                     values[name] = stated.facts[fact]
+    for prefix in kind.along_keys if kind else ():
+        if _is_beside_the_key(prefix, given, values):
+            del values[f"{prefix}cursor"]
     return _Filled(values, sources)
+
+
+def _is_beside_the_key(prefix: str, given: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Whether facts fill in a cursor that is none of a key's several columns."""
+    cursor = values.get(f"{prefix}cursor")
+    name = cursor.get("column") if isinstance(cursor, dict) else cursor
+    key = {**values, **given}.get(f"{prefix}primary_key")
+    return name is not None and isinstance(key, list) and len(key) > 1 and name not in key
 
 
 def _kind(given: Mapping[str, Any]) -> type[Check] | None:
@@ -511,7 +520,7 @@ def _problems_of_check(
         if settings is None and field in filled.values:
             continue
         message = problem.message
-        if field in filled.facts and message == _PLAIN_WORDS["missing"]:
+        if field in filled.facts and message == MISSING:
             message = f"is missing, and so is {filled.facts[field]}"
         yield Problem(shown, message)
 

@@ -93,4 +93,6 @@ def _apart(sides: Sides, row: RowMapping) -> Iterator[_Apart]:
 
 
 def _seen(pair: Pair, value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)  # a condition is 1 or 0, and so an amount
     return 0 if value is None and pair.counts_from_zero else value

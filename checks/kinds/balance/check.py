@@ -69,6 +69,7 @@ class Balance(DatabaseCheck):
     severity: Severity = Severity.CRITICAL
     confirmations: int = Field(default=2, ge=1, le=100)
     beside: ClassVar[Mapping[str, str]] = {"ledger": "ledger_"}
+    along_keys: ClassVar[frozenset[str]] = frozenset({"ledger_"})
     primary_key: PrimaryKey | None = None
     ledger: TableName
     ledger_primary_key: PrimaryKey | None = None
@@ -114,8 +115,8 @@ class Balance(DatabaseCheck):
         ledger_key = key_columns(self.ledger_primary_key)
         if self.ledger_cursor and ledger_key and self.ledger_cursor not in ledger_key:
             yield (
-                "a balance is read along the ledger's primary key, in whose order"
-                f" rows chain; the cursor is {self.ledger_cursor}"
+                f"ledger_cursor is {self.ledger_cursor}, and a balance reads its ledger along the"
+                f" primary key: state ledger_cursor as one of {', '.join(ledger_key)}"
             )
         if (self.chain or self.never_negative) and not ledger_key:
             yield (
