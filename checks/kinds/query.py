@@ -26,7 +26,7 @@ from checks.sql.statements import number_of
 from checks.sql.values import scalar
 from checks.types import Columns, Identifier
 
-_PLACE = re.compile(r"\{(\w+)\}")
+_PLACE = re.compile(r"\{(\w+|`(?:[^`]|``)+`)\}")
 _NAME = "violations"
 """What the rows of the SELECT are called in statements."""
 
@@ -49,7 +49,7 @@ class Query(DatabaseCheck):
     key: Columns
     """The columns of the result that identify a violation."""
     message: str
-    """What is wrong with a row; `{column}` stands for its value."""
+    """What is wrong with a row; `{column}`, or the name in backticks, stands for its value."""
     magnitude: Identifier | None = None
     """The column of the result that says how wrong a row is."""
     _personal: tuple[str, ...] = PrivateAttr(default=("*",))
@@ -57,7 +57,7 @@ class Query(DatabaseCheck):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         named = {"key": self.key, "magnitude": (self.magnitude,) if self.magnitude else ()}
-        named["message"] = tuple(_PLACE.findall(self.message))
+        named["message"] = tuple(map(_name, _PLACE.findall(self.message)))
         for field, names in named.items():
             if missing := next((each for each in names if each not in self.select.columns), None):
                 near = catalog.nearest(missing, self.select.columns)
@@ -65,7 +65,10 @@ class Query(DatabaseCheck):
         if twice := next((each for each in self.key if self.key.count(each) > 1), None):
             raise ValueError(f"key names {twice} twice")
         if "{" in (rest := _PLACE.sub("", self.message)) or "}" in rest:
-            raise ValueError("message: braces stand around the name of a column, and nowhere else")
+            raise ValueError(
+                "message: braces stand around the name of a column, in backticks if it is not a"
+                " plain word ({`unit price`}), and nowhere else"
+            )
         if not self.message.strip():
             raise ValueError("message is empty")
         return self
@@ -164,13 +167,18 @@ class Query(DatabaseCheck):
         key = {name: seen[name] for name in self.key}
         evidence = {name: value for name, value in seen.items() if name not in key}
         size = _size(row[self.magnitude]) if self.magnitude else 1
-        said = _PLACE.sub(lambda found: self._said(found[1], seen[found[1]]), self.message)
+        said = _PLACE.sub(lambda found: self._said(_name(found[1]), seen), self.message)
         return Finding(key, said, evidence, size)
 
-    def _said(self, name: str, value: Scalar) -> str:
-        text = "NULL" if value is None else str(value)
+    def _said(self, name: str, seen: Mapping[str, Scalar]) -> str:
+        text = "NULL" if seen[name] is None else str(seen[name])
         is_personal = any(fnmatchcase(name.lower(), each) for each in self._personal)
         return f"{name} {text}" if is_personal else text
+
+
+def _name(place: str) -> str:
+    """The column that stands between braces, in backticks where it is no plain word."""
+    return place[1:-1].replace("``", "`") if place.startswith("`") else place
 
 
 def _described(rows: Selected, connection: Connection) -> None:

@@ -45,6 +45,24 @@ def test_each_row_is_a_violation(ledger: Ledger) -> None:
     assert (run(ledger).examined, run(ledger).violations) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    "name", ["%", "50 %s", "a:b", ":x", "{", "a}b", "a``b", "unit price", "é-1"]
+)
+def test_a_message_takes_a_column_of_any_name(ledger: Ledger, name: str) -> None:
+    """Between backticks, of which two stand for one, as in SQL."""
+    ledger.sql("CREATE TABLE holds (owner varchar(20), kind varchar(400), amount decimal(20,2))")
+    ledger.insert("holds", "owner, kind, amount", [("a", "x", 1)])
+    result = run(
+        ledger,
+        select=f"SELECT h.owner AS `{name}`, h.kind FROM holds AS h",
+        key=[name.replace("``", "`")],
+        message=f"{{kind}} of {{`{name}`}}",
+        magnitude=None,
+    )
+    assert messages(result) == ["x of a"]
+    assert keys(result) == [{name.replace("``", "`"): "a"}]
+
+
 @on_any
 def test_rows_with_one_key_are_one_violation(ledger: Ledger) -> None:
     """The first stands for all, whether they are few or more than the sample; all are counted."""
