@@ -242,3 +242,20 @@ def test_a_state_is_read_whole(audit: Audit) -> None:
                 secrets.add(state.masking_secret)
     assert len(secrets) == 1
     server.drop_database(name)
+
+
+def test_a_sub_query_is_answered_for_each_text(audit: Audit) -> None:
+    """MariaDB keeps the answer for one text, and gives it for all that compare as equal."""
+    with closing(audit.database.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TABLE written (n int PRIMARY KEY, text varchar(9)) COLLATE utf8mb4_general_ci"
+        )
+        cursor.execute("CREATE TABLE posted (made varchar(9)) COLLATE utf8mb4_general_ci")
+        cursor.execute("INSERT INTO written VALUES (1, 'A'), (2, 'A ')")
+        cursor.execute("INSERT INTO posted VALUES ('A_')")
+    question = "SELECT n, (SELECT COUNT(*) FROM posted WHERE made = CONCAT(text, '_')) FROM written"
+    with (
+        closing(Audited("ledger", DatabaseSettings(url=audit.url))) as database,
+        database.snapshot() as snapshot,
+    ):
+        assert snapshot.exec_driver_sql(f"{question} ORDER BY n").fetchall() == [(1, 1), (2, 0)]

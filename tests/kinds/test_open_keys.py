@@ -394,3 +394,29 @@ def test_a_key_is_in_the_range_of_its_beginning_under_every_collation(ledger: Le
             wrong += [(name, end) for end, is_in in zip(ends, row, strict=True) if not is_in]
     assert len(names) > 90
     assert wrong == []
+
+
+@on_servers
+@pytest.mark.parametrize("numbers", [{"A": 1, "A ": 2}, {"A ": 1, "A": 2}], ids=["first", "last"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"ledger_key": "consume_{order_no}_{int}"},
+        {"ledger_key": "consume_{order_no}_{int}", "ledger_rows": "1.."},
+        {"ledger_key": "consume_{order_no}_1", "ledger_rows": "1"},
+        {"ledger_key": "consume_{order_no}_1", "ledger_sum": {"paid": "amount"}, "equal": {}},
+        {"ledger_key": ["consume_{order_no}_1", "consume_{order_no}_2"]},
+    ],
+    ids=str,
+)
+def test_texts_that_compare_as_equal_have_keys_of_their_own(
+    ledger: Ledger, fields: dict[str, Any], numbers: dict[str, int]
+) -> None:
+    """MariaDB may give a sub-query's answer for one of them as that for the other."""
+    ledger.clear()
+    ledger.sql(ORDERS, ENTRIES, INDEX)
+    rows = [(number, text, 10) for text, number in numbers.items()]
+    ledger.insert("orders", "order_id, order_no, paid", rows)
+    post(ledger, 1, ("consume_A_1", 10))
+    result = check("posting", "orders", **FIELDS | fields).run(ledger.sources)
+    assert seen(result) == missing(numbers["A "])

@@ -69,6 +69,11 @@ PINNED: Mapping[str, Value] = {
 _COLLATION = {True: "utf8mb4_general_ci", False: "utf8mb4_0900_ai_ci"}
 """That of texts in statements, by whether the server is MariaDB: what `SET NAMES` gives there."""
 
+_SWITCHES = "optimizer_switch"
+_MIXING = "subquery_cache=on"
+"""With it MariaDB gives a sub-query in a list of columns the answer for another row whose text
+compares as equal, though `CONCAT` makes another key of it: 'A' and 'A '."""
+
 _NOW = "timestamp"
 """A variable that reads as the present time, unless it was set to another."""
 
@@ -138,7 +143,13 @@ def pin(
     Raises OperationalError that names the one which cannot be set.
     """
     made = Settings(found, {})
-    every = {**PINNED, "collation_connection": _COLLATION[made.is_mariadb], **own}
+    switches = found.get(_SWITCHES, "").replace(_MIXING, _MIXING.replace("on", "off"))
+    every = {
+        **PINNED,
+        "collation_connection": _COLLATION[made.is_mariadb],
+        **({_SWITCHES: switches} if "subquery_cache" in switches else {}),
+        **own,
+    }
     made = Settings(found, {name: value for name, value in every.items() if name in found})
     wanted = {n: v for n, v in made.pinned.items() if n in own or not _same(found[n], v)}
     try:
