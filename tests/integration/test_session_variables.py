@@ -102,6 +102,7 @@ def audit(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     database = Database(server=server, name=server.create_database())
     representative.fill(database)
     with closing(database.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("DROP USER IF EXISTS auditor@'%'")
         cursor.execute(f"CREATE USER auditor@'%' IDENTIFIED BY '{PASSWORD}'")
         cursor.execute(f"GRANT SELECT, SHOW VIEW ON {database.name}.* TO auditor@'%'")
     checks = [*representative.checks_in(tmp_path_factory.mktemp("checks")).values()]

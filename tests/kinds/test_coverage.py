@@ -27,7 +27,7 @@ def rides(ledger: Ledger) -> Ledger:
         "CREATE TABLE entries (id bigint PRIMARY KEY, ride bigint, amount bigint NOT NULL)",
         "CREATE INDEX by_ride ON entries (ride)",
     )
-    old, calm, young = "2026-01-05 00:00:00", NOW - timedelta(days=1), NOW
+    old, calm, young = "2026-01-05 00:00:00", str(NOW - timedelta(days=1)), str(NOW)
     rows = [
         *((1, "done", "a", 5, 0, old), (2, "done", "b", 5, 0, old), (3, "open", "c", 5, 0, old)),
         *(

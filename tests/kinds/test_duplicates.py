@@ -385,7 +385,7 @@ def test_index_serves_the_grouping(ledger: Ledger) -> None:
     ledger.insert("t", "id, k", [(n, f"key {n}") for n in range(3000)])
     ledger.sql("ANALYZE TABLE t")
     status = _session_status(ledger, lambda: run(ledger))
-    assert sum(status.values()) < 500  # those of the catalog
+    assert sum(status.values()) < 1500  # those of the catalog
 
 
 @pytest.mark.parametrize("index", ["k, s", "s, k"])
@@ -396,7 +396,7 @@ def test_index_in_another_order_serves_the_grouping(ledger: Ledger, index: str) 
     ledger.insert("t", "id, k, s", [(n, f"key {n}", n % 3) for n in range(3000)])
     ledger.sql("ANALYZE TABLE t")
     status = _session_status(ledger, lambda: run(ledger, "k", "s"))
-    assert sum(status.values()) < 500
+    assert sum(status.values()) < 1500  # those of the catalog
 
 
 @on_servers

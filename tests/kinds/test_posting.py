@@ -996,7 +996,7 @@ def _refused_or_right(declared: Check, ledger: Ledger) -> None:
 
 UNITLESS = (
     "tells no time without the unit that it counts since 1970:"
-    ' { column = "pay_amount", unit = "s" }, or "ms", or "us"'
+    ' { column = "pay_amount", unit = "s" }, or "ms", "us", "ns"'
 )
 UNDATED = (
     " is missing: settle and since need the time at which a row of {} was written;"
