@@ -31,6 +31,14 @@ WITHOUT_METHOD = "without_method"
 FAULTS = (UNREADABLE, NO_REQUEST, WITHOUT_STATUS, UNANSWERED, WITHOUT_TIME, WITHOUT_METHOD)
 """Each line is a request, or has exactly one of the first four; a request may have the others."""
 
+LACKING = {
+    UNREADABLE: "not in this format",
+    NO_REQUEST: "without a method, path and status where it has them",
+    WITHOUT_STATUS: "without a status",
+    UNANSWERED: "without an answer",
+}
+"""What a line with each of the first four lacks, for people."""
+
 
 class Request(NamedTuple):
     """A request as a line tells it."""

@@ -144,7 +144,7 @@ def test_a_host_before_the_client_is_said(app: Application) -> None:
     app.settings["line_format"] = {"format": "combined"}
     now = int(app.at.timestamp()) - 100
     app.wrote(*(f"shop:8443 {clf(now, 409 if each % 100 else 200)}" for each in range(300)))
-    with pytest.raises(CheckError, match="none of the latest 300 lines of app tells of a request"):
+    with pytest.raises(CheckError, match="none of the latest 300 lines of app is a request: 300"):
         app.run()
 
 

@@ -21,6 +21,7 @@ from checks.contract import (
     Window,
 )
 from checks.http_log.counts import Route
+from checks.http_log.request import LACKING
 from checks.http_log.routes import Routes, shape
 from checks.keys.interfaces import Interface
 from checks.keys.interfaces import Route as RouteTemplate
@@ -344,10 +345,10 @@ class ConflictRate(Check):
         the configuration loses none of them.
         """
         if not tally.totals and tally.lines["read"] >= ENOUGH:
-            faults = {name: number for name, number in tally.lines.items() if name != "read"}
             raise CheckError(
-                f"none of the latest {tally.lines['read']} lines of {self.source} tells of a"
-                f" request: does line_format fit? All so far: {faults}"
+                f"none of the latest {tally.lines['read']} lines of {self.source} is a request:"
+                f" {_lacking(tally.lines)}. Does line_format fit? Lines that a container engine or"
+                " a collector wraps need line_format.wrapped"
             )
         if (coverage := tally.read.judged(at)).is_blind:
             raise CheckError(
@@ -370,6 +371,12 @@ class ConflictRate(Check):
 
 def _told(unknown: Mapping[str, str]) -> Iterator[str]:
     return (f"ratios of the {window} window are unknown: {why}" for window, why in unknown.items())
+
+
+def _lacking(lines: Mapping[str, int]) -> str:
+    """What lines lack, with the number of each."""
+    counts = ((lines.get(fault, 0), words) for fault, words in LACKING.items())
+    return ", ".join(f"{number} {words}" for number, words in counts if number)
 
 
 def _now() -> int:
