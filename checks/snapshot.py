@@ -23,8 +23,18 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy.exc import DBAPIError
 
-from checks.contract import EVERYTHING, SAMPLE, Check, CheckError, Result, Scalar, Window
+from checks.contract import (
+    EVERYTHING,
+    SAMPLE,
+    Check,
+    CheckError,
+    Result,
+    RunStopped,
+    Scalar,
+    Window,
+)
 from checks.ports import Sources
 from checks.relations import Relation, Relations, followed, rows_of
 from checks.sql import catalog, found_facts, statements, timestamps
@@ -453,10 +463,19 @@ class DatabaseCheck(Check, ABC):
         Raises CheckError when it cannot be read, lacks what the check needs, or when there are
         doubts.
         """
+        refused = False
         try:
             with sources.snapshot(self.database) as connection:
-                yield self._beyond_doubt(connection, window)
+                try:
+                    yield self._beyond_doubt(connection, window)
+                except DBAPIError as error:
+                    refused = not error.connection_invalidated
+                    raise
+        except RunStopped:
+            raise
         except CheckError as error:
+            if refused and self.relations and not error.overrun:
+                error.args = (f"{error}, in a check that reads {', '.join(self.relations)}",)
             advice = [*filter(None, (each.advice for each in self.relations.values()))]
             if not (error.overrun and advice):
                 raise

@@ -519,6 +519,16 @@ def test_a_relation_that_is_too_slow_says_what_helps(
         check.run(slow)
 
 
+@on_servers
+def test_an_error_among_the_rows_of_a_relation_names_it(books: Ledger, tmp_path: Path) -> None:
+    """What a server stumbles over only when it reads the rows tells where to look."""
+    select = "SELECT id FROM moves WHERE amount * 9223372036854775807 > 0"
+    facts = f'[relations.r]\nselect = "{select}"\nprimary_key = "id"\nrows = {{ at_least = 1 }}'
+    check = configured(facts, tmp_path)["r.row_count"]
+    with pytest.raises(CheckError, match=r"^database .*, in a check that reads r$"):
+        check.run(books.sources)
+
+
 class _Stopped(DatabaseOnly):
     """The worker's sources, whose time limit stops each run as the server would."""
 

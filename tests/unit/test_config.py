@@ -22,7 +22,7 @@ from checks.types import Severity, parse_duration
 from tests.support import SHIPPED
 from tests.support.access_logs import quiet
 from worker import config
-from worker.config import Config, ConfigError
+from worker.config import Config, ConfigError, Problem
 
 VALID = """
 [databases.ledger]
@@ -469,8 +469,15 @@ def test_what_is_no_toml_is_located(tmp_path: Path, text: str, message: str) -> 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """A file that does not exist is an error that names it."""
-    with pytest.raises(ConfigError, match=r"absent\.toml: 1 mistake"):
+    with pytest.raises(ConfigError, match=r"absent\.toml: 1 mistake\n"):
         config.load(tmp_path / "absent.toml", {})
+
+
+@pytest.mark.parametrize(("number", "said"), [(1, "1 mistake"), (2, "2 mistakes")])
+def test_the_number_of_mistakes_and_its_noun_agree(tmp_path: Path, number: int, said: str) -> None:
+    """The head of the list reads as a person writes it."""
+    heading = str(ConfigError(tmp_path, [Problem("a", "is wrong")] * number)).splitlines()[0]
+    assert heading == f"{tmp_path}: {said}"
 
 
 def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:

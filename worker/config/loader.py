@@ -69,7 +69,8 @@ class ConfigError(Exception):
         rest = [Problem("", f"and {left_out} more")] if left_out > 0 else []
         self.problems = problems[:MOST_PROBLEMS] + rest
         lines = "\n".join(f"  {problem.told}" for problem in self.problems)
-        super().__init__(f"{path}: {len(problems)} mistake(s)\n{lines}")
+        mistakes = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        super().__init__(f"{path}: {mistakes}\n{lines}")
 
 
 @dataclass(frozen=True, slots=True)
