@@ -11,6 +11,7 @@ STRINGS ?= 10000
 MEGABYTES ?= 1024
 FINDINGS ?= 1000000
 FLOOD ?= 60
+TIMES ?= 20
 SOAK_SECONDS ?= 5400
 SUITES ?= bookworm trixie
 USERS ?= user root
@@ -73,10 +74,16 @@ image-test: dev-environment ## build the image on a base made of Debian's packag
 	@scripts/build-image
 	@$(BIN)/pytest -n 0 tests/system/image/running.py
 
-faults: dev-environment servers ## the fault suite in its long form: KILLS, CONFIGS, STRINGS, MEGABYTES, FINDINGS, FLOOD (an hour)
+# Tests that make up their own broken logs, session variables, clocks, configurations, clients and labels of rulers.
+GENERATED = tests/unit/http_log tests/unit/test_access_log.py tests/unit/test_steady_clock.py tests/unit/test_config_bounds.py \
+	tests/unit/web/test_connections.py tests/unit/web/test_strangers.py tests/kinds/test_partial_blindness.py \
+	tests/integration/test_session_variables.py tests/integration/test_rules.py
+
+faults: dev-environment servers ## the fault suite in its long form: KILLS, CONFIGS, STRINGS, MEGABYTES, FINDINGS, FLOOD, TIMES (an hour)
 	@FAULTS=long CONFIGS=$(CONFIGS) STRINGS=$(STRINGS) MEGABYTES=$(MEGABYTES) FINDINGS=$(FINDINGS) FLOOD=$(FLOOD) \
 		$(BIN)/pytest -s tests/system/faults
 	@FAULTS=long KILLS=$(KILLS) $(BIN)/pytest -s tests/system/endurance/test_kill.py
+	@TIMES=$(TIMES) $(BIN)/pytest -n 2 $(GENERATED)
 
 soak: dev-environment ## the worker on the demo for SOAK_SECONDS=5400: slope of its memory, threads, descriptors
 	@DRIFT_SECONDS=$(SOAK_SECONDS) $(BIN)/pytest -s tests/system/faults/test_drift.py

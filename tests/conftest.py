@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.examples import examples
 from tests.support.servers import Database, Farm, Flavour, Server, missing, missing_monitors
 from tests.support.snapshots import refuse_in_ci
 from tests.support.statements import Tally
@@ -120,7 +121,12 @@ def throwaway_server(server_farm: Farm) -> Iterator[Callable[..., Server]]:
 
 
 # A busy machine takes its time for an example, too.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "patient",
+    deadline=None,
+    max_examples=examples(100),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("patient")
 
 

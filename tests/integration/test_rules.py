@@ -14,6 +14,7 @@ import yaml
 from checks.card import VIOLATION
 from checks.registry import BY_NAME
 from tests.support import CHECKOUT, asking
+from tests.support.examples import examples
 from tests.support.monitoring import found_as
 from tests.support.prometheus import prometheus
 from tests.support.servers import missing_monitors
@@ -339,7 +340,7 @@ def story(test: str, slack: int) -> dict[str, Any]:
     return {"evaluation_interval": "15s", "tests": [case]}
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(examples(3)))
 def test_labels_of_the_ruler_in_the_place_of_ours(seed: int, to: str, tmp_path: Path) -> None:
     """A ruler that overwrites labels by which we join ends no alert, and fails on no rule."""
     labels = chosen(f"{seed} {to}", *OURS, *ADDED)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -10,8 +11,14 @@ from checks.card import Sample
 from checks.contract import CheckError, Result
 from checks.kinds.conflict_rate import exported
 from tests.support.applications import DRAW, Application
+from tests.support.examples import examples
 
-SHARES = (0, 0.005, 0.02, 0.05, 0.08, 0.12, 0.3, 0.5, 0.8, 0.97, 1)
+_LEVELS = ((0.0, 0.005), (0.015, 0.09), (0.11, 1.0))
+_RANDOM = Random(18)  # noqa: S311 - every process has to make the same
+SHARES = (
+    *(0, 0.005, 0.02, 0.05, 0.08, 0.12, 0.3, 0.5, 0.8, 0.97, 1),
+    *(_RANDOM.uniform(*level) for _ in range(examples(1) - 1) for level in _LEVELS),
+)
 """Of lines that cannot be read; none is so near to a bound that one line would decide."""
 
 BROKEN: dict[str, str] = {

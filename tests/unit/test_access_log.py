@@ -31,6 +31,7 @@ from hypothesis import strategies as st
 from checks.contract import CheckError, RunStopped
 from checks.ports import Block, Cursor
 from tests.support import ENDS_WITH_US
+from tests.support.examples import examples
 from tests.support.patience import wait_until
 from worker.config import AccessLogSettings
 from worker.sources import access_log
@@ -1493,7 +1494,7 @@ SIZES = st.one_of(st.just(0), st.integers(0, 40_000))
 
 
 @settings(
-    max_examples=int(os.environ.get("EXAMPLES", "60")),
+    max_examples=examples(60),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import make_url
 
 from checks.kinds.row_count import RowCount
+from tests.support.examples import examples
 from tests.support.states import CHECK, LASTING, acknowledge, changes, confirmed, counted, run_of
 from worker.model import steady_clock
 from worker.model.finding import Change
@@ -66,7 +67,7 @@ def state(path: Path) -> Iterator[State]:
         yield state
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(examples(20)))
 def test_no_walk_of_the_clock_is_followed_at_once(seed: int, machine: Machine) -> None:
     """However often it is set, time goes on as it really does, until a step has lasted."""
     random = Random(seed)  # noqa: S311 - to be repeated

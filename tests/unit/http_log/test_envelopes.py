@@ -14,6 +14,7 @@ from checks.http_log.envelopes import LONGEST_JOINED
 from checks.http_log.formats import LineFormat, Reader
 from checks.http_log.request import Request
 from tests.support.access_logs import Whole, whole
+from tests.support.examples import examples
 
 NOON = int(datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp())
 STAMP = "2026-01-05T12:00:00.123456789Z"
@@ -110,7 +111,7 @@ def read(reader: Reader, text: bytes) -> Whole:
     return whole(reader(text))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 @given(
     st.lists(
         st.tuples(REQUESTS, st.sampled_from(["stdout", "stderr"]), st.integers(1, 80)), max_size=8
